@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * nic: the class of network cards, and the only header a user of a driver needs. A driver moves
+ * descriptors between the card's rings and its caller by four verbs and owns no packet memory: the
+ * caller brings a piece of DMA memory and names frames in it by offset.
+ *
+ *     nic_rx_provide(queue, offsets, n)   empty buffers  -> card
+ *     nic_rx_return (queue, frames,  n)   received       <- card
+ *     nic_tx_provide(queue, frames,  n)   to be sent     -> card
+ *     nic_tx_return (queue, offsets, n)   sent, reusable <- card
+ *
+ * All four are non-blocking, take a burst and return how many they did, 0 also when the card is
+ * gone (nic_gone()). A queue is one thread's; different queues may be used by different threads.
+ */
+#ifndef NIC_NIC_H
+#define NIC_NIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pci/pci.h"
+
+struct frame {
+	uint32_t offset; /* of the first byte of data, in its region */
+	uint16_t len;    /* bytes, without the CRC */
+	uint16_t flags;
+};
+
+enum frame_flags {
+	FRAME_MORE = 1 << 0,  /* the frame goes on in the next entry */
+	FRAME_ERROR = 1 << 1, /* the card reports it damaged; rx only */
+};
+
+/* Buffers hold 2 KiB of data, as the cards count them; the stride is ours: 64 bytes of headroom in
+ * front, for metadata, also spread the frames' first lines over all cache sets.
+ */
+#define NIC_BUFFER_SIZE   2048u
+#define NIC_BUFFER_HEAD   64u
+#define NIC_BUFFER_STRIDE (NIC_BUFFER_SIZE + NIC_BUFFER_HEAD)
+
+#define NIC_RING_MIN     64u
+#define NIC_RING_MAX     4096u
+#define NIC_RING_DEFAULT 512u
+#define NIC_MAX_QUEUES   16u
+
+struct nic;
+struct nic_queue;
+
+/* --- opening --- */
+
+struct nic_config {
+	unsigned queues;  /* queue pairs; 1 */
+	unsigned rx_ring; /* descriptors, a power of two from NIC_RING_MIN to NIC_RING_MAX */
+	unsigned tx_ring;
+	const struct dma_region *rings;  /* at least nic_ring_bytes() */
+	const struct dma_region *frames; /* what the offsets of queue 0 count in */
+	bool promiscuous;
+	uint16_t mtu;    /* payload of the largest frame: 68 to 1500 */
+	bool interrupts; /* have vectors set up; without, the queues are polled only */
+	bool pick_irq;   /* take `irq` instead of the best kind the function has */
+	enum pci_irq irq;
+};
+
+/* Whether a driver here serves that function: its name ("ixgbe"), or NULL. `why` tells of ids that
+ * are known and refused (virtual functions).
+ */
+const char *nic_driver_for(const struct pci_id *id, const char **why);
+
+/* Bytes of ring memory that such a configuration takes. */
+size_t nic_ring_bytes(const struct nic_config *config);
+
+/* Resets the card and brings it up: rings empty, receiving, link coming up by itself.
+ * -ENOTSUP: no driver, or a refused id; -EINVAL: the configuration; -ETIMEDOUT, -EIO: the card does
+ * not do what its datasheet says (the text names the step); -EBUSY: firmware or another driver
+ * holds what is needed; -ENODEV.
+ */
+int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why);
+/* Stops the card: no DMA, no interrupt after it. Frames in the rings are forgotten. */
+void nic_close(struct nic *nic);
+
+/* --- the four verbs --- */
+
+struct nic_queue *nic_queue(struct nic *nic, unsigned index);
+
+/* An offset is that of the data: at least NIC_BUFFER_HEAD, NIC_BUFFER_SIZE bytes inside the region,
+ * and inside one chunk. Stops at the first that is not (counted in nic_stats.bad_offsets).
+ */
+size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n);
+/* A frame in several buffers is returned whole or not at all. */
+size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n);
+/* Frames of 14 bytes to the MTU's size. Stops before a chain that does not fit whole, and at the
+ * first frame that is not in order (counted).
+ */
+size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n);
+size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n);
+/* Publishes what a verb kept back to write whole lines. To be called before sleeping. */
+void nic_flush(struct nic_queue *q);
+
+/* Descriptors that the card or the ring still hold. */
+size_t nic_rx_held(const struct nic_queue *q);
+size_t nic_tx_held(const struct nic_queue *q);
+
+/* --- events --- */
+
+enum nic_event { NIC_EVENT_QUEUES = 1 << 0, NIC_EVENT_LINK = 1 << 1 };
+
+/* The eventfds to wait on: fd[0 .. n). Up to NIC_MAX_QUEUES + 1. Returns n. */
+size_t nic_irq_fds(const struct nic *nic, int fd[]);
+/* After one fired: what happened. The vector is masked, by the card itself where it can. Or
+ * -ENODEV. */
+int nic_irq_ack(struct nic *nic, size_t which);
+/* Unmasks all; then look at the queues once more before sleeping. */
+void nic_irq_arm(struct nic *nic);
+const char *nic_irq_name(const struct nic *nic);
+
+bool nic_gone(const struct nic *nic);
+
+/* --- state --- */
+
+struct nic_link {
+	bool up;
+	uint32_t mbit; /* 0 when down */
+};
+
+struct nic_stats {
+	uint64_t rx_frames, rx_bytes; /* good frames, bytes with the CRC */
+	uint64_t tx_frames, tx_bytes;
+	uint64_t rx_missed;  /* no descriptor and no room in the card */
+	uint64_t rx_dropped; /* dropped by the queue */
+	uint64_t rx_crc_errors, rx_length_errors, rx_other_errors;
+	uint64_t bad_offsets;    /* of the caller: refused */
+	uint64_t bad_writebacks; /* of the card: lengths and states that cannot be */
+};
+
+void nic_mac(const struct nic *nic, uint8_t mac[6]);
+/* Reads the link from the card (a register read). */
+int nic_link(struct nic *nic, struct nic_link *link);
+/* The counters since nic_open(), read from the card and summed: call it at least every 30 s, since
+ * octet counters of the card wrap within a minute at 10 Gbit/s.
+ */
+int nic_stats(struct nic *nic, struct nic_stats *stats);
+int nic_set_promiscuous(struct nic *nic, bool on);
+/* 68 to 1500; -EINVAL. */
+int nic_set_mtu(struct nic *nic, uint16_t mtu);
+const char *nic_model(const struct nic *nic);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * nicsim: network cards in software. One process serves one or several cards, each a vfio-user
+ * server on a Unix socket with a wire behind it:
+ *
+ *     driver --vfio-user--> server (vfu) -> registers and rings (card) <-> wire <-> somebody else
+ *
+ *     nicsim.h    what the parts share        loop.h   one thread, events, timers, deferred work
+ *     server.c    the vfio-user server        dma.c    the client's memory
+ *     pci.c       config space, interrupts    x540*.c  the card: registers, EEPROM, rings
+ *     wire*.c     what a port is plugged into
+ *
+ * It shares nothing with the drivers here but the numbers of the vfio-user protocol, so that each
+ * side tests the other.
+ */
+#ifndef NICSIM_NICSIM_H
+#define NICSIM_NICSIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What went wrong while starting, one line for people. */
+struct sim_error {
+	char text[256];
+};
+
+#define SIM_FRAME_MIN 14u    /* a frame's header */
+#define SIM_FRAME_MAX 16384u /* the largest a wire carries, without CRC */
+
+#endif

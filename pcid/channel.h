@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The channel between pcid and a driver daemon: a SOCK_SEQPACKET socket, whose number the daemon
+ * finds in $PCID_CLIENT_CHANNEL, and messages of one fixed size each, with descriptors beside them.
+ * What the daemon needs, pcid owns and hands over here; the daemon creates nothing.
+ *
+ *     pcid -> daemon   START   function, DMA regions, name        fds: function's, then a memfd a
+ * region CLIENT  a client that was let in           fds: connection, page, page read-only daemon ->
+ * pcid   READY   serving FAILED  text: why it cannot
+ */
+#ifndef PCID_CHANNEL_H
+#define PCID_CHANNEL_H
+
+#include <stdint.h>
+
+#include "pci/pci.h"
+#include "scheme/linux.h"
+
+#define PCID_CHANNEL_ENV "PCID_CLIENT_CHANNEL"
+#define PCID_REGIONS     2 /* 0: rings, 1: frames */
+#define PCID_CHANNEL_FDS (PCI_HANDOVER_FDS + PCID_REGIONS)
+
+enum pcid_message_type { PCID_START = 1, PCID_CLIENT, PCID_READY, PCID_FAILED };
+
+struct pcid_message {
+	uint32_t type;
+	uint32_t fds; /* how many descriptors came with it */
+	union {
+		struct {
+			char name[SCHEME_NAME_MAX]; /* the scheme's: network:NAME */
+			struct pci_handover function;
+			struct dma_handover region[PCID_REGIONS];
+		} start;
+		struct {
+			struct scheme_request request;
+			uint32_t id;
+			int32_t pid;
+			uint32_t uid, gid;
+		} client;
+		struct {
+			char text[256];
+		} failed;
+	};
+};
+
+/* Sends one message, with its descriptors. -EPIPE: the other side is gone; -EAGAIN: it does not
+ * read. */
+int pcid_send(int channel, const struct pcid_message *message, const int *fds);
+/* Receives one; fds[0 .. message->fds) become the caller's. 1, 0: the other side is gone, -EAGAIN,
+ * -EPROTO: not a message of this kind (its descriptors are closed).
+ */
+int pcid_receive(int channel, struct pcid_message *message, int fds[PCID_CHANNEL_FDS]);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The scheme on Linux, in two halves that meet at struct scheme_client:
+ *
+ *     registrar   owns the listening socket, checks who connects, reads the request     (pcid)
+ *     transport   answers the request and moves frames between the socket and the core  (daemon)
+ */
+#ifndef SCHEME_LINUX_H
+#define SCHEME_LINUX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "scheme/server.h"
+#include "scheme/wire.h"
+
+/* A client that was let in: its request and its descriptors. */
+struct scheme_client {
+	struct scheme_request request; /* checked */
+	uint32_t id;                   /* the registrar's number for it */
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	int fd;        /* the connection */
+	int status_fd; /* its page, to write */
+	int reader_fd; /* the same page, read only, to be sent to the client */
+};
+
+/* --- registrar --- */
+
+struct scheme_registrar;
+
+struct scheme_access {
+	bool anyone; /* for tests on one's own machine */
+	gid_t group; /* besides root and this process's own user; (gid_t)-1: none */
+};
+
+/* Creates the scheme's directory if need be and listens on the socket of `name`. A dead socket of
+ * that name is replaced, a live one is -EADDRINUSE.
+ */
+int scheme_registrar_create(
+	struct scheme_registrar **out, const char *name, const struct scheme_access *access);
+/* Unlinks the socket, refuses whoever waits. */
+void scheme_registrar_destroy(struct scheme_registrar *r);
+/* An epoll descriptor: readable when scheme_registrar_next() has something to do. */
+int scheme_registrar_fd(const struct scheme_registrar *r);
+/* Accepts, judges, reads requests; never blocks. 1 with a client (the caller owns its descriptors),
+ * 0 when there is none now, -errno. Who is not allowed, sends nonsense, or says nothing for 2 s is
+ * answered with an error and closed here. At most 64 connections wait.
+ */
+int scheme_registrar_next(struct scheme_registrar *r, struct scheme_client *client);
+/* Milliseconds until scheme_registrar_next() must be called for time-outs' sake, -1: never. */
+int scheme_registrar_timeout(const struct scheme_registrar *r);
+
+/* --- transport --- */
+
+struct scheme_linux;
+
+int scheme_linux_create(struct scheme_linux **out, struct scheme *core);
+/* Closes every connection: clients read end of file. */
+void scheme_linux_destroy(struct scheme_linux *t);
+/* Opens what the client asked for and answers it. Owns the client's descriptors, also on failure.
+ * -errno when the client was refused.
+ */
+int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client);
+/* An epoll descriptor to sleep on. */
+int scheme_linux_fd(const struct scheme_linux *t);
+/* One round: frames out to the clients that have room, frames in from those that wrote, each with
+ * its share. Returns how many frames and values moved; 0: nothing to do now.
+ */
+size_t scheme_linux_round(struct scheme_linux *t);
+/* Before sleeping on scheme_linux_fd(): asks for wake-ups only for what can be served. */
+void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The core of a scheme's server: handles and frames, no operating system and no network card.
+ * It is a pull model, as Redox's kernel drives it: a transport calls open, read, write, fevent,
+ * dup, fpath and close; frames come from and go to a port that the daemon brings.
+ *
+ *     transport (Linux socket, Redox, memory)  ->  scheme core  ->  port (the daemon, over nic's
+ * verbs)
+ */
+#ifndef SCHEME_SERVER_H
+#define SCHEME_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "scheme/scheme.h"
+
+#define SCHEME_MAX_HANDLES 256
+
+struct scheme_link {
+	bool up;
+	uint32_t mbit;
+};
+
+/* What the daemon brings. Only called from within the core's functions, on their thread. */
+struct scheme_port {
+	void *ctx;
+	/* The oldest received frame, or NULL; it stays until rx_pop(). */
+	const uint8_t *(*rx_peek)(void *ctx, size_t *len);
+	void (*rx_pop)(void *ctx);
+	/* A buffer for a frame to send with its size, or NULL: none is free. It stays reserved
+	 * until tx_push() queues `len` bytes of it; reserving again returns the same one. */
+	uint8_t *(*tx_reserve)(void *ctx, size_t *size);
+	void (*tx_push)(void *ctx, size_t len);
+	void (*mac)(void *ctx, uint8_t mac[6]);
+	void (*link)(void *ctx, struct scheme_link *link);
+	/* Counters as "name value\n" lines; returns the length, at most size. */
+	size_t (*stats)(void *ctx, char *text, size_t size);
+	uint16_t (*mtu)(void *ctx);
+	int (*set_mtu)(void *ctx, uint16_t mtu); /* 0 or -errno */
+	bool (*promiscuous)(void *ctx);
+	int (*set_promiscuous)(void *ctx, bool on);
+};
+
+struct scheme;
+
+/* Returned by reads that have nothing now, and by writes that have no room now: the caller is
+ * parked and tries again after scheme_readable() or scheme_writable() said so. (-EAGAIN, as in
+ * Redox's protocol.)
+ */
+#define SCHEME_PARKED (-11)
+
+int scheme_create(struct scheme **out, const char *name, const struct scheme_port *port);
+void scheme_destroy(struct scheme *s);
+
+/* Opens a path ("" for frames). `access` is SCHEME_READ | SCHEME_WRITE of wire.h. `status` is the
+ * handle's page, written only (its reader may be hostile), or NULL. Returns a handle's id, > 0, or
+ * -ENOENT, -EACCES, -EMFILE.
+ */
+int64_t scheme_handle_open(
+	struct scheme *s, const char *path, uint32_t access, struct scheme_status *status);
+int64_t scheme_handle_dup(struct scheme *s, int64_t id);
+void scheme_handle_close(struct scheme *s, int64_t id);
+/* "network:NAME/path"; returns the length, cut to size. -EBADF. */
+ssize_t scheme_handle_fpath(struct scheme *s, int64_t id, char *text, size_t size);
+
+/* One frame or the value. Frames are cut to size. 0 is the end of a value. SCHEME_PARKED, -EBADF,
+ * -EACCES. */
+ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size);
+/* One frame to send or a value to set. -EINVAL, -EMSGSIZE, -ENETDOWN: dropped and counted. */
+ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len);
+
+/* The same without a copy, for a transport that can move data itself. peek: the frame or value at
+ * hand (NULL with *len 0: end of file; NULL with *len > 0: parked); pop: it was delivered.
+ */
+const uint8_t *scheme_handle_peek(struct scheme *s, int64_t id, size_t *len);
+void scheme_handle_pop(struct scheme *s, int64_t id);
+/* Where to put what is to be written, or NULL: parked. commit judges it as scheme_handle_write()
+ * does. */
+uint8_t *scheme_handle_reserve(struct scheme *s, int64_t id, size_t *size);
+ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
+
+/* Events: the bits that the handle's owner asked for with fevent, and what now holds. */
+#define SCHEME_EVENT_READ  1u
+#define SCHEME_EVENT_WRITE 2u
+int scheme_handle_fevent(struct scheme *s, int64_t id, uint32_t interest);
+uint32_t scheme_handle_ready(struct scheme *s, int64_t id);
+
+/* Once a round of the daemon: gives taps their copies, drops frames that nobody has opened the
+ * frames' path for (counted as unclaimed), writes link and MTU to the status pages when they
+ * changed.
+ */
+void scheme_tick(struct scheme *s);
+
+#endif

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all tests share: programs of the build folder, started with limits and ended by their id."""
+import pytest
+
+import lab
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts programs for one test and ends them after it; SCHEME_ROOT and the like are its own."""
+    with lab.Lab(tmp_path) as it:
+        yield it
