@@ -57,8 +57,7 @@ void pci_set_gone(struct pci_function *fn);
  */
 int pci_gone_fd(const struct pci_function *fn);
 
-/* --- hand-over: pcid opens the function and makes its DMA memory, the daemon carries on
- * ------------ */
+/* --- hand-over: pcid opens the function and makes its DMA memory, the daemon carries on --- */
 
 #define PCI_HANDOVER_FDS 3
 
