@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: formats, warnings, analysis, unit tests, the tests from
+# outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold.
+#
+#     check.sh            all of it
+#     check.sh NAME ...   only these steps: format build lint unit outside sanitize fuzz docs quickstart
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")"
+
+.ci/install check
+build=build-check # apart from a developer's own build/
+jobs=$(nproc)
+export IXGBED_GUEST=${IXGBED_GUEST:-$PWD/build-guest}
+
+say() { printf '\n== %s (%s)\n' "$*" "$(date +%T)"; }
+
+configure() { # FOLDER COMPILER OPTION...
+	local folder=$1 compiler=$2
+	shift 2
+	[ -f "$build/$folder/build.ninja" ] ||
+		CC=$compiler meson setup "$build/$folder" -Dwerror=true "$@" >"$build/$folder.log" 2>&1 ||
+		{ cat "$build/$folder.log"; return 1; }
+	ninja -C "$build/$folder" -j "$jobs" --quiet
+}
+
+units() { # FOLDER
+	meson test -C "$build/$1" --no-rebuild --print-errorlogs --num-processes "$jobs" | tail -n 12
+}
+
+outside() { # FOLDER PYTEST-ARGUMENT...
+	local folder=$1
+	shift
+	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider test "$@"
+}
+
+step_format() {
+	say "clang-format"
+	git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
+}
+
+step_build() {
+	say "gcc and clang, warnings are errors"
+	configure gcc gcc
+	configure clang clang
+}
+
+step_lint() {
+	configure clang clang
+	say "clang-tidy"
+	git ls-files '*.c' | grep -v '^test/fuzz/' | xargs -r -P "$jobs" -n 4 clang-tidy --quiet -p "$build/clang" 2>/dev/null
+}
+
+step_unit() {
+	configure gcc gcc
+	say "unit tests"
+	units gcc
+}
+
+step_outside() {
+	configure gcc gcc
+	say "guests: QEMU and kernels"
+	test/guest/prepare
+	say "tests from outside, real kernels among them"
+	outside gcc
+}
+
+step_sanitize() {
+	configure sanitize clang -Db_sanitize=address,undefined -Db_lundef=false
+	say "unit tests under ASan and UBSan"
+	units sanitize
+	say "tests from outside under ASan and UBSan"
+	IXGBED_PATIENCE=60 outside sanitize -m "not guest and not valgrind"
+}
+
+step_fuzz() {
+	configure fuzz clang -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
+	say "fuzzers, a short run each"
+	test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-20}"
+}
+
+step_docs() {
+	say "man pages"
+	local page
+	for page in doc/*.scd; do scdoc <"$page" >/dev/null || { echo "$page"; return 1; }; done
+}
+
+step_quickstart() {
+	say "quickstart.sh"
+	./quickstart.sh
+}
+
+mkdir -p "$build"
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit docs quickstart fuzz sanitize outside)
+for step in "${steps[@]}"; do
+	declare -F "step_$step" >/dev/null || { echo "check.sh: no step $step; see its head" >&2; exit 2; }
+	"step_$step"
+done
+say "all held: ${steps[*]}"
