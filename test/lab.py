@@ -99,6 +99,29 @@ class Process:
         return self.wait()
 
 
+class Namespace:
+    """A network namespace of its test's own, also without root. `wrap` goes in front of what runs in it."""
+
+    def __init__(self, run):
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        holder = run.start("/usr/bin/unshare", *user, "--net", "/bin/sh", "-c", "echo here; exec sleep infinity")
+        holder.expect("^here$")
+        self.wrap = ["nsenter", "--target", str(holder.pid), "--net",
+                     *(["--user", "--preserve-credentials"] if user else [])]
+        self._run = run
+        self.ip("link set lo up")
+
+    def ip(self, words):
+        """`ip WORDS` in it; returns the output."""
+        return self.call("ip", *words.split())
+
+    def call(self, *command, limit=None):
+        """Runs a command of the machine in it, which must succeed; returns the output."""
+        code, text = self._run.call("/usr/bin/env", *command, wrap=self.wrap, limit=limit)
+        assert code == 0, f"{command}: {code}\n{text}"
+        return text
+
+
 class Lab:
     """The processes and files of one test."""
 
@@ -138,3 +161,7 @@ class Lab:
             process.kill()
             raise AssertionError(f"did not end: {process.args}\n{process.text}") from None
         return code, process.text
+
+    def namespace(self):
+        """A new network namespace; it goes with the test."""
+        return Namespace(self)

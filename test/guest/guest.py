@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real Linux kernels in software-emulated machines: judges of the cards here, and of the drivers.
+
+A guest is a kernel, an initramfs made for it (busybox, the modules it loads, the files it is given), a shell
+script that runs in it as the only program, and QEMU. The script's output comes line by line; the kernel's log
+goes to a file of its own. finish() fails where the script failed, and where the kernel warned of anything
+since the script's machine was up. Nothing here needs root or KVM. What it takes, test/guest/prepare fetches.
+"""
+import json
+import lzma
+import os
+import pathlib
+import re
+import stat
+import subprocess
+
+import lab
+
+CACHE = pathlib.Path(os.environ.get("IXGBED_GUEST", lab.BUILD / "guest")).resolve()
+# An emulated machine is some twenty times slower than the one it runs on.
+PATIENCE = 6 * lab.PATIENCE
+
+INIT = """#!/bin/sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /tmp /run /etc
+exec </dev/ttyS0 >/dev/ttyS0 2>&1
+ip link set lo up
+echo "<6>guest: up" >/dev/kmsg
+while read -r module; do insmod "/modules/$module" || echo "guest: no $module"; done </modules/order
+echo "guest: up, Linux $(uname -r)"
+sh -eu /script
+echo "guest: exit $?"
+dmesg -r | sed -n '/guest: up/,$p' >/tmp/log
+{ echo "guest: log"; cat /tmp/log; echo "guest: end"; } >/dev/ttyS1
+poweroff -f
+"""
+
+
+class Initramfs:
+    """A file tree in the format the kernel unpacks: cpio, newc."""
+
+    def __init__(self):
+        self._names = set()
+        self._blob = bytearray()
+
+    def _add(self, name, mode, data=b""):
+        name = str(name).strip("/")
+        if name in self._names:
+            return
+        parent = str(pathlib.PurePosixPath(name).parent)
+        if parent != ".":
+            self._add(parent, stat.S_IFDIR | 0o755)
+        self._names.add(name)
+        fields = (len(self._names), mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        self._blob += b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+        self._pad()
+        self._blob += data
+        self._pad()
+
+    def _pad(self):
+        self._blob += bytes(-len(self._blob) % 4)
+
+    def folder(self, name):
+        self._add(name, stat.S_IFDIR | 0o755)
+
+    def link(self, name, target):
+        self._add(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def file(self, name, data, mode=0o644):
+        self._add(name, stat.S_IFREG | mode, data)
+
+    def program(self, name, path):
+        """A program of this machine, with the libraries it needs where it looks for them."""
+        self.file(name, pathlib.Path(path).read_bytes(), 0o755)
+        libraries = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+        for library in re.findall(r"(?:=> |^\s)(/\S+) \(", libraries, re.M):
+            self.file(library, pathlib.Path(library).read_bytes(), 0o755)
+
+    def write(self, path):
+        self._add("TRAILER!!!", 0)
+        path.write_bytes(self._blob)
+
+
+def kernel_modules(names):
+    """The files of these modules and of what they depend on, in the order to load them."""
+    (folder,) = (CACHE / "kernel/lib/modules").iterdir()
+    needs = {}
+    for line in (folder / "modules.dep").read_text().splitlines():
+        path, _, others = line.partition(":")
+        needs[pathlib.Path(path).name.split(".")[0].replace("-", "_")] = [*reversed(others.split()), path]
+    built_in = {pathlib.Path(path).stem.replace("-", "_")
+                for path in (folder / "modules.builtin").read_text().split()}
+    order = []
+    for name in (name.replace("-", "_") for name in names):
+        assert name in needs or name in built_in, f"the kernel has no module {name}"
+        order += [path for path in needs.get(name, []) if path not in order]
+    return [folder / path for path in order]
+
+
+class Guest:
+    """A machine that runs `script`. `run`: the test's lab. `modules` are loaded before the script, with what
+    they need; `later` are only put where `insmod /modules/NAME.ko` finds them. `files`: name in the guest to
+    text or bytes; `programs`: name to a program of this machine. `cards`: sockets of nicsim. `iommu`: a
+    virtual VT-d is in front of every device. `append`: more for the kernel's command line; `qemu`: more
+    arguments."""
+
+    def __init__(self, run, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False,
+                 append="", qemu=(), memory=512, name="guest"):
+        assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
+            f"no guest in {CACHE}: run test/guest/prepare"
+        self.log = run.dir / f"{name}.kernel"
+        tree = Initramfs()
+        for folder in ("proc", "sys", "dev", "modules"):
+            tree.folder(folder)
+        tree.file("bin/busybox", (CACHE / "root/usr/bin/busybox").read_bytes(), 0o755)
+        tree.link("bin/sh", "busybox")
+        tree.file("init", INIT.encode(), 0o755)
+        tree.file("script", script.encode())
+        loaded = kernel_modules(modules)
+        for path in [*loaded, *kernel_modules(later)]:
+            tree.file("modules/" + path.name.removesuffix(".xz"), lzma.decompress(path.read_bytes()))
+        tree.file("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in loaded).encode())
+        for where, content in (files or {}).items():
+            tree.file(where, content.encode() if isinstance(content, str) else content)
+        for where, path in (programs or {}).items():
+            tree.program(where, path)
+        initrd = run.dir / f"{name}.initrd"
+        tree.write(initrd)
+
+        arguments = [
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", "q35,kernel-irqchip=split,memory-backend=m",
+            "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
+            "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
+            "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{self.log}",
+            "-kernel", CACHE / "kernel/vmlinuz", "-initrd", initrd,
+            "-append", f"console=ttyS1 panic=-1 oops=panic {'intel_iommu=on' if iommu else ''} {append}"]
+        if iommu:
+            arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
+        for socket in cards:
+            arguments += ["-device", json.dumps(
+                {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}})]
+        self.machine = run.start(str(CACHE / "qemu"), *arguments, *qemu)
+
+    def expect(self, pattern, limit=PATIENCE):
+        """Waits for a line of the script's output that matches; returns the match."""
+        try:
+            return self.machine.expect(pattern, limit)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.kernel_log}") from None
+
+    @property
+    def kernel_log(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def finish(self, allow="$^", limit=PATIENCE):
+        """Waits for the end of the script, which must be a success; the kernel must have printed no warning
+        or worse since it was up, but for lines that match `allow`. Returns the lines of the script's output."""
+        status = self.expect(r"^guest: exit (\d+)$", limit).group(1)
+        assert self.machine.wait(limit) == 0, f"{self.machine.text}\n{self.kernel_log}"
+        log = self.kernel_log
+        ours, found, after = log[log.rindex("guest: log"):].partition("guest: end")
+        assert found, f"no whole log from the guest:\n{log}"
+        # <N>: facility and, in its last three bits, level; 4 is a warning, less is worse. What comes after it
+        # is the console's: without levels.
+        bad = [line for line in ours.splitlines()
+               if (match := re.match(r"<(\d+)>", line)) and int(match.group(1)) % 8 <= 4
+               and not re.search(allow, line)]
+        bad += re.findall(r".*(?:WARNING:|BUG:|Oops|Call Trace).*", after)
+        if status != "0":
+            bad.insert(0, f"the script ended with {status}")
+        assert not bad, "\n".join([*bad, "", self.machine.text, ours])
+        lines = self.machine.lines
+        return lines[next(i for i, line in enumerate(lines) if line.startswith("guest: up")) + 1:
+                     lines.index("guest: exit 0")]
