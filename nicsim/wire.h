@@ -6,8 +6,11 @@
  *     loop              what is sent comes back
  *     cable:NAME        the other end is another card's cable:NAME, in this process or another
  *     pcap:IN[,OUT]     plays IN once, as fast as the card takes it; writes what is sent to OUT
- *     gen:SIZE[@RATE]   frames of SIZE bytes without CRC for ever, RATE a second (without: as
- * taken) sink              takes everything, gives nothing
+ *     gen:SIZE[@RATE]   frames of SIZE bytes for ever, RATE a second (without: as taken)
+ *     sink              takes everything, gives nothing
+ *
+ * NAME is a socket in $NICSIM_ROOT, else $XDG_RUNTIME_DIR, else /tmp, or a path if a '/' is in it.
+ * IN may be '-' or empty: then it only records.
  */
 #ifndef NICSIM_WIRE_H
 #define NICSIM_WIRE_H
@@ -17,7 +20,9 @@
 
 struct wire;
 
-/* The card's side. Called from the loop or from within wire_send(), never after wire_close(). */
+/* The card's side. Called from the loop, carrier() from wire_open() and wire_set_link() also; never
+ * after wire_close(). receive() must not call the wire back, and none may close it.
+ */
 struct wire_port {
 	void *ctx;
 	/* A frame arrives. False: there is no room now. If may_wait the wire keeps the frame and
@@ -27,6 +32,9 @@ struct wire_port {
 	void (*carrier)(void *ctx, bool up);
 	/* After wire_send() said -EAGAIN: there is room again. */
 	void (*sendable)(void *ctx);
+	/* May be NULL. The wire came to an end while in use (its interface was deleted, its file's
+	 * disk is full): carrier is down and stays so. One line for people says why. */
+	void (*broken)(void *ctx, const struct sim_error *why);
 };
 
 /* Plugs in. The port's link state starts down; carrier() says when it is up (maybe before this
@@ -37,13 +45,15 @@ int wire_open(struct wire **out, const char *spec, struct loop *loop, const stru
 void wire_close(struct wire *wire);
 
 /* Sends a frame of SIM_FRAME_MIN to SIM_FRAME_MAX bytes. 0: gone out; -EAGAIN: no room, try again
- * after sendable(). A frame sent while there is no carrier is lost (0).
+ * after sendable(). A frame sent while there is no carrier, or the card's own link is down, is lost
+ * (0). -EINVAL: not of such a length.
  */
 int wire_send(struct wire *wire, const uint8_t *frame, size_t len);
 /* There is room in the card again: offers what waits. */
 void wire_resume(struct wire *wire);
-/* The card's own end of the link went down or up (the other end of a cable sees its carrier
- * change). */
+/* The card's own end of the link went down or up; it starts down. Nothing is played or generated
+ * while it is down, what arrives is lost, and the other end of a cable sees its carrier change.
+ */
 void wire_set_link(struct wire *wire, bool up);
 /* What it is, for messages: the specification. */
 const char *wire_name(const struct wire *wire);

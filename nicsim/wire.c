@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Wires: the specification is read here, the rest is the kind's.
+ */
+#include "nicsim/wire_kind.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct wire_kind *const kinds[] = {
+	&wire_tap, &wire_loop, &wire_pcap, &wire_gen, &wire_sink};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* Names come from outside: whatever is in them, a message stays one line. */
+static void fill(struct sim_error *why, const char *format, va_list args)
+{
+	vsnprintf(why->text, sizeof(why->text), format, args);
+	for (char *c = why->text; *c; c++) {
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	}
+}
+
+int wire_fail(struct sim_error *why, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(why, format, args);
+	va_end(args);
+	return -error;
+}
+
+void wire_carrier(struct wire *wire, bool up)
+{
+	if (wire->carrier == up)
+		return;
+	wire->carrier = up;
+	wire->port.carrier(wire->port.ctx, up);
+}
+
+void wire_broken(struct wire *wire, const char *format, ...)
+{
+	struct sim_error why;
+	va_list args;
+
+	va_start(args, format);
+	fill(&why, format, args);
+	va_end(args);
+	wire_carrier(wire, false);
+	if (wire->port.broken)
+		wire->port.broken(wire->port.ctx, &why);
+}
+
+static const struct wire_kind *find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < KINDS; i++) {
+		if (strlen(kinds[i]->name) == len && !memcmp(kinds[i]->name, name, len))
+			return kinds[i];
+	}
+	return NULL;
+}
+
+static int unknown(const char *spec, struct sim_error *why)
+{
+	char forms[160] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < KINDS && used < sizeof(forms); i++)
+		used += (size_t)snprintf(forms + used, sizeof(forms) - used, "%s%s",
+			i == 0          ? ""
+			: i + 1 < KINDS ? ", "
+					: " or ",
+			kinds[i]->form);
+	return wire_fail(
+		why, EINVAL, "wire %.40s: no such kind; write %s", *spec ? spec : "''", forms);
+}
+
+int wire_open(struct wire **out, const char *spec, struct loop *loop, const struct wire_port *port,
+	struct sim_error *why)
+{
+	size_t len = strcspn(spec, ":");
+	const struct wire_kind *kind = find(spec, len);
+	struct wire *wire;
+	int err;
+
+	if (!kind)
+		return unknown(spec, why);
+	/* A form without a colon is a name and nothing more. */
+	if (!strchr(kind->form, ':') ? spec[len] != '\0' : !spec[len] || !spec[len + 1])
+		return wire_fail(why, EINVAL, "wire %.60s: write %s", spec, kind->form);
+
+	wire = calloc(1, kind->size);
+	if (!wire)
+		return wire_fail(why, ENOMEM, "wire %.60s: out of memory", spec);
+	wire->kind = kind;
+	wire->loop = loop;
+	wire->port = *port;
+	wire->spec = strdup(spec);
+	if (!wire->spec) {
+		err = wire_fail(why, ENOMEM, "wire %.60s: out of memory", spec);
+		goto free_wire;
+	}
+	*out = wire;
+	err = kind->open(wire, spec[len] ? spec + len + 1 : "", why);
+	if (err)
+		goto free_spec;
+	return 0;
+
+free_spec:
+	*out = NULL;
+	free(wire->spec);
+free_wire:
+	free(wire);
+	return err;
+}
+
+void wire_close(struct wire *wire)
+{
+	if (!wire)
+		return;
+	wire->kind->close(wire);
+	free(wire->spec);
+	free(wire);
+}
+
+int wire_send(struct wire *wire, const uint8_t *frame, size_t len)
+{
+	if (len < SIM_FRAME_MIN || len > SIM_FRAME_MAX)
+		return -EINVAL;
+	if (!wire->carrier || !wire->linked)
+		return 0;
+	return wire->kind->send(wire, frame, len);
+}
+
+void wire_resume(struct wire *wire)
+{
+	if (wire->kind->resume)
+		wire->kind->resume(wire);
+}
+
+void wire_set_link(struct wire *wire, bool up)
+{
+	if (wire->linked == up)
+		return;
+	wire->linked = up;
+	if (wire->kind->link)
+		wire->kind->link(wire);
+}
+
+const char *wire_name(const struct wire *wire)
+{
+	return wire->spec;
+}
