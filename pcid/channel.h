@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The channel between pcid and a driver daemon: a SOCK_SEQPACKET socket, whose number the daemon
- * finds in $PCID_CLIENT_CHANNEL, and messages of one fixed size each, with descriptors beside them.
- * What the daemon needs, pcid owns and hands over here; the daemon creates nothing.
+ * finds in $PCID_CLIENT_CHANNEL, and messages of one fixed size for each type, with descriptors
+ * beside them. What the daemon needs, pcid owns and hands over here; the daemon creates nothing.
  *
- *     pcid -> daemon   START   function, DMA regions, name        fds: function's, then a memfd a
- * region CLIENT  a client that was let in           fds: connection, page, page read-only daemon ->
- * pcid   READY   serving FAILED  text: why it cannot
+ *     type     from    what                             descriptors
+ *     START    pcid    function, DMA regions, name      the function's, then a memfd a region
+ *     CLIENT   pcid    a client that was let in         connection, page, page read-only
+ *     READY    daemon  it serves
+ *     FAILED   daemon  why it cannot, a line of text
+ *
+ * End of file from pcid: stop. End of file from the daemon: it died or has stopped.
  */
 #ifndef PCID_CHANNEL_H
 #define PCID_CHANNEL_H
@@ -19,6 +23,7 @@
 #define PCID_CHANNEL_ENV "PCID_CLIENT_CHANNEL"
 #define PCID_REGIONS     2 /* 0: rings, 1: frames */
 #define PCID_CHANNEL_FDS (PCI_HANDOVER_FDS + PCID_REGIONS)
+#define PCID_CLIENT_FDS  3
 
 enum pcid_message_type { PCID_START = 1, PCID_CLIENT, PCID_READY, PCID_FAILED };
 
@@ -43,11 +48,12 @@ struct pcid_message {
 	};
 };
 
-/* Sends one message, with its descriptors. -EPIPE: the other side is gone; -EAGAIN: it does not
- * read. */
+/* Sends one message with its descriptors, which stay the caller's. -EINVAL: not a message; -EPIPE:
+ * the other side is gone; -EAGAIN: it does not read now; other errors of sendmsg(2).
+ */
 int pcid_send(int channel, const struct pcid_message *message, const int *fds);
-/* Receives one; fds[0 .. message->fds) become the caller's. 1, 0: the other side is gone, -EAGAIN,
- * -EPROTO: not a message of this kind (its descriptors are closed).
+/* Receives one; fds[0 .. message->fds) become the caller's. Does not wait. 1; 0: the other side is
+ * gone; -EAGAIN: nothing there; -EPROTO: not a message of this kind (its descriptors are closed).
  */
 int pcid_receive(int channel, struct pcid_message *message, int fds[PCID_CHANNEL_FDS]);
 

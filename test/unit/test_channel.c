@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The channel between pcid and a daemon: what is sent arrives with its descriptors; what is no
+ * message is refused and leaks no descriptor.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pcid/channel.h"
+
+struct pair {
+	int a, b;
+};
+
+static int setup(void **state)
+{
+	static struct pair pair;
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
+		return -1;
+	pair = (struct pair){fd[0], fd[1]};
+	*state = &pair;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	const struct pair *pair = *state;
+
+	(void)close(pair->a);
+	(void)close(pair->b);
+	return 0;
+}
+
+/* The lowest free descriptor: the same before and after, when nothing leaks. */
+static int lowest_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	assert_true(fd >= 0);
+	(void)close(fd);
+	return fd;
+}
+
+static struct pcid_message start_message(void)
+{
+	struct pcid_message m = {.type = PCID_START, .fds = 2 + PCID_REGIONS};
+
+	strcpy(m.start.name, "a_ixgbe");
+	m.start.function.fds = 2;
+	strcpy(m.start.function.address, "vfio-user:/x");
+	m.start.region[1].size = 4096;
+	m.start.region[1].iova[0] = 0x1234000;
+	return m;
+}
+
+static void test_start(void **state)
+{
+	const struct pair *pair = *state;
+	struct pcid_message sent = start_message();
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+	int send[4];
+	int before;
+
+	for (int i = 0; i < 4; i++) {
+		send[i] = memfd_create("test", MFD_CLOEXEC);
+		assert_int_equal(ftruncate(send[i], i + 1), 0);
+	}
+	before = lowest_fd();
+	assert_int_equal(pcid_send(pair->a, &sent, send), 0);
+	assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
+	assert_int_equal(got.type, PCID_START);
+	assert_int_equal(got.fds, 4);
+	assert_memory_equal(&got.start, &sent.start, sizeof(got.start));
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(lseek(fds[i], 0, SEEK_END), i + 1);
+		assert_int_equal(fcntl(fds[i], F_GETFD), FD_CLOEXEC);
+		(void)close(fds[i]);
+	}
+	assert_int_equal(lowest_fd(), before);
+	for (int i = 0; i < 4; i++)
+		(void)close(send[i]);
+}
+
+static void test_both_ways(void **state)
+{
+	const struct pair *pair = *state;
+	struct pcid_message ready = {.type = PCID_READY};
+	struct pcid_message failed = {.type = PCID_FAILED};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+
+	strcpy(failed.failed.text, "no card");
+	assert_int_equal(pcid_receive(pair->a, &got, fds), -EAGAIN);
+	assert_int_equal(pcid_send(pair->b, &ready, NULL), 0);
+	assert_int_equal(pcid_send(pair->b, &failed, NULL), 0);
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 1);
+	assert_int_equal(got.type, PCID_READY);
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 1);
+	assert_int_equal(got.type, PCID_FAILED);
+	assert_string_equal(got.failed.text, "no card");
+}
+
+static void test_ends(void **state)
+{
+	const struct pair *pair = *state;
+	const struct pcid_message ready = {.type = PCID_READY};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+	int error = 0;
+
+	/* A peer that does not read. */
+	for (int i = 0; i < 100000 && error == 0; i++)
+		error = pcid_send(pair->a, &ready, NULL);
+	assert_int_equal(error, -EAGAIN);
+	assert_int_equal(shutdown(pair->b, SHUT_RDWR), 0);
+	assert_int_equal(pcid_send(pair->a, &ready, NULL), -EPIPE);
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 0);
+}
+
+static void test_send_refuses(void **state)
+{
+	const struct pair *pair = *state;
+	struct pcid_message m = {.type = 0};
+
+	assert_int_equal(pcid_send(pair->a, &m, NULL), -EINVAL);
+	m = start_message();
+	m.fds = 5;
+	assert_int_equal(pcid_send(pair->a, &m, NULL), -EINVAL);
+}
+
+/* Sends `len` bytes of a message with n descriptors, as a broken peer might. */
+static void send_raw(int fd, const struct pcid_message *m, size_t len, size_t n)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))] = {0};
+	struct pcid_message copy = *m;
+	struct iovec data = {.iov_base = &copy, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &data, .msg_iovlen = 1};
+
+	if (n > 0) {
+		struct cmsghdr *header;
+		int fds[8] = {2, 2, 2, 2, 2, 2, 2, 2};
+
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		header = CMSG_FIRSTHDR(&msg);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(header), fds, n * sizeof(int));
+	}
+	assert_int_equal(sendmsg(fd, &msg, 0), len);
+}
+
+static void test_receive_refuses(void **state)
+{
+	const struct pair *pair = *state;
+	const size_t start_len =
+		offsetof(struct pcid_message, start) + sizeof((*(struct pcid_message *)NULL).start);
+	const size_t client_len = offsetof(struct pcid_message, start) +
+				  sizeof((*(struct pcid_message *)NULL).client);
+	const size_t failed_len = offsetof(struct pcid_message, start) +
+				  sizeof((*(struct pcid_message *)NULL).failed);
+	struct pcid_message client = {.type = PCID_CLIENT, .fds = PCID_CLIENT_FDS};
+	struct pcid_message failed = {.type = PCID_FAILED};
+	struct pcid_message unended = start_message();
+	struct pcid_message nameless = start_message();
+	struct pcid_message many = start_message();
+	struct pcid_message long_path = client;
+	struct pcid_message unknown = {.type = 77};
+	struct pcid_message ready = {.type = PCID_READY, .fds = 1};
+	struct pcid_message good = start_message();
+	const struct {
+		const struct pcid_message *message;
+		size_t len;
+		size_t fds;
+	} bad[] = {
+		{&good, 1, 0},             /* shorter than a type */
+		{&good, 4, 0},             /* no count */
+		{&good, start_len - 1, 4}, /* cut */
+		{&good, start_len, 3},     /* a descriptor is missing */
+		{&good, start_len, 5},     /* one too many */
+		{&good, start_len, 6},     /* more than any message has: the padding holds it */
+		{&good, start_len, 8},     /* more than there is room for */
+		{&good, start_len, 0}, {&unended, start_len, 4}, {&nameless, start_len, 4},
+		{&many, start_len, 5}, {&client, client_len, 2},
+		{&client, start_len, 3}, /* another type's size */
+		{&long_path, client_len, 3}, {&unknown, 8, 0}, {&ready, 8, 1},
+		{&failed, failed_len, 0}, /* text without end */
+	};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+	int before = lowest_fd();
+
+	memset(unended.start.name, 'x', sizeof(unended.start.name));
+	memset(nameless.start.name, 0, sizeof(nameless.start.name));
+	many.start.function.fds = PCI_HANDOVER_FDS + 1;
+	many.fds = PCI_HANDOVER_FDS + 1 + PCID_REGIONS;
+	long_path.client.request.path_len = SCHEME_PATH_MAX;
+	memset(failed.failed.text, 'x', sizeof(failed.failed.text));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		send_raw(pair->a, bad[i].message, bad[i].len, bad[i].fds);
+		if (pcid_receive(pair->b, &got, fds) != -EPROTO)
+			fail_msg("message %zu was taken", i);
+		if (lowest_fd() != before)
+			fail_msg("message %zu leaked a descriptor", i);
+	}
+	/* The one that all were made from is good. */
+	send_raw(pair->a, &good, start_len, 4);
+	assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
+	for (int i = 0; i < 4; i++)
+		(void)close(fds[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_receive_refuses, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
