@@ -100,50 +100,55 @@ def kernel_modules(names):
     return [folder / path for path in order]
 
 
+def command(folder, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False, append="",
+            qemu=(), memory=512):
+    """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
+    `modules` are loaded before the script, with what they need; `later` only lie in /modules/NAME.ko, with
+    what they need. `files`: name in the guest to text or bytes; `programs`: name to a program of this machine.
+    `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the kernel's
+    command line; `qemu`: more arguments."""
+    assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
+        f"no guest in {CACHE}: run test/guest/prepare"
+    tree = Initramfs()
+    for name in ("proc", "sys", "dev", "modules"):
+        tree.folder(name)
+    tree.file("bin/busybox", (CACHE / "root/usr/bin/busybox").read_bytes(), 0o755)
+    tree.link("bin/sh", "busybox")
+    tree.file("init", INIT.encode(), 0o755)
+    tree.file("script", script.encode())
+    loaded = kernel_modules(modules)
+    for path in [*loaded, *kernel_modules(later)]:
+        tree.file("modules/" + path.name.removesuffix(".xz"), lzma.decompress(path.read_bytes()))
+    tree.file("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in loaded).encode())
+    for name, content in (files or {}).items():
+        tree.file(name, content.encode() if isinstance(content, str) else content)
+    for name, path in (programs or {}).items():
+        tree.program(name, path)
+    initrd, log = folder / "guest.initrd", folder / "guest.kernel"
+    tree.write(initrd)
+
+    arguments = [
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-machine", "q35,kernel-irqchip=split,memory-backend=m",
+        "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
+        "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
+        "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{log}",
+        "-kernel", str(CACHE / "kernel/vmlinuz"), "-initrd", str(initrd),
+        "-append", f"console=ttyS1 panic=-1 oops=panic {'intel_iommu=on' if iommu else ''} {append}"]
+    if iommu:
+        arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
+    for socket in cards:
+        arguments += ["-device", json.dumps(
+            {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}})]
+    return [str(CACHE / "qemu"), *arguments, *qemu], log
+
+
 class Guest:
-    """A machine that runs `script`. `run`: the test's lab. `modules` are loaded before the script, with what
-    they need; `later` are only put where `insmod /modules/NAME.ko` finds them. `files`: name in the guest to
-    text or bytes; `programs`: name to a program of this machine. `cards`: sockets of nicsim. `iommu`: a
-    virtual VT-d is in front of every device. `append`: more for the kernel's command line; `qemu`: more
-    arguments."""
+    """A machine that runs `script`, for one test; `what` it has is as for command()."""
 
-    def __init__(self, run, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False,
-                 append="", qemu=(), memory=512, name="guest"):
-        assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
-            f"no guest in {CACHE}: run test/guest/prepare"
-        self.log = run.dir / f"{name}.kernel"
-        tree = Initramfs()
-        for folder in ("proc", "sys", "dev", "modules"):
-            tree.folder(folder)
-        tree.file("bin/busybox", (CACHE / "root/usr/bin/busybox").read_bytes(), 0o755)
-        tree.link("bin/sh", "busybox")
-        tree.file("init", INIT.encode(), 0o755)
-        tree.file("script", script.encode())
-        loaded = kernel_modules(modules)
-        for path in [*loaded, *kernel_modules(later)]:
-            tree.file("modules/" + path.name.removesuffix(".xz"), lzma.decompress(path.read_bytes()))
-        tree.file("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in loaded).encode())
-        for where, content in (files or {}).items():
-            tree.file(where, content.encode() if isinstance(content, str) else content)
-        for where, path in (programs or {}).items():
-            tree.program(where, path)
-        initrd = run.dir / f"{name}.initrd"
-        tree.write(initrd)
-
-        arguments = [
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-machine", "q35,kernel-irqchip=split,memory-backend=m",
-            "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
-            "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
-            "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{self.log}",
-            "-kernel", CACHE / "kernel/vmlinuz", "-initrd", initrd,
-            "-append", f"console=ttyS1 panic=-1 oops=panic {'intel_iommu=on' if iommu else ''} {append}"]
-        if iommu:
-            arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
-        for socket in cards:
-            arguments += ["-device", json.dumps(
-                {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}})]
-        self.machine = run.start(str(CACHE / "qemu"), *arguments, *qemu)
+    def __init__(self, run, script, **what):
+        arguments, self.log = command(run.dir, script, **what)
+        self.machine = run.start(*arguments)
 
     def expect(self, pattern, limit=PATIENCE):
         """Waits for a line of the script's output that matches; returns the match."""
@@ -154,7 +159,9 @@ class Guest:
 
     @property
     def kernel_log(self):
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        """What the kernel printed since its machine was up, or all of it where it did not get there."""
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return log[max(log.find("guest: up"), 0):]
 
     def finish(self, allow="$^", limit=PATIENCE):
         """Waits for the end of the script, which must be a success; the kernel must have printed no warning
