@@ -22,9 +22,15 @@ struct scheme_client {
 	uid_t uid;
 	gid_t gid;
 	int fd;        /* the connection */
-	int status_fd; /* its page, to write */
+	int status_fd; /* its page, to write: sealed at its size */
 	int reader_fd; /* the same page, read only, to be sent to the client */
 };
+
+/* Ends a connection for all who hold a descriptor of it, so that the peer reads what was sent to it
+ * and then end of file (input left unread would make that ECONNRESET), and closes this one. For the
+ * registrar's owner too, whose duplicate would keep the connection of a dead driver open.
+ */
+void scheme_hang_up(int fd);
 
 /* --- registrar --- */
 
@@ -36,7 +42,9 @@ struct scheme_access {
 };
 
 /* Creates the scheme's directory if need be and listens on the socket of `name`. A dead socket of
- * that name is replaced, a live one is -EADDRINUSE.
+ * that name is replaced, a live one is -EADDRINUSE. -EINVAL: the name (1 to 63 printable bytes
+ * without a slash, and no leading dot); -EEXIST: something else has it; -ENOENT: no place for the
+ * directory ($SCHEME_ROOT's parent must exist), -EACCES: not allowed to make it.
  */
 int scheme_registrar_create(
 	struct scheme_registrar **out, const char *name, const struct scheme_access *access);
@@ -45,8 +53,9 @@ void scheme_registrar_destroy(struct scheme_registrar *r);
 /* An epoll descriptor: readable when scheme_registrar_next() has something to do. */
 int scheme_registrar_fd(const struct scheme_registrar *r);
 /* Accepts, judges, reads requests; never blocks. 1 with a client (the caller owns its descriptors),
- * 0 when there is none now, -errno. Who is not allowed, sends nonsense, or says nothing for 2 s is
- * answered with an error and closed here. At most 64 connections wait.
+ * 0 when there is none now, -errno when the system refused descriptors or memory (the registrar
+ * goes on: accepting pauses for 100 ms). Who is not allowed, sends nonsense, or says nothing for 2
+ * s is answered with an error and closed here. At most 64 connections wait.
  */
 int scheme_registrar_next(struct scheme_registrar *r, struct scheme_client *client);
 /* Milliseconds until scheme_registrar_next() must be called for time-outs' sake, -1: never. */
@@ -69,7 +78,11 @@ int scheme_linux_fd(const struct scheme_linux *t);
  * its share. Returns how many frames and values moved; 0: nothing to do now.
  */
 size_t scheme_linux_round(struct scheme_linux *t);
-/* Before sleeping on scheme_linux_fd(): asks for wake-ups only for what can be served. */
+/* Before sleeping on scheme_linux_fd(), which then wakes for what can be served, and soon for what
+ * already could be. frames_wait: the port has received frames; can_send: it has a buffer to
+ * reserve. Where it has none, its owner must wake by other means when it has one again (the card's
+ * interrupt).
+ */
 void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send);
 
 #endif

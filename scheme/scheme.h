@@ -3,23 +3,34 @@
  * scheme: everything is a URL. This is the client's side, the only header a program needs to use a
  * card.
  *
- *     network:                 the first card (by name)
- *     network:NAME             frames: one read is one frame (cut to the buffer), one write sends
- * one network:NAME/mac         6 bytes, then end of file network:NAME/link        "up 10000\n" or
- * "down 0\n", then end of file network:NAME/stats       counters, a "name value" line each, then
- * end of file network:NAME/mtu         the MTU in decimal; writable network:NAME/promisc     "0\n"
- * or "1\n"; writable network:NAME/tap         copies of all frames, both ways: best effort, drops
- * are counted; read only
+ *     network:               the first card (by name) whose driver answers
+ *     network:NAME           frames: one read is one frame (cut to the buffer), one write sends one
+ *     network:NAME/mac       6 bytes
+ *     network:NAME/link      "up 10000\n" or "down 0\n": state and Mbit/s
+ *     network:NAME/stats     counters, a "name value\n" line each
+ *     network:NAME/mtu       the MTU in decimal, "1500\n"; writable
+ *     network:NAME/promisc   "0\n" or "1\n"; writable
+ *     network:NAME/tap       copies of all frames, both ways: best effort; read only
  *
  * scheme_open() returns a plain descriptor: read(2), write(2), poll(2), O_NONBLOCK, dup(2) and
- * close(2) work on it, from any program or language. The frames' path is a mailbox, not a
- * broadcast: of several handles, each frame goes to one.
+ * close(2) work on it, from any program or language.
  *
- * What a plain write(2) cannot report at once is in the handle's status page, which scheme_write()
- * consults. A read of 0 is the end of file: of frames when the driver has left for good.
+ * Frames: the path is a mailbox, not a broadcast: of several handles, each frame goes to one.
+ * Frames wait for a handle that is open for reading, so a program that only sends should open
+ * O_WRONLY. A plain write(2) means "queued"; what became of it is in the handle's status page,
+ * which scheme_write() consults. In each direction SCHEME_QUEUE_FRAMES full frames fit between
+ * program and driver, more when they are short; then a read ahead stops, or a write blocks
+ * (EAGAIN).
  *
- * Sockets lie in $SCHEME_ROOT, else /run/scheme, else $XDG_RUNTIME_DIR/scheme (the first that
- * exists).
+ * Values: what it was at the opening, in one read, then end of file (a read of 0). To see a value
+ * again, also after writing it, open it again. A write sets it: the decimal number, with or without
+ * a newline.
+ *
+ * The end of file of frames means that the driver has left for good; a write(2) is then EPIPE, with
+ * SIGPIPE as on any socket (scheme_write() never raises it).
+ *
+ * Sockets lie in "network" under $SCHEME_ROOT, else /run/scheme, else $XDG_RUNTIME_DIR/scheme (the
+ * first that is set or exists).
  */
 #ifndef SCHEME_SCHEME_H
 #define SCHEME_SCHEME_H
@@ -29,50 +40,63 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SCHEME_PATH_MAX 192 /* what follows "network:NAME", with the NUL */
-#define SCHEME_NAME_MAX 64  /* NAME, with the NUL */
+#define SCHEME_PATH_MAX     192 /* what follows "network:NAME", with the NUL */
+#define SCHEME_NAME_MAX     64  /* NAME, with the NUL */
+#define SCHEME_QUEUE_FRAMES 128 /* of 1518 bytes, each way, without special rights */
 
 /* A handle's page, written by the driver, read by the client. Counters only grow. */
 struct scheme_status {
 	_Atomic uint32_t link_up;
 	_Atomic uint32_t link_mbit;
-	_Atomic uint32_t mtu;     /* payload of the largest frame; the frame is 14 bytes longer */
-	_Atomic uint32_t writes;  /* futex word: writes that the driver has dealt with */
-	_Atomic int32_t error;    /* 0, or the -errno of the newest write that was refused */
+	_Atomic uint32_t mtu;    /* payload of the largest frame; the frame is 14 bytes longer */
+	_Atomic uint32_t writes; /* futex word: writes that the driver has dealt with */
+	_Atomic int32_t error; /* 0, or the -errno of the newest write that was refused; of a value:
+				  what the newest write came to */
 	_Atomic uint32_t present; /* 1 while a driver serves the handle */
 	_Atomic uint64_t sent;    /* frames given to the card */
 	_Atomic uint64_t refused; /* frames too short or too long, values that are none */
 	_Atomic uint64_t no_link; /* frames dropped since the link was down */
 	_Atomic uint64_t received;
 	_Atomic uint64_t tap_dropped; /* copies that had no room */
+	_Atomic uint32_t value;       /* 1: the handle is a value's, not frames' */
 };
 
 /* Opens a URL. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_NONBLOCK and O_CLOEXEC. Where `status`
  * is not NULL the handle's page is mapped there; scheme_unmap_status() gives it back. Returns a
- * descriptor, or -EINVAL (no URL of this kind), -ENOENT (no such scheme or path), -EACCES (not
- * allowed to), -ECONNREFUSED (the scheme's owner is gone), -ENODEV (its driver is gone), -ETIMEDOUT
- * (no answer in 10 s), -EPROTO.
+ * descriptor, or -EINVAL (no URL or flags of this kind), -ENOENT (no such scheme or path), -EACCES
+ * (not allowed to), -ECONNREFUSED (the scheme's owner is gone), -ENODEV (its driver is gone),
+ * -EMFILE (it has too many handles), -ETIMEDOUT (no answer in 10 s), -EPROTO (the answer is none),
+ * or what the system says (-ENOMEM, -ENFILE).
  */
 int scheme_open(const char *url, int flags, const struct scheme_status **status);
 void scheme_unmap_status(const struct scheme_status *status);
 
-/* write(2) that reports what a plain one cannot: -EMSGSIZE (longer than the MTU allows), -EINVAL
- * (shorter than a header), -ENETDOWN (link down); on mtu and promisc it waits for the driver's
- * verdict (2 s at most: -ETIMEDOUT). -EAGAIN where the descriptor is non-blocking and full; -EPIPE:
- * the driver has left.
+/* write(2) that reports what a plain one cannot: -EMSGSIZE (longer than the MTU allows, 4 bytes
+ * more with a VLAN tag), -EINVAL (shorter than a header), -ENETDOWN (link down); on mtu and promisc
+ * it waits for the driver's verdict (2 s at most: -ETIMEDOUT), which is that of this write when
+ * nobody else writes to the same handle. -EAGAIN where the descriptor is non-blocking and full;
+ * -EPIPE: the driver has left. Without a status page (NULL) it is a plain write that raises no
+ * signal.
  */
 ssize_t scheme_write(int fd, const struct scheme_status *status, const void *data, size_t len);
 
-/* What a negative result of scheme_open() means, and what to do: a line for people. */
+/* What a negative result of scheme_open() or scheme_write() means, and what to do: a line for
+ * people, without a newline.
+ */
 const char *scheme_strerror(int error);
 
-/* Splits "network:NAME/path". name is empty for the first card. -EINVAL. */
+/* Splits "network:NAME/path". name is empty for the first card; path is "" or begins with a slash.
+ * -EINVAL.
+ */
 int scheme_parse(const char *url, char name[SCHEME_NAME_MAX], char path[SCHEME_PATH_MAX]);
-/* The directory that holds the sockets of network schemes, ending without a slash. -ENOENT,
- * -ENAMETOOLONG. */
+/* The directory that holds the sockets of network schemes, ending without a slash. -ENOENT (`out`
+ * is where it would be), -ENAMETOOLONG.
+ */
 int scheme_directory(char *out, size_t size);
-/* Calls found() for each scheme by ascending name; stops when it returns non-zero, and returns
- * that. */
+/* Calls found() for each scheme whose owner answers, by ascending name; stops when it returns
+ * non-zero, and returns that. No directory: no schemes, 0. Sockets that nobody listens on are
+ * passed over.
+ */
 int scheme_list(int (*found)(void *ctx, const char *name), void *ctx);
 
 #endif

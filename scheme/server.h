@@ -4,8 +4,7 @@
  * It is a pull model, as Redox's kernel drives it: a transport calls open, read, write, fevent,
  * dup, fpath and close; frames come from and go to a port that the daemon brings.
  *
- *     transport (Linux socket, Redox, memory)  ->  scheme core  ->  port (the daemon, over nic's
- * verbs)
+ *     transport (Linux socket, Redox, memory)  ->  scheme core  ->  port (the daemon, over nic.h)
  */
 #ifndef SCHEME_SERVER_H
 #define SCHEME_SERVER_H
@@ -30,67 +29,81 @@ struct scheme_port {
 	/* The oldest received frame, or NULL; it stays until rx_pop(). */
 	const uint8_t *(*rx_peek)(void *ctx, size_t *len);
 	void (*rx_pop)(void *ctx);
-	/* A buffer for a frame to send with its size, or NULL: none is free. It stays reserved
-	 * until tx_push() queues `len` bytes of it; reserving again returns the same one. */
+	/* A buffer for a frame to send with its size (at least 14 bytes), or NULL: none is free. It
+	 * stays reserved until tx_push() queues `len` bytes of it; reserving again returns the same
+	 * one. */
 	uint8_t *(*tx_reserve)(void *ctx, size_t *size);
 	void (*tx_push)(void *ctx, size_t len);
 	void (*mac)(void *ctx, uint8_t mac[6]);
+	/* Called by each scheme_tick(): from memory, not from the card. */
 	void (*link)(void *ctx, struct scheme_link *link);
 	/* Counters as "name value\n" lines; returns the length, at most size. */
 	size_t (*stats)(void *ctx, char *text, size_t size);
-	uint16_t (*mtu)(void *ctx);
+	uint16_t (*mtu)(void *ctx);              /* as link() */
 	int (*set_mtu)(void *ctx, uint16_t mtu); /* 0 or -errno */
 	bool (*promiscuous)(void *ctx);
-	int (*set_promiscuous)(void *ctx, bool on);
+	int (*set_promiscuous)(void *ctx, bool on); /* 0 or -errno */
 };
 
 struct scheme;
 
 /* Returned by reads that have nothing now, and by writes that have no room now: the caller is
- * parked and tries again after scheme_readable() or scheme_writable() said so. (-EAGAIN, as in
- * Redox's protocol.)
+ * parked and tries again when scheme_handle_ready() says so. (-EAGAIN, as in Redox's protocol.)
  */
 #define SCHEME_PARKED (-11)
 
+/* -EINVAL (the name), -ENOMEM. */
 int scheme_create(struct scheme **out, const char *name, const struct scheme_port *port);
+/* Closes what is open. */
 void scheme_destroy(struct scheme *s);
 
 /* Opens a path ("" for frames). `access` is SCHEME_READ | SCHEME_WRITE of wire.h. `status` is the
  * handle's page, written only (its reader may be hostile), or NULL. Returns a handle's id, > 0, or
- * -ENOENT, -EACCES, -EMFILE.
+ * -ENOENT, -EACCES (to write what is read only, or no access at all), -EMFILE, -ENOMEM. A value is
+ * taken here: a handle reads what it was when it was opened.
  */
 int64_t scheme_handle_open(
 	struct scheme *s, const char *path, uint32_t access, struct scheme_status *status);
+/* The same path opened once more, without a page. -EBADF, and as open. */
 int64_t scheme_handle_dup(struct scheme *s, int64_t id);
 void scheme_handle_close(struct scheme *s, int64_t id);
-/* "network:NAME/path"; returns the length, cut to size. -EBADF. */
+/* "network:NAME/path"; returns the length, cut to size, without a NUL. -EBADF. */
 ssize_t scheme_handle_fpath(struct scheme *s, int64_t id, char *text, size_t size);
 
-/* One frame or the value. Frames are cut to size. 0 is the end of a value. SCHEME_PARKED, -EBADF,
- * -EACCES. */
+/* One frame, cut to size, or what is left of the value. 0 is the end of a value, or size is 0.
+ * SCHEME_PARKED, -EBADF, -EACCES. */
 ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size);
-/* One frame to send or a value to set. -EINVAL, -EMSGSIZE, -ENETDOWN: dropped and counted. */
+/* One frame to send or a value to set: len, or SCHEME_PARKED, -EBADF; or refused, counted in the
+ * handle's page, and there in `error`: -EINVAL (shorter than a header; not a number, or out of
+ * range), -EMSGSIZE (14 bytes more than the MTU, 18 with a VLAN tag, are the most), -ENETDOWN,
+ * -EACCES, or what setting the value came to.
+ */
 ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len);
 
 /* The same without a copy, for a transport that can move data itself. peek: the frame or value at
- * hand (NULL with *len 0: end of file; NULL with *len > 0: parked); pop: it was delivered.
+ * hand (NULL with *len 0: end of file, also of a handle that cannot be read; NULL with *len > 0:
+ * parked); pop: it was delivered.
  */
 const uint8_t *scheme_handle_peek(struct scheme *s, int64_t id, size_t *len);
 void scheme_handle_pop(struct scheme *s, int64_t id);
-/* Where to put what is to be written, or NULL: parked. commit judges it as scheme_handle_write()
- * does. */
+/* Where to put what is to be written, or NULL: parked (or no such handle). commit judges it as
+ * scheme_handle_write() does; a len above the size means that it was longer. Nothing else may be
+ * called on the scheme between the two.
+ */
 uint8_t *scheme_handle_reserve(struct scheme *s, int64_t id, size_t *size);
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
 
-/* Events: the bits that the handle's owner asked for with fevent, and what now holds. */
+/* Events: the bits that the handle's owner asked for with fevent, and which of them now hold. */
 #define SCHEME_EVENT_READ  1u
 #define SCHEME_EVENT_WRITE 2u
+/* 0, -EBADF, -EINVAL (other bits). */
 int scheme_handle_fevent(struct scheme *s, int64_t id, uint32_t interest);
+/* 0 also for no such handle. */
 uint32_t scheme_handle_ready(struct scheme *s, int64_t id);
 
-/* Once a round of the daemon: gives taps their copies, drops frames that nobody has opened the
- * frames' path for (counted as unclaimed), writes link and MTU to the status pages when they
- * changed.
+/* Once a round of the daemon: writes link and MTU to the status pages when they changed, and drops
+ * frames while nobody has the frames' path open for reading (counted as unclaimed; at most 256 a
+ * call). Taps get their copies of a frame whenever it is read, dropped here, or sent.
  */
 void scheme_tick(struct scheme *s);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What travels on a scheme's SOCK_SEQPACKET socket before frames do: one request, one reply, each
- * one message of fixed size. After a reply without error each message is a frame or a value.
+ * one message of fixed size, in the machine's byte order. After a reply without error each message
+ * is a frame or a value.
  *
  * The reply carries one descriptor: the handle's status page, read-only.
  */
 #ifndef SCHEME_WIRE_H
 #define SCHEME_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "scheme/scheme.h"
@@ -34,5 +36,13 @@ struct scheme_reply {
 
 _Static_assert(sizeof(struct scheme_request) == 16 + SCHEME_PATH_MAX, "fixed size");
 _Static_assert(sizeof(struct scheme_reply) == 8, "fixed size");
+
+/* Fills in a request. -EINVAL: scheme_request_check() would refuse it. */
+int scheme_request_make(struct scheme_request *request, const char *path, uint32_t flags);
+/* Judges `len` bytes that a peer sent: 0, -EPROTO (not a request of this version), -EINVAL (flags
+ * or a path that cannot be: not empty and without a leading slash, or with bytes that do not
+ * print).
+ */
+int scheme_request_check(const struct scheme_request *request, size_t len);
 
 #endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Private to the core: what a scheme and a handle are.
+ */
+#ifndef SCHEME_CORE_H
+#define SCHEME_CORE_H
+
+#include "scheme/server.h"
+#include "scheme/wire.h"
+
+#define VALUE_MAX   32u   /* of a value that is written */
+#define STATS_MAX   4096u /* of the text at /stats */
+#define FRAME_MAX   2048u /* of a frame that goes nowhere, and of a tap's copy */
+#define TAP_FRAMES  256u  /* copies that wait in a tap; a power of two */
+#define TICK_FRAMES 256u
+
+#define ETH_HEADER 14u
+#define VLAN_TAG   4u
+
+enum path { PATH_FRAMES, PATH_MAC, PATH_LINK, PATH_STATS, PATH_MTU, PATH_PROMISC, PATH_TAP };
+
+struct copy {
+	size_t len;
+	uint8_t data[FRAME_MAX];
+};
+
+struct tap {
+	uint32_t head, tail; /* free-running: head - tail copies wait */
+	struct copy ring[TAP_FRAMES];
+};
+
+/* What happened on a handle, or on all of them. A page is written from here and never read. */
+struct counters {
+	uint64_t sent, refused, no_link, received, tap_dropped;
+};
+
+struct handle {
+	int64_t id;      /* 0: free */
+	int64_t next_id; /* of the slot: an id is never used twice */
+	enum path path;
+	uint32_t access;   /* SCHEME_READ, SCHEME_WRITE */
+	uint32_t interest; /* SCHEME_EVENT_* */
+	uint32_t writes;
+	struct scheme_status *page; /* or NULL */
+	struct counters count;
+	uint8_t *value; /* what is read of a value: value[value_at .. value_len) */
+	size_t value_len, value_at;
+	struct tap *tap;
+};
+
+struct scheme {
+	char name[SCHEME_NAME_MAX];
+	struct scheme_port port;
+	struct scheme_link link; /* as in the pages */
+	uint16_t mtu;
+	unsigned readers; /* handles that frames wait for */
+	unsigned taps;
+	unsigned open;
+	uint64_t unclaimed;
+	struct counters count; /* of all handles that ever were */
+	uint8_t *reserved;     /* what scheme_handle_reserve() gave out, or NULL */
+	size_t reserved_size;
+	uint8_t scratch[FRAME_MAX]; /* receives what will not be sent */
+	struct handle handles[SCHEME_MAX_HANDLES];
+};
+
+/* The handle of an id, or NULL. */
+struct handle *scheme_find(struct scheme *s, int64_t id);
+/* Brings link and MTU from the port to the pages. */
+void scheme_refresh(struct scheme *s);
+
+/* values.c: the value as it is now into the handle. 0, -ENOMEM. */
+int scheme_value_take(struct scheme *s, struct handle *h);
+/* Sets mtu or promisc from text. 0, -EINVAL, or the port's error. */
+int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *text, size_t len);
+
+/* frames.c: a copy for each tap that has room. */
+void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Private to the Linux side of the scheme: where sockets lie and how they are reached, sized and
+ * left.
+ */
+#ifndef SCHEME_SOCKET_H
+#define SCHEME_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "scheme/scheme.h"
+
+/* A status page's size: memory is shared by whole pages. */
+#define SCHEME_STATUS_SIZE 4096u
+
+/* What SO_SNDBUF is set to, 212992 being the most that an unprivileged process may ask for by
+ * default (net.core.wmem_max). The kernel doubles it and charges each message its buffer's true
+ * size, 2304 bytes for a full frame (a 2 KiB allocation and the sk_buff): 184 fit, of which
+ * scheme.h promises SCHEME_QUEUE_FRAMES.
+ */
+#define SCHEME_SNDBUF 212992
+
+/* Printable, no '/', no leading '.', 1 to SCHEME_NAME_MAX - 1 bytes. */
+bool scheme_name_ok(const char *name);
+/* Opens the directory of network schemes' sockets (O_PATH). -ENOENT, -ENAMETOOLONG, ... */
+int scheme_directory_open(void);
+/* Binds or connects `fd` to the socket `name` in a directory, whatever the length of its path. */
+int scheme_bind_at(int fd, int directory, const char *name);
+int scheme_connect_at(int fd, int directory, const char *name);
+/* The names in the directory that may be schemes, sorted, to be freed.
+ * Returns how many. */
+int scheme_names(char (**names)[SCHEME_NAME_MAX]);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+long scheme_now(void);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The Linux transport: one SOCK_SEQPACKET connection a handle, each message a frame or a value.
+ *
+ * Frames are sent straight from where the core has them and received straight to where they will be
+ * sent from. epoll is edge-triggered: an event sets a flag, EAGAIN clears it, so that waiting for a
+ * buffer costs no wake-up and a round costs one system call beyond those that move something.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "scheme/linux.h"
+#include "scheme/socket.h"
+
+#define BUDGET 32 /* messages of a handle in a round, each way */
+#define EVENTS 64
+
+struct connection {
+	int fd;
+	int64_t handle;
+	struct scheme_status *page;
+	bool frames;   /* its writes need a buffer of the port, its reads wait for frames */
+	bool reads;    /* is sent to; not any more after a value's end of file */
+	bool readable; /* may have messages for us */
+	bool full;     /* its socket has no room: waiting for EPOLLOUT */
+	bool gone;     /* the peer has left: what it wrote is still taken */
+	bool dead;     /* to be closed */
+};
+
+struct scheme_linux {
+	struct scheme *core;
+	int epoll;
+	int kick; /* an eventfd that wakes the sleeper at once */
+	unsigned count, start;
+	struct connection *connections[SCHEME_MAX_HANDLES];
+};
+
+int scheme_linux_create(struct scheme_linux **out, struct scheme *core)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+	struct scheme_linux *t = calloc(1, sizeof(*t));
+	int ret;
+
+	if (t == NULL) {
+		return -ENOMEM;
+	}
+	t->core = core;
+	t->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (t->epoll < 0) {
+		ret = -errno;
+		goto fail_epoll;
+	}
+	t->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->kick < 0) {
+		ret = -errno;
+		goto fail_kick;
+	}
+	if (epoll_ctl(t->epoll, EPOLL_CTL_ADD, t->kick, &event) < 0) {
+		ret = -errno;
+		goto fail_add;
+	}
+	*out = t;
+	return 0;
+
+fail_add:
+	close(t->kick);
+fail_kick:
+	close(t->epoll);
+fail_epoll:
+	free(t);
+	return ret;
+}
+
+static void wake(const struct connection *c)
+{
+	syscall(SYS_futex, &c->page->writes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void close_connection(struct scheme_linux *t, struct connection *c)
+{
+	/* The registrar has a duplicate: closing alone would neither end the connection nor take it
+	 * out of the set. */
+	(void)epoll_ctl(t->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	scheme_handle_close(t->core, c->handle);
+	wake(c);
+	munmap(c->page, SCHEME_STATUS_SIZE);
+	scheme_hang_up(c->fd);
+	free(c);
+}
+
+void scheme_linux_destroy(struct scheme_linux *t)
+{
+	if (t == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < t->count; i++) {
+		close_connection(t, t->connections[i]);
+	}
+	close(t->kick);
+	close(t->epoll);
+	free(t);
+}
+
+int scheme_linux_fd(const struct scheme_linux *t)
+{
+	return t->epoll;
+}
+
+static int set_events(struct scheme_linux *t, struct connection *c, int op, uint32_t more)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET | more, .data.ptr = c};
+
+	return epoll_ctl(t->epoll, op, c->fd, &event) < 0 ? -errno : 0;
+}
+
+/* --- a new client --- */
+
+static int answer(int fd, int error, int page)
+{
+	struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+			     .cmsg_len = CMSG_LEN(sizeof(int))}};
+	struct iovec iov = {.iov_base = &reply, .iov_len = sizeof(reply)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (error == 0) {
+		memcpy(CMSG_DATA(&control.head), &page, sizeof(page));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int adopt(struct scheme_linux *t, const struct scheme_client *client)
+{
+	const struct scheme_request *request = &client->request;
+	int ret;
+
+	if (t->count == SCHEME_MAX_HANDLES) {
+		return -EMFILE;
+	}
+	struct connection *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		return -ENOMEM;
+	}
+	c->fd = client->fd;
+	c->frames = request->path[0] == '\0';
+	c->reads = (request->flags & SCHEME_READ) != 0;
+	c->page = mmap(
+		NULL, SCHEME_STATUS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, client->status_fd, 0);
+	if (c->page == MAP_FAILED) {
+		ret = -errno;
+		goto fail_map;
+	}
+	c->handle = scheme_handle_open(t->core, request->path, request->flags, c->page);
+	if (c->handle < 0) {
+		ret = (int)c->handle;
+		goto fail_open;
+	}
+	ret = answer(c->fd, 0, client->reader_fd);
+	if (ret < 0) {
+		goto fail_answer;
+	}
+	ret = set_events(t, c, EPOLL_CTL_ADD, 0);
+	if (ret < 0) {
+		goto fail_answer;
+	}
+	t->connections[t->count++] = c;
+	return 0;
+
+fail_answer:
+	scheme_handle_close(t->core, c->handle);
+fail_open:
+	munmap(c->page, SCHEME_STATUS_SIZE);
+fail_map:
+	free(c);
+	return ret;
+}
+
+int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client)
+{
+	int ret = adopt(t, client);
+
+	if (ret < 0) {
+		(void)answer(client->fd, ret, -1);
+		scheme_hang_up(client->fd);
+	}
+	close(client->status_fd);
+	close(client->reader_fd);
+	return ret;
+}
+
+/* --- rounds --- */
+
+static void note_events(struct scheme_linux *t)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(t->epoll, events, EVENTS, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct connection *c = events[i].data.ptr;
+		if (c == NULL) {
+			continue; /* the kick has done its work; edges need no reading */
+		}
+		c->readable = true;
+		if ((events[i].events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+			c->gone = true;
+		}
+		if (c->full && (events[i].events & EPOLLOUT) != 0) {
+			c->full = false;
+			(void)set_events(t, c, EPOLL_CTL_MOD, 0);
+		}
+	}
+}
+
+/* What the core has for it, while its socket has room. */
+static size_t deliver(struct scheme_linux *t, struct connection *c)
+{
+	size_t n = 0;
+	size_t len;
+
+	while (n < BUDGET) {
+		const uint8_t *data = scheme_handle_peek(t->core, c->handle, &len);
+		if (data == NULL) {
+			if (len == 0) {
+				shutdown(c->fd, SHUT_WR);
+				c->reads = false;
+			}
+			break;
+		}
+		if (send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+			scheme_handle_pop(t->core, c->handle);
+			n++;
+		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+			c->full = true;
+			(void)set_events(t, c, EPOLL_CTL_MOD, EPOLLOUT);
+			break;
+		} else if (errno != EINTR) {
+			c->readable = c->gone = true;
+			break;
+		}
+	}
+	return n;
+}
+
+/* What it wrote, while there is room for it. */
+static size_t take(struct scheme_linux *t, struct connection *c)
+{
+	size_t n = 0;
+	size_t size = 0;
+
+	while (n < BUDGET) {
+		uint8_t *to = scheme_handle_reserve(t->core, c->handle, &size);
+		if (to == NULL) {
+			break; /* parked: it stays readable */
+		}
+		/* Descriptors sent along are closed by the kernel, since no room is given for them.
+		 */
+		ssize_t len = recv(c->fd, to, size, MSG_DONTWAIT | MSG_TRUNC);
+		if (len > 0) {
+			(void)scheme_handle_commit(t->core, c->handle, (size_t)len);
+			n++;
+			if (!c->frames) {
+				wake(c);
+			}
+		} else if (len == 0 && !c->gone) {
+			/* An empty message; or the end, which the next events will tell. */
+			(void)scheme_handle_commit(t->core, c->handle, 0);
+			n++;
+			break;
+		} else if (len < 0 && errno == ECONNRESET) {
+			c->gone = true; /* what it wrote before is behind this error */
+		} else if (len == 0 || errno != EINTR) {
+			c->readable = false;
+			c->dead = c->gone || (len < 0 && errno != EAGAIN);
+			break;
+		}
+	}
+	return n;
+}
+
+size_t scheme_linux_round(struct scheme_linux *t)
+{
+	size_t moved = 0;
+	unsigned kept = 0;
+
+	note_events(t);
+	if (t->count == 0) {
+		return 0;
+	}
+	t->start = (t->start + 1) % t->count;
+	for (unsigned i = 0; i < t->count; i++) {
+		struct connection *c = t->connections[(t->start + i) % t->count];
+		if (c->reads && !c->full && !c->gone) {
+			moved += deliver(t, c);
+		}
+		if (c->readable) {
+			moved += take(t, c);
+		}
+	}
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->connections[i]->dead) {
+			close_connection(t, t->connections[i]);
+		} else {
+			t->connections[kept++] = t->connections[i];
+		}
+	}
+	t->count = kept;
+	return moved;
+}
+
+/* Edges that were seen are not reported again, so whatever is still to be done wakes at once. */
+void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
+{
+	const uint64_t one = 1;
+	bool work = false;
+	size_t len;
+
+	for (unsigned i = 0; i < t->count && !work; i++) {
+		const struct connection *c = t->connections[i];
+		bool can_take = can_send || !c->frames;
+		bool waits = frames_wait;
+		if (!c->frames) {
+			waits = scheme_handle_peek(t->core, c->handle, &len) != NULL || len == 0;
+		}
+		work = (c->readable && can_take) || (c->reads && !c->full && !c->gone && waits);
+	}
+	if (work) {
+		(void)!write(t->kick, &one, sizeof(one));
+	}
+}
