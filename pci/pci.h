@@ -44,6 +44,7 @@ struct pci_id {
  * -EPROTO: the peer is no vfio-user server; -ETIMEDOUT: it does not answer.
  */
 int pci_open(struct pci_function **out, const char *address, struct pci_error *why);
+/* Also frees the function's DMA regions; BARs are to be unmapped before. NULL does nothing. */
 void pci_close(struct pci_function *fn);
 
 const char *pci_address(const struct pci_function *fn);
@@ -53,9 +54,11 @@ bool pci_gone(const struct pci_function *fn);
 void pci_set_gone(struct pci_function *fn);
 
 /* A descriptor that becomes readable (POLLIN or POLLHUP) when the function is gone, or -1 where the
- * operating system has none: the vfio-user socket; VFIO's request eventfd.
+ * operating system has none: the vfio-user socket; VFIO's request eventfd. Then pci_check_gone()
+ * tells whether it is: a vfio-user server may also have sent what nobody asked for.
  */
 int pci_gone_fd(const struct pci_function *fn);
+bool pci_check_gone(struct pci_function *fn);
 
 /* --- hand-over: pcid opens the function and makes its DMA memory, the daemon carries on --- */
 
@@ -71,9 +74,10 @@ struct pci_handover {
 /* Describes an open function so that another process can import it. The descriptors in fd[] stay
  * the exporter's; they are to be sent by SCM_RIGHTS. A vfio-user connection has one user at a time:
  * after the export, the exporter closes its side with pci_close() and does not use it in between.
+ * pci_close() of an exported function leaves the card as it is: memory stays mapped for it.
+ * What the importer needs to know of regions and vectors it asks the card. -ENODEV.
  */
-int pci_export(
-	const struct pci_function *fn, struct pci_handover *handover, int fd[PCI_HANDOVER_FDS]);
+int pci_export(struct pci_function *fn, struct pci_handover *handover, int fd[PCI_HANDOVER_FDS]);
 
 /* Takes over `fd` (also on failure, then closed). The text comes from another process: checked. */
 int pci_import(struct pci_function **out, const struct pci_handover *handover,
@@ -91,9 +95,10 @@ int pci_find_capability(struct pci_function *fn, uint8_t id);
 /* Bus mastering: until it is on, the card reads and writes no memory. */
 int pci_set_bus_master(struct pci_function *fn, bool on);
 
-/* Bus mastering off, no transaction pending, the reset the operating system offers. The driver's
- * own reset comes after it. -ETIMEDOUT: transactions stay pending (the reset was done all the
- * same).
+/* Bus mastering off, no transaction pending, interrupts off, the reset the operating system offers
+ * (many functions have none). The driver's own reset comes after it, then interrupts and bus
+ * mastering. Takes up to a second. -ETIMEDOUT: transactions stay pending (the reset was done all
+ * the same).
  */
 int pci_quiesce(struct pci_function *fn);
 
@@ -105,16 +110,17 @@ int pci_quiesce(struct pci_function *fn);
 struct pci_bar {
 	struct pci_function *fn;
 	volatile uint8_t __iomem *base;
-	uint64_t mapped; /* bit n: the n-th part of `part` bytes is mapped */
+	uint64_t mapped; /* bit n: the n-th part of 1 << part_shift bytes is mapped */
 	uint32_t part_shift;
 	uint32_t size;
 	uint32_t alive; /* offset of a register that never reads all-ones */
 	unsigned index;
 };
 
-/* Maps BAR `index` (0 to 5). `alive` is the offset of a register that never reads all-ones on a
- * card that is present: when any register reads all-ones, that one decides whether the card is
- * gone.
+/* Maps BAR `index` (0 to 5), as far as it can be mapped. -EINVAL: there is no such BAR, or it is
+ * too small to hold `alive`; -EPROTO: its description makes no sense; -ENODEV. `alive` is the
+ * offset of a register that never reads all-ones on a card that is present: when any register reads
+ * all-ones, that one decides whether the card is gone.
  */
 int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct pci_bar *bar,
 	struct pci_error *why);
@@ -162,12 +168,15 @@ struct dma_handover {
 };
 
 /* New zeroed memory of `size` bytes (rounded up to 4096), mapped for the card to read and write.
- * -ENOMEM with the figure that RLIMIT_MEMLOCK would need; -ENOSPC: no IOVA left.
+ * A size of whole chunks is had in huge pages where the system has some set aside: not to be given
+ * to somebody who is not trusted, since holes can be punched in them.
+ * -ENOMEM with the figure that RLIMIT_MEMLOCK would need; -ENOSPC: no IOVA left; -EINVAL: 0, or
+ * more than DMA_MAX_CHUNKS.
  */
 int pci_dma_create(
 	struct pci_function *fn, size_t size, struct dma_region **out, struct pci_error *why);
 /* The same for memory that somebody else brings. The memfd is duplicated. -EINVAL: not sealed
- * against shrinking and growing, or of no whole number of pages.
+ * against shrinking and growing, of huge pages, or of no whole number of pages.
  */
 int pci_dma_attach(
 	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why);

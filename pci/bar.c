@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * BARs: mapping them, as far as they can be mapped, and the registers in them. This is the data
+ * path's way to the card: one comparison, one bit test, one access.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/vfio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pci/function.h"
+
+#define WHOLE_SHIFT 31 /* one part: all of a BAR */
+#define PAGE_SHIFT  12
+#define PARTS       64u
+
+/* Whether touching a mapping of that file can't kill us: a device's pages always are there, those
+ * of a memfd are if nobody can cut it shorter or (huge pages) punch holes that can't be filled.
+ */
+static bool stays(int fd, uint64_t end)
+{
+	struct stat status;
+	struct statfs fs;
+	int seals;
+
+	if (fstat(fd, &status))
+		return false;
+	if (S_ISCHR(status.st_mode))
+		return true;
+	seals = fcntl(fd, F_GET_SEALS);
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && (uint64_t)status.st_size >= end &&
+	       fstatfs(fd, &fs) == 0 && fs.f_type != HUGETLBFS_MAGIC;
+}
+
+/* Puts the areas of the region in place; what lies between stays unmapped. */
+static int map_areas(struct pci_bar *bar, const struct pci_region *region, int fd)
+{
+	size_t room = (bar->size + PCI_PAGE - 1) & ~(size_t)(PCI_PAGE - 1);
+	uint8_t *base;
+
+	base = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	for (unsigned i = 0; i < region->areas; i++) {
+		uint64_t offset = region->area[i].offset;
+		uint64_t size = region->area[i].size;
+
+		if (!stays(fd, region->offset + offset + size))
+			continue;
+		if (mmap(base + offset, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			    (off_t)(region->offset + offset)) == MAP_FAILED) {
+			int error = -errno;
+
+			munmap(base, room);
+			return error;
+		}
+		if (offset == 0 && size == bar->size) {
+			bar->part_shift = WHOLE_SHIFT;
+			bar->mapped = 1;
+			break;
+		}
+		for (uint64_t page = offset >> PAGE_SHIFT;
+			page < (offset + size) >> PAGE_SHIFT && page < PARTS; page++)
+			bar->mapped |= UINT64_C(1) << page;
+	}
+	if (bar->mapped)
+		bar->base = (volatile uint8_t __iomem *)base;
+	else
+		munmap(base, room);
+	return 0;
+}
+
+int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct pci_bar *bar,
+	struct pci_error *why)
+{
+	_Alignas(8) uint8_t info[PCI_MAX_INFO];
+	struct pci_region region;
+	struct pci_error what = {""};
+	int fd = -1, size, error;
+
+	if (index >= PCI_BARS || alive % 4)
+		return pci_fail(why, -EINVAL, "%s: BAR %u can't be mapped", fn->address, index);
+	if (pci_gone(fn))
+		return pci_fail(why, -ENODEV, "%s: the card is gone", fn->address);
+	size = fn->backend->region(fn, index, info, &fd, why);
+	if (size < 0)
+		return size;
+	error = pci_parse_region(&region, info, (size_t)size, &what);
+	if (!error && region.size > PCI_MAX_BAR)
+		error = pci_fail(
+			&what, -EPROTO, "%llu bytes are too many", (unsigned long long)region.size);
+	if (!error && region.size < (uint64_t)alive + 4)
+		error = pci_fail(&what, -EINVAL, "it has %llu bytes: is it another card's?",
+			(unsigned long long)region.size);
+	if (error)
+		goto out;
+	*bar = (struct pci_bar){
+		.fn = fn,
+		.part_shift = PAGE_SHIFT,
+		.size = (uint32_t)region.size,
+		.alive = alive,
+		.index = index,
+	};
+	atomic_store(&fn->misuse[index], 0);
+	error = pci_set_memory(fn);
+	if (error) {
+		pci_fail(&what, error, "memory access can't be switched on: %s", strerror(-error));
+		goto out;
+	}
+	if (fd >= 0) {
+		error = map_areas(bar, &region, fd);
+		if (error)
+			pci_fail(&what, error, "it can't be mapped: %s", strerror(-error));
+	}
+out:
+	if (fd >= 0)
+		close(fd);
+	return error ? pci_fail(why, error, "%s: BAR %u: %s", fn->address, index, what.text) : 0;
+}
+
+void pci_bar_unmap(struct pci_bar *bar)
+{
+	if (bar->base)
+		munmap((void *)(uintptr_t)bar->base,
+			(bar->size + PCI_PAGE - 1) & ~(size_t)(PCI_PAGE - 1));
+	*bar = (struct pci_bar){0};
+}
+
+static bool in_bar(const struct pci_bar *bar, uint32_t offset)
+{
+	if (offset % 4 == 0 && offset < bar->size && bar->size - offset >= 4)
+		return true;
+	if (bar->fn)
+		atomic_fetch_add_explicit(&bar->fn->misuse[bar->index], 1, memory_order_relaxed);
+	return false;
+}
+
+static bool is_mapped(const struct pci_bar *bar, uint32_t offset)
+{
+	uint32_t part = offset >> bar->part_shift;
+
+	return part < PARTS && (bar->mapped >> part & 1);
+}
+
+static uint32_t load(const struct pci_bar *bar, uint32_t offset)
+{
+	uint32_t value;
+
+	if (pci_gone(bar->fn))
+		return UINT32_MAX;
+	if (is_mapped(bar, offset))
+		return mmio_read32(bar->base + offset);
+	/* An error reply reads as a failed transaction does on the bus. */
+	if (bar->fn->backend->read(bar->fn, bar->index, offset, 4, &value))
+		return UINT32_MAX;
+	return value;
+}
+
+uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
+{
+	uint32_t value;
+
+	if (!in_bar(bar, offset))
+		return UINT32_MAX;
+	value = load(bar, offset);
+	if (value == UINT32_MAX && (offset == bar->alive || load(bar, bar->alive) == UINT32_MAX))
+		pci_set_gone(bar->fn);
+	return value;
+}
+
+void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+{
+	if (!in_bar(bar, offset) || pci_gone(bar->fn))
+		return;
+	if (is_mapped(bar, offset))
+		mmio_write32(bar->base + offset, value);
+	else
+		bar->fn->backend->write(bar->fn, bar->index, offset, 4, value, true);
+}
+
+void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
+{
+	reg_write(bar, offset, reg_read(bar, offset) | bits);
+}
+
+void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
+{
+	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
+	unsigned timeout_us)
+{
+	uint64_t end = now_us() + timeout_us;
+	unsigned pause = 1;
+
+	for (;;) {
+		/* The time is taken before the register: a process that was not run for long still
+		 * looks once after its time is up.
+		 */
+		bool last = now_us() >= end;
+		uint32_t found = reg_read(bar, offset);
+
+		if (!bar->fn || pci_gone(bar->fn))
+			return -ENODEV;
+		if ((found & mask) == value)
+			return 0;
+		if (last)
+			return -ETIMEDOUT;
+		pci_delay_us(pause);
+		if (pause < 500)
+			pause *= 2;
+	}
+}
+
+unsigned bar_misuse(const struct pci_bar *bar)
+{
+	return bar->fn ? atomic_load_explicit(&bar->fn->misuse[bar->index], memory_order_relaxed)
+		       : 0;
+}
