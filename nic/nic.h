@@ -29,7 +29,7 @@ struct frame {
 
 enum frame_flags {
 	FRAME_MORE = 1 << 0,  /* the frame goes on in the next entry */
-	FRAME_ERROR = 1 << 1, /* the card reports it damaged; rx only */
+	FRAME_ERROR = 1 << 1, /* no good frame, only its buffer comes back; rx only */
 };
 
 /* Buffers hold 2 KiB of data, as the cards count them; the stride is ours: 64 bytes of headroom in
@@ -44,6 +44,9 @@ enum frame_flags {
 #define NIC_RING_DEFAULT 512u
 #define NIC_MAX_QUEUES   16u
 
+#define NIC_MTU_MIN 68u /* what IPv4 asks of every link (RFC 791, 3.2) */
+#define NIC_MTU_MAX 1500u
+
 struct nic;
 struct nic_queue;
 
@@ -53,7 +56,7 @@ struct nic_config {
 	unsigned queues;  /* queue pairs; 1 */
 	unsigned rx_ring; /* descriptors, a power of two from NIC_RING_MIN to NIC_RING_MAX */
 	unsigned tx_ring;
-	const struct dma_region *rings;  /* at least nic_ring_bytes() */
+	const struct dma_region *rings; /* at least nic_ring_bytes(); both stay until nic_close() */
 	const struct dma_region *frames; /* what the offsets of queue 0 count in */
 	bool promiscuous;
 	uint16_t mtu;    /* payload of the largest frame: 68 to 1500 */
@@ -67,7 +70,7 @@ struct nic_config {
  */
 const char *nic_driver_for(const struct pci_id *id, const char **why);
 
-/* Bytes of ring memory that such a configuration takes. */
+/* Bytes of ring memory that such a configuration takes; 0 if its queues are not in order. */
 size_t nic_ring_bytes(const struct nic_config *config);
 
 /* Resets the card and brings it up: rings empty, receiving, link coming up by itself.
@@ -88,10 +91,16 @@ struct nic_queue *nic_queue(struct nic *nic, unsigned index);
  * and inside one chunk. Stops at the first that is not (counted in nic_stats.bad_offsets).
  */
 size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n);
-/* A frame in several buffers is returned whole or not at all. */
+/* A frame in several buffers is returned whole or not at all; at these MTUs each fits in one. No
+ * buffer is ever lost: what the card reports damaged comes back as FRAME_ERROR, and so does what it
+ * cannot have written (a length beyond the buffer, a frame without end), with len 0 and counted in
+ * nic_stats.bad_writebacks.
+ */
 size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n);
-/* Frames of 14 bytes to the MTU's size. Stops before a chain that does not fit whole, and at the
- * first frame that is not in order (counted).
+/* Frames of 14 bytes to the MTU's size (and 18 for header and VLAN tag), anywhere in the region but
+ * across no chunk's boundary; the card pads the short ones. A frame in several entries (FRAME_MORE,
+ * at most 40) must be in the burst whole. Stops before a chain that does not fit, and at the first
+ * frame that is not in order (counted in nic_stats.bad_offsets).
  */
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n);
 size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n);
@@ -106,12 +115,17 @@ size_t nic_tx_held(const struct nic_queue *q);
 
 enum nic_event { NIC_EVENT_QUEUES = 1 << 0, NIC_EVENT_LINK = 1 << 1 };
 
-/* The eventfds to wait on: fd[0 .. n). Up to NIC_MAX_QUEUES + 1. Returns n. */
+/* The eventfds to wait on: fd[0 .. n). Up to NIC_MAX_QUEUES + 1. Returns n. Who waits empties them
+ * (reads 8 bytes), before nic_irq_ack().
+ */
 size_t nic_irq_fds(const struct nic *nic, int fd[]);
-/* After one fired: what happened. The vector is masked, by the card itself where it can. Or
- * -ENODEV. */
+/* After one fired: what happened (enum nic_event, 0 for nothing), or -ENODEV. The queues' causes
+ * are masked, by the card itself where it can, until nic_irq_arm().
+ */
 int nic_irq_ack(struct nic *nic, size_t which);
-/* Unmasks all; then look at the queues once more before sleeping. */
+/* Unmasks all; then look at the queues once more before sleeping. Interrupts are off until the
+ * first call.
+ */
 void nic_irq_arm(struct nic *nic);
 const char *nic_irq_name(const struct nic *nic);
 
@@ -130,7 +144,7 @@ struct nic_stats {
 	uint64_t rx_missed;  /* no descriptor and no room in the card */
 	uint64_t rx_dropped; /* dropped by the queue */
 	uint64_t rx_crc_errors, rx_length_errors, rx_other_errors;
-	uint64_t bad_offsets;    /* of the caller: refused */
+	uint64_t bad_offsets;    /* of the caller: buffers and frames that were refused */
 	uint64_t bad_writebacks; /* of the card: lengths and states that cannot be */
 };
 
@@ -141,6 +155,7 @@ int nic_link(struct nic *nic, struct nic_link *link);
  * octet counters of the card wrap within a minute at 10 Gbit/s.
  */
 int nic_stats(struct nic *nic, struct nic_stats *stats);
+/* Off: frames to the card's address, and all of multicast and broadcast. */
 int nic_set_promiscuous(struct nic *nic, bool on);
 /* 68 to 1500; -EINVAL. */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);

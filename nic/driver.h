@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a driver gives to the class, and what each card and queue begins with. Private to nic/.
+ */
+#ifndef NIC_DRIVER_H
+#define NIC_DRIVER_H
+
+#include "nic/nic.h"
+#include "nic/ring.h"
+
+/* The data path: one table a driver. The class has checked that the card is there. */
+struct nic_verbs {
+	size_t (*rx_provide)(struct nic_queue *q, const uint32_t *offsets, size_t n);
+	size_t (*rx_return)(struct nic_queue *q, struct frame *frames, size_t n);
+	size_t (*tx_provide)(struct nic_queue *q, const struct frame *frames, size_t n);
+	size_t (*tx_return)(struct nic_queue *q, uint32_t *offsets, size_t n);
+	void (*flush)(struct nic_queue *q);
+};
+
+/* A driver's queue begins with this. Its user's thread alone touches it, but for the two counters,
+ * which nic_stats() reads from elsewhere.
+ */
+struct nic_queue {
+	const struct nic_verbs *verbs;
+	const struct pci_function *fn;
+	struct ring rx, tx;
+	uint64_t bad_offsets;
+	uint64_t bad_writebacks;
+};
+
+struct nic_driver {
+	const char *name;
+	/* Whether it serves that id. False with *why set: it knows the id and refuses it. */
+	bool (*serves)(const struct pci_id *id, const char **why);
+	/* The configuration is checked. nic_close() undoes it whole. */
+	int (*open)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+		struct pci_error *why);
+	void (*close)(struct nic *nic);
+
+	size_t (*irq_fds)(const struct nic *nic, int fd[]);
+	int (*irq_ack)(struct nic *nic, size_t which);
+	void (*irq_arm)(struct nic *nic);
+	const char *(*irq_name)(const struct nic *nic);
+
+	void (*mac)(const struct nic *nic, uint8_t mac[6]);
+	int (*link)(struct nic *nic, struct nic_link *link);
+	int (*stats)(struct nic *nic, struct nic_stats *stats); /* but for the queues' two */
+	int (*set_promiscuous)(struct nic *nic, bool on);
+	int (*set_mtu)(struct nic *nic, uint16_t mtu);
+	const char *(*model)(const struct nic *nic);
+};
+
+/* A driver's card begins with this. */
+struct nic {
+	const struct nic_driver *driver;
+	struct pci_function *fn;
+	unsigned queues;
+	struct nic_queue *queue[NIC_MAX_QUEUES];
+};
+
+/* Where the rings of queue `index` lie in the ring memory: each is aligned to its own size, so that
+ * none crosses a chunk's boundary (a ring takes at most 64 KiB).
+ */
+struct nic_ring_place {
+	size_t rx, tx, end;
+};
+struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned index);
+
+/* A counter that one thread writes and any reads. */
+static inline void nic_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+extern const struct nic_driver ixgbe_driver;
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The driver of Intel's 82599, X540 and X550 families (10 Gbit/s), one queue pair.
+ *
+ *     ixgbe_ids.c    which ids            ixgbe_sync.c    semaphores shared with others
+ *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
+ *     ixgbe_ring.c   the four verbs       ixgbe_link.c    link and PHY
+ *     ixgbe_irq.c    interrupts           ixgbe_stats.c   counters
+ *     ixgbe_regs.h   registers
+ *
+ * Private to the driver; users read nic/nic.h.
+ */
+#ifndef NIC_IXGBE_H
+#define NIC_IXGBE_H
+
+#include "nic/driver.h"
+#include "nic/ixgbe/ixgbe_regs.h"
+
+enum ixgbe_family {
+	IXGBE_82599,
+	IXGBE_X540,
+	IXGBE_X550,
+	IXGBE_X550EM_X,
+	IXGBE_X550EM_A,
+	IXGBE_VF, /* a virtual function of any of them: refused */
+};
+
+enum ixgbe_media { IXGBE_COPPER, IXGBE_SFP, IXGBE_QSFP, IXGBE_BACKPLANE, IXGBE_CX4, IXGBE_NONE };
+
+struct ixgbe_model {
+	uint16_t device;
+	uint8_t family;
+	uint8_t media;
+	const char *name;
+};
+
+/* NULL: not one of the family's. */
+const struct ixgbe_model *ixgbe_find_model(const struct pci_id *id);
+bool ixgbe_serves(const struct pci_id *id, const char **why);
+
+struct ixgbe_queue {
+	struct nic_queue head;
+	const struct pci_bar *bar;
+	const uint64_t *iova; /* of the frame region's chunks */
+	uint32_t region_size;
+	uint32_t rx_last_offset; /* the last at which a buffer may begin */
+	uint32_t rdt, tdt;       /* tail registers */
+
+	/* receive */
+	uint32_t rx_batch; /* slots kept back before the tail is written */
+	uint64_t rx_whole; /* status of a good frame; matches nothing after a torn one */
+
+	/* transmit */
+	uint32_t tx_every; /* descriptors from one RS to the next, at most */
+	uint32_t tx_max;   /* bytes of the largest frame; written by nic_set_mtu() */
+	uint32_t tx_done;  /* slots up to here are sent */
+	uint32_t rs_head, rs_tail;
+	uint32_t *rs; /* ring of the indices that carry an RS whose DD was not seen yet */
+};
+
+struct ixgbe_irq {
+	enum pci_irq kind;
+	unsigned vectors; /* 0: polled only */
+	int fd[NIC_MAX_QUEUES + 1];
+	uint32_t mask; /* of EIMS when armed */
+};
+
+struct ixgbe {
+	struct nic nic;
+	struct pci_bar bar;
+	const struct ixgbe_model *model;
+	struct pci_error *why; /* while nic_open() runs; never NULL */
+	struct nic_config config;
+	struct ixgbe_irq irq;
+	struct nic_stats sum;
+	unsigned port; /* of the card: 0 or 1 */
+	uint8_t mac[6];
+};
+
+static inline struct ixgbe *ixgbe_of(struct nic *nic)
+{
+	return (struct ixgbe *)nic;
+}
+
+/* Says in dev->why what failed, behind the driver's name and the device's address; returns rc. */
+int ixgbe_fail(struct ixgbe *dev, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* reg_poll() whose time-out says so: `what` did not happen, `where` it is written. */
+int ixgbe_wait(struct ixgbe *dev, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
+	const char *what, const char *where);
+
+/* ixgbe_init.c */
+int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why);
+void ixgbe_close(struct nic *nic);
+int ixgbe_set_promiscuous(struct nic *nic, bool on);
+int ixgbe_set_mtu(struct nic *nic, uint16_t mtu);
+
+/* ixgbe_ring.c */
+extern const struct nic_verbs ixgbe_verbs;
+/* Takes ring memory and books; the card is not touched. -ENOMEM. */
+int ixgbe_queue_create(struct ixgbe *dev, unsigned index);
+void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index);
+/* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */
+uint32_t ixgbe_frame_max(uint16_t mtu);
+
+/* ixgbe_sync.c: SYNC_* resources that the card's other port, its firmware, or Linux may hold. */
+int ixgbe_sync_acquire(struct ixgbe *dev, uint32_t resources);
+void ixgbe_sync_release(struct ixgbe *dev, uint32_t resources);
+
+/* ixgbe_eeprom.c */
+int ixgbe_eeprom_wait(struct ixgbe *dev);
+int ixgbe_eeprom_check(struct ixgbe *dev);
+int ixgbe_read_mac(struct ixgbe *dev);
+
+/* ixgbe_link.c */
+int ixgbe_link_start(struct ixgbe *dev);
+int ixgbe_link(struct nic *nic, struct nic_link *link);
+
+/* ixgbe_irq.c */
+int ixgbe_irq_start(struct ixgbe *dev);
+void ixgbe_irq_stop(struct ixgbe *dev);
+size_t ixgbe_irq_fds(const struct nic *nic, int fd[]);
+int ixgbe_irq_ack(struct nic *nic, size_t which);
+void ixgbe_irq_arm(struct nic *nic);
+const char *ixgbe_irq_name(const struct nic *nic);
+
+/* ixgbe_stats.c */
+int ixgbe_stats(struct nic *nic, struct nic_stats *stats);
+/* Forgets what the card counted so far. */
+void ixgbe_stats_clear(struct ixgbe *dev);
+
+#endif

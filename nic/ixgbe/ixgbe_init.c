@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * From whatever state a card is in to one that runs, and back to one that is quiet. The order is
+ * that of the 82599 datasheet, 4.6.3; each step names its section, and where the card differs.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nic/ixgbe/ixgbe.h"
+
+#define BAR_REGISTERS 0u
+#define BAR_SIZE      0x20000u /* 8.1: 128 KiB, before any flash memory */
+
+/* Limits of our own, where the datasheet sets none. */
+#define MASTER_US 80000u /* as Linux waits */
+#define RESET_US  10000u /* it takes about 1 ms (8.2.3.1.1) */
+#define READY_US  1000000u
+#define QUEUE_US  10000u /* as Linux waits */
+#define DRAIN_US  10000u
+
+/* --- failures --- */
+
+int ixgbe_fail(struct ixgbe *dev, int rc, const char *format, ...)
+{
+	char what[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	snprintf(dev->why->text, sizeof dev->why->text, "ixgbe %s: %s", pci_address(dev->nic.fn),
+		what);
+	return rc;
+}
+
+int ixgbe_wait(struct ixgbe *dev, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
+	const char *what, const char *where)
+{
+	int rc = reg_poll(&dev->bar, reg, mask, value, timeout_us);
+
+	if (rc == -ETIMEDOUT)
+		return ixgbe_fail(dev, rc, "%s within %u ms (%s): power-cycle the card", what,
+			timeout_us / 1000, where);
+	return rc;
+}
+
+/* --- reset --- */
+
+static void mask_interrupts(struct ixgbe *dev)
+{
+	reg_write(&dev->bar, EIMC, EIMC_ALL);
+	reg_write(&dev->bar, EIMC_EX(0), UINT32_MAX);
+	reg_write(&dev->bar, EIMC_EX(1), UINT32_MAX);
+	(void)reg_read(&dev->bar, EICR);
+}
+
+/* 5.2.5.3.2, master disable: no new requests, and the pending ones done. False: they are not, and
+ * the reset must be made twice.
+ */
+static bool disable_master(struct ixgbe *dev)
+{
+	reg_set(&dev->bar, CTRL, CTRL_MASTER_DISABLE);
+	return reg_poll(&dev->bar, STATUS, STATUS_MASTER_ENABLE, 0, MASTER_US) == 0;
+}
+
+/* 4.2.1.6.1, software reset. CTRL.LRST, which also resets the link under manageability firmware, is
+ * never used.
+ */
+static int reset_once(struct ixgbe *dev)
+{
+	bool shared_phy = dev->model->family != IXGBE_82599;
+	uint32_t resource = dev->port ? SYNC_PHY1 : SYNC_PHY0;
+	int rc;
+
+	/* From the X540 on the reset must not fall into firmware's talk with the PHY (Linux). */
+	if (shared_phy) {
+		rc = ixgbe_sync_acquire(dev, resource);
+		if (rc)
+			return rc;
+	}
+	reg_set(&dev->bar, CTRL, CTRL_RST);
+	if (shared_phy)
+		ixgbe_sync_release(dev, resource);
+
+	/* 8.2.3.1.1: about 1 ms before any register is touched; the semaphore's are an exception
+	 * that Linux makes, too.
+	 */
+	pci_delay_us(1000);
+	rc = ixgbe_wait(dev, CTRL, CTRL_RST, 0, RESET_US, "reset did not end",
+		"CTRL.RST, 82599 datasheet 4.2.1.6.1");
+	if (rc)
+		return rc;
+	/* 4.6.3.2 wants 10 ms; Linux found 50 ms, and 100 ms on the X540, to be safe. */
+	pci_delay_us(dev->model->family == IXGBE_82599 ? 50000 : 100000);
+	return 0;
+}
+
+/* 4.2.1.6.1: empties the transmit path that a reset would find with requests pending. */
+static void flush_transmit(struct ixgbe *dev)
+{
+	reg_set(&dev->bar, HLREG0, HLREG0_LPBK);
+	reg_clear(&dev->bar, RXCTRL, RXCTRL_RXEN);
+	pci_delay_us(3000);
+	reg_set(&dev->bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
+	pci_delay_us(20);
+	reg_clear(&dev->bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
+	reg_clear(&dev->bar, HLREG0, HLREG0_LPBK);
+}
+
+static int reset(struct ixgbe *dev)
+{
+	int rc;
+
+	mask_interrupts(dev); /* 4.6.3.1: before and after */
+	reg_clear(&dev->bar, RXCTRL, RXCTRL_RXEN);
+	if (!disable_master(dev)) {
+		flush_transmit(dev);
+		rc = reset_once(dev);
+		if (rc)
+			return rc;
+	}
+	rc = reset_once(dev);
+	if (rc)
+		return rc;
+	mask_interrupts(dev);
+	return 0;
+}
+
+/* 4.6.3.2, general configuration: flow control off, so that a slow program here does not stop its
+ * neighbours; the high-water mark is wanted all the same.
+ */
+static void disable_flow_control(struct ixgbe *dev)
+{
+	for (unsigned i = 0; i < 4; i++)
+		reg_write(&dev->bar, FCTTV(i), 0);
+	for (unsigned i = 0; i < PACKET_BUFFERS; i++) {
+		reg_write(&dev->bar, FCRTL(i), 0);
+		reg_write(&dev->bar, FCRTH(i), 0);
+	}
+	reg_write(&dev->bar, FCRTV, 0);
+	reg_write(&dev->bar, FCCFG, 0);
+	reg_write(&dev->bar, MFLCN, MFLCN_DPF);
+}
+
+/* --- receive: 4.6.7 --- */
+
+static void clear_table(struct ixgbe *dev, uint32_t first, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		reg_write(&dev->bar, first + 4 * i, 0);
+}
+
+static void write_filters(struct ixgbe *dev, bool promiscuous)
+{
+	/* Multicast passes whole: the class has no list of groups. */
+	reg_write(&dev->bar, FCTRL, FCTRL_BAM | FCTRL_MPE | (promiscuous ? FCTRL_UPE : 0));
+}
+
+static void init_filters(struct ixgbe *dev)
+{
+	clear_table(dev, MTA(0), MTA_COUNT);
+	clear_table(dev, VFTA(0), VFTA_COUNT);
+	clear_table(dev, PFUTA(0), PFUTA_COUNT);
+	clear_table(dev, PFVLVF(0), PFVLVF_COUNT);
+	clear_table(dev, PFVLVFB(0), PFVLVFB_COUNT);
+	clear_table(dev, FTQF(0), FTQF_COUNT); /* undefined after power-up (8.2.3.7.19) */
+	clear_table(dev, MPSAR(0), MPSAR_COUNT);
+	reg_write(&dev->bar, MPSAR(0), 1); /* our address belongs to pool 0 (8.2.3.7.10) */
+	write_filters(dev, dev->config.promiscuous);
+}
+
+static void write_frame_size(struct ixgbe *dev, uint16_t mtu)
+{
+	/* MAXFRS counts the CRC, and matters with JUMBOEN alone (8.2.3.22.8, 8.2.3.22.13). Without
+	 * it the limit is 1518 bytes, which a VLAN tag exceeds.
+	 */
+	reg_write(&dev->bar, MAXFRS, (ixgbe_frame_max(mtu) + 4) << MAXFRS_SHIFT);
+}
+
+static void init_receive(struct ixgbe *dev)
+{
+	uint32_t rdrxctl;
+	/* X540: 384 KiB, also after a reset, which makes it 512 (Linux); the others: 512. */
+	uint32_t kib = dev->model->family == IXGBE_82599 ? 512 : 384;
+
+	init_filters(dev);
+	reg_set(&dev->bar, RFCTL, RFCTL_RSC_DIS);
+
+	/* The CRC is cut off here and in HLREG0 alike; 4.6.7 wants RSCFRSTSIZE 0, against its
+	 * default, and forgets RSCACKC and FCOE_WRFIX, which 8.2.3.8.8 wants set.
+	 */
+	rdrxctl = reg_read(&dev->bar, RDRXCTL) & ~RDRXCTL_RSCFRSTSIZE;
+	reg_write(&dev->bar, RDRXCTL,
+		rdrxctl | RDRXCTL_CRC_STRIP | RDRXCTL_RSCACKC | RDRXCTL_FCOE_WRFIX);
+
+	/* 4.6.11.3.4, neither DCB nor virtualization: one packet buffer has it all. */
+	reg_write(&dev->bar, RXPBSIZE(0), kib << RXPBSIZE_KIB_SHIFT);
+	for (unsigned i = 1; i < PACKET_BUFFERS; i++)
+		reg_write(&dev->bar, RXPBSIZE(i), 0);
+	/* 8.2.3.3.4: the size less 0x6000, although flow control is off. */
+	reg_write(&dev->bar, FCRTH(0), kib * 1024 - 0x6000);
+	/* 4.6.7, last lines: no snooping is left out, whatever descriptors say. */
+	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_NS_DIS);
+}
+
+/* Programs a ring's base, length and indices, which are at the same distances in both directions.
+ */
+static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
+	uint32_t base_high, uint32_t length)
+{
+	uint64_t iova = dma_iova(dev->config.rings, place);
+
+	for (uint32_t i = 0; i < ring_size(ring); i++) {
+		dma_write(ring_word(ring, i, 0), 0);
+		dma_write(ring_word(ring, i, 1), 0);
+	}
+	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
+	dma_write_barrier();
+	reg_write(&dev->bar, base_low, (uint32_t)iova);
+	reg_write(&dev->bar, base_high, (uint32_t)(iova >> 32));
+	reg_write(&dev->bar, length, ring_size(ring) * RING_DESCRIPTOR);
+}
+
+static int start_rx_queue(struct ixgbe *dev, unsigned i)
+{
+	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
+	uint32_t drop = dev->nic.queues > 1 ? SRRCTL_DROP_EN : 0;
+
+	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
+	reg_write(&dev->bar, SRRCTL(i),
+		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | SRRCTL_ADVANCED |
+			drop);
+	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
+	 * Data and header are not to pass the write-back that announces them.
+	 */
+	reg_clear(&dev->bar, DCA_RXCTRL(i),
+		DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO | DCA_RXCTRL_HEADER_WRO);
+	reg_write(&dev->bar, RDH(i), 0);
+	reg_write(&dev->bar, RDT(i), 0);
+	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_VME);
+	reg_set(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
+	/* 4.6.7.1.1: the tail must wait for it. */
+	return ixgbe_wait(dev, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
+		"a receive queue did not start", "RXDCTL.ENABLE, 82599 datasheet 4.6.7");
+}
+
+/* 4.6.7, end: a receiver that is enabled amid traffic may hang unless the security block in front
+ * of it holds the traffic back; SECRX_DIS in the datasheet's text is RX_DIS.
+ */
+static int enable_receive(struct ixgbe *dev)
+{
+	int rc;
+
+	reg_set(&dev->bar, SECRXCTRL, SECRXCTRL_RX_DIS);
+	rc = ixgbe_wait(dev, SECRXSTAT, SECRXSTAT_RDY, SECRXSTAT_RDY, READY_US,
+		"the receive path did not empty", "SECRXSTAT.SECRX_RDY, 82599 datasheet 4.6.7");
+	if (rc)
+		return rc;
+	reg_set(&dev->bar, RXCTRL, RXCTRL_RXEN);
+	reg_clear(&dev->bar, SECRXCTRL, SECRXCTRL_RX_DIS);
+	return 0;
+}
+
+/* --- transmit: 4.6.8 --- */
+
+static void init_transmit(struct ixgbe *dev)
+{
+	uint32_t hlreg0 = reg_read(&dev->bar, HLREG0) & ~HLREG0_LPBK;
+
+	reg_write(&dev->bar, HLREG0,
+		hlreg0 | HLREG0_TXCRCEN | HLREG0_RXCRCSTRP | HLREG0_JUMBOEN | HLREG0_TXPADEN);
+	write_frame_size(dev, dev->config.mtu);
+
+	reg_set(&dev->bar, RTTDCS, RTTDCS_ARBDIS);
+	reg_write(&dev->bar, DTXMXSZRQ, DTXMXSZRQ_ALL);
+	/* 4.6.11.3.4: 160 KiB in one packet buffer. Its threshold leaves room for the largest
+	 * frame; the datasheet's own value, the full size, leaves none. Linux leaves 10 KiB.
+	 */
+	reg_write(&dev->bar, TXPBSIZE(0), 160u << TXPBSIZE_KIB_SHIFT);
+	reg_write(&dev->bar, TXPBTHRESH(0), 160 - 10);
+	for (unsigned i = 1; i < PACKET_BUFFERS; i++) {
+		reg_write(&dev->bar, TXPBSIZE(i), 0);
+		reg_write(&dev->bar, TXPBTHRESH(i), 0);
+	}
+	reg_write(&dev->bar, MTQC, 0);
+	/* No arbitration and no rate limit for any queue. */
+	for (unsigned i = 0; i < TX_QUEUES_ALL; i++) {
+		reg_write(&dev->bar, RTTDQSEL, i);
+		reg_write(&dev->bar, RTTDT1C, 0);
+		reg_write(&dev->bar, RTTBCNRC, 0);
+	}
+	reg_clear(&dev->bar, RTTDCS, RTTDCS_ARBDIS);
+	reg_set(&dev->bar, DMATXCTL, DMATXCTL_TE);
+}
+
+static int start_tx_queue(struct ixgbe *dev, unsigned i)
+{
+	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+
+	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
+	reg_write(&dev->bar, TDWBAL(i), 0);
+	reg_write(&dev->bar, TDWBAH(i), 0);
+	/* Write-backs must not pass each other: a DD tells of all before it. */
+	reg_clear(&dev->bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
+	reg_write(&dev->bar, TDH(i), 0);
+	reg_write(&dev->bar, TDT(i), 0);
+	/* 7.2.3.4: fetch when fewer than 32 are on the card and a line of four is there. WTHRESH is
+	 * 0, with which RS is obeyed (8.2.3.9.10).
+	 */
+	reg_write(&dev->bar, TXDCTL(i), TXDCTL_PTHRESH(32) | TXDCTL_HTHRESH(4) | TXDCTL_ENABLE);
+	return ixgbe_wait(dev, TXDCTL(i), TXDCTL_ENABLE, TXDCTL_ENABLE, QUEUE_US,
+		"a transmit queue did not start", "TXDCTL.ENABLE, 82599 datasheet 4.6.8");
+}
+
+/* --- start --- */
+
+/* 4.6.3: from a reset to counters at zero. */
+static int bring_up(struct ixgbe *dev)
+{
+	int rc = reset(dev);
+
+	if (rc)
+		return rc;
+	disable_flow_control(dev);
+	rc = ixgbe_eeprom_wait(dev);
+	if (rc)
+		return rc;
+	rc = ixgbe_eeprom_check(dev);
+	if (rc)
+		return rc;
+	rc = ixgbe_read_mac(dev);
+	if (rc)
+		return rc;
+	rc = ixgbe_wait(dev, RDRXCTL, RDRXCTL_DMAIDONE, RDRXCTL_DMAIDONE, READY_US,
+		"DMA did not initialize", "RDRXCTL.DMAIDONE, 82599 datasheet 4.6.3.2");
+	if (rc)
+		return rc;
+	/* Tells firmware that a driver is there (8.2.3.1.3). */
+	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
+	rc = ixgbe_link_start(dev);
+	if (rc)
+		return rc;
+	ixgbe_stats_clear(dev);
+	return 0;
+}
+
+static int start_queues(struct ixgbe *dev)
+{
+	int rc;
+
+	init_receive(dev);
+	init_transmit(dev);
+	/* Now that no ring of an earlier driver is left, the card may reach memory. */
+	rc = pci_set_bus_master(dev->nic.fn, true);
+	if (rc)
+		return ixgbe_fail(dev, rc, "bus mastering cannot be turned on");
+	for (unsigned i = 0; i < dev->nic.queues; i++) {
+		rc = start_tx_queue(dev, i);
+		if (rc)
+			return rc;
+		rc = start_rx_queue(dev, i);
+		if (rc)
+			return rc;
+	}
+	rc = enable_receive(dev);
+	if (rc)
+		return rc;
+	return ixgbe_irq_start(dev);
+}
+
+/* --- stop --- */
+
+/* Each wait is bounded, and what comes after it is done all the same: bus mastering goes off. */
+static void stop(struct ixgbe *dev)
+{
+	const struct pci_bar *bar = &dev->bar;
+
+	ixgbe_irq_stop(dev);
+	/* 4.6.7.1.2: 100 us after the bit is clear the card has left the ring. */
+	reg_clear(bar, RXCTRL, RXCTRL_RXEN);
+	for (unsigned i = 0; i < dev->nic.queues; i++) {
+		reg_clear(bar, RXDCTL(i), RXDCTL_ENABLE);
+		(void)reg_poll(bar, RXDCTL(i), RXDCTL_ENABLE, 0, QUEUE_US);
+	}
+	pci_delay_us(100);
+	/* 4.6.8.1: what was queued goes out first, if the link lets it. */
+	for (unsigned i = 0; i < dev->nic.queues; i++) {
+		uint32_t tail = reg_read(bar, TDT(i));
+
+		(void)reg_poll(bar, TDH(i), UINT32_MAX, tail, DRAIN_US);
+		reg_write(bar, TXDCTL(i), 0);
+		(void)reg_poll(bar, TXDCTL(i), TXDCTL_ENABLE, 0, QUEUE_US);
+	}
+	reg_clear(bar, DMATXCTL, DMATXCTL_TE);
+	(void)disable_master(dev);
+	reg_clear(bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
+	(void)pci_set_bus_master(dev->nic.fn, false);
+}
+
+static void destroy(struct ixgbe *dev)
+{
+	for (unsigned i = 0; i < dev->nic.queues; i++)
+		ixgbe_queue_destroy(dev, i);
+	pci_bar_unmap(&dev->bar);
+	free(dev);
+}
+
+int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	struct ixgbe *dev = calloc(1, sizeof *dev);
+	int rc;
+
+	if (!dev) {
+		snprintf(why->text, sizeof why->text, "ixgbe %s: out of memory", pci_address(fn));
+		return -ENOMEM;
+	}
+	dev->nic = (struct nic){.driver = &ixgbe_driver, .fn = fn, .queues = config->queues};
+	dev->model = ixgbe_find_model(pci_ident(fn));
+	dev->config = *config;
+	dev->why = why;
+
+	rc = pci_quiesce(fn);
+	if (rc && rc != -ETIMEDOUT) { /* the driver's own reset knows what to do then */
+		rc = ixgbe_fail(dev, rc, "the function cannot be quiesced");
+		goto out_free;
+	}
+	rc = pci_bar_map(fn, BAR_REGISTERS, STATUS, &dev->bar, why);
+	if (rc)
+		goto out_free;
+	if (dev->bar.size < BAR_SIZE) {
+		rc = ixgbe_fail(dev, -EIO, "BAR 0 has %u bytes, not 128 KiB: is it another card's?",
+			dev->bar.size);
+		goto out_destroy;
+	}
+	dev->port = (reg_read(&dev->bar, STATUS) >> STATUS_LAN_ID_SHIFT) & STATUS_LAN_ID_MASK;
+	for (unsigned i = 0; i < dev->nic.queues; i++) {
+		rc = ixgbe_queue_create(dev, i);
+		if (rc) {
+			(void)ixgbe_fail(dev, rc, "out of memory");
+			goto out_destroy;
+		}
+	}
+	rc = bring_up(dev);
+	if (!rc)
+		rc = start_queues(dev);
+	/* A register that is read in vain shows only here. */
+	if (pci_gone(fn))
+		rc = ixgbe_fail(dev, -ENODEV, "the card is gone");
+	if (rc)
+		goto out_stop;
+	dev->why = NULL;
+	*out = &dev->nic;
+	return 0;
+
+out_stop:
+	stop(dev);
+out_destroy:
+	destroy(dev);
+	return rc;
+out_free:
+	free(dev);
+	return rc;
+}
+
+void ixgbe_close(struct nic *nic)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	stop(dev);
+	destroy(dev);
+}
+
+/* --- while it runs --- */
+
+int ixgbe_set_promiscuous(struct nic *nic, bool on)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	/* 8.2.3.7.1 wants the receiver off meanwhile; Linux and DPDK change it while it runs, and a
+	 * frame in between passes by the old rule or the new one.
+	 */
+	write_filters(dev, on);
+	dev->config.promiscuous = on;
+	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+int ixgbe_set_mtu(struct nic *nic, uint16_t mtu)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	write_frame_size(dev, mtu);
+	dev->config.mtu = mtu;
+	for (unsigned i = 0; i < nic->queues; i++) {
+		struct ixgbe_queue *q = (struct ixgbe_queue *)nic->queue[i];
+
+		__atomic_store_n(&q->tx_max, ixgbe_frame_max(mtu), __ATOMIC_RELAXED);
+	}
+	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+static void get_mac(const struct nic *nic, uint8_t mac[6])
+{
+	memcpy(mac, ((const struct ixgbe *)nic)->mac, 6);
+}
+
+static const char *get_model(const struct nic *nic)
+{
+	return ((const struct ixgbe *)nic)->model->name;
+}
+
+const struct nic_driver ixgbe_driver = {
+	.name = "ixgbe",
+	.serves = ixgbe_serves,
+	.open = ixgbe_open,
+	.close = ixgbe_close,
+	.irq_fds = ixgbe_irq_fds,
+	.irq_ack = ixgbe_irq_ack,
+	.irq_arm = ixgbe_irq_arm,
+	.irq_name = ixgbe_irq_name,
+	.mac = get_mac,
+	.link = ixgbe_link,
+	.stats = ixgbe_stats,
+	.set_promiscuous = ixgbe_set_promiscuous,
+	.set_mtu = ixgbe_set_mtu,
+	.model = get_model,
+};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Interrupts (82599 datasheet 7.3). With MSI-X, vector i is queue i's, both directions, and the
+ * last is for all else (the link); the card masks a cause when it sends its message and clears a
+ * queue's: an interrupt costs no register access. With one vector (MSI, INTx, a poor MSI-X) the
+ * causes are read from EICR.
+ *
+ * No wake-up is lost: a cause is latched in EICR also while masked, so that arming (EIMS) with one
+ * pending sends the interrupt at once; and what was latched before the causes were read lies in the
+ * rings already, where the caller looks after nic_irq_ack().
+ */
+#include <errno.h>
+
+#include "nic/ixgbe/ixgbe.h"
+
+/* EITR counts in steps of 2.048 us from bit 3 on (8.2.3.5.12): at most one interrupt in 20 us per
+ * vector. The first one after a silence comes at once, so a lone frame does not wait; under load
+ * the caller polls and arms rarely, and this bounds what is between: sparse traffic cannot take
+ * more than 50,000 wake-ups a second. The link's vector: one in 500 us.
+ */
+#define EITR_QUEUE (10u << 3)
+#define EITR_OTHER (244u << 3)
+
+/* Causes to vectors: IVAR[n] holds RX 2n, TX 2n, RX 2n + 1, TX 2n + 1, a byte each (8.2.3.5.13). */
+static void route_queue(struct ixgbe *dev, unsigned queue, unsigned vector)
+{
+	unsigned shift = queue % 2 * 16;
+	uint32_t both = (vector | IVAR_VALID) * 0x0101u;
+	uint32_t ivar = reg_read(&dev->bar, IVAR(queue / 2));
+
+	reg_write(&dev->bar, IVAR(queue / 2), (ivar & ~(0xFFFFu << shift)) | both << shift);
+}
+
+static void program(struct ixgbe *dev)
+{
+	struct ixgbe_irq *irq = &dev->irq;
+	bool split = irq->vectors > 1;
+	uint32_t queues = split ? (1u << dev->nic.queues) - 1 : 1;
+
+	for (unsigned i = 0; i < dev->nic.queues; i++) {
+		route_queue(dev, i, split ? i : 0);
+		reg_write(&dev->bar, EITR(i), EITR_QUEUE | EITR_CNT_WDIS);
+	}
+	irq->mask = queues | IRQ_LINK;
+	if (irq->kind == PCI_IRQ_MSIX) {
+		unsigned other = irq->vectors - 1;
+
+		reg_write(&dev->bar, IVAR_MISC, (other | IVAR_VALID) << IVAR_MISC_OTHER_SHIFT);
+		if (split)
+			reg_write(&dev->bar, EITR(other), EITR_OTHER | EITR_CNT_WDIS);
+		/* 7.3.1.3, 7.3.1.4: clear queues and mask all as a message leaves; reading EICR
+		 * leaves the queues' bits alone.
+		 */
+		reg_write(&dev->bar, EIAC, split ? queues : 0);
+		reg_write(&dev->bar, EIAM, irq->mask);
+		reg_write(&dev->bar, GPIE,
+			GPIE_MSIX | GPIE_EIAME | GPIE_PBA_SUPPORT | (split ? GPIE_OCD : 0));
+	} else {
+		/* Reading EICR clears and, by EIAM, masks what it tells (7.3.1.4). */
+		reg_write(&dev->bar, EIAC, 0);
+		reg_write(&dev->bar, EIAM, irq->mask);
+		reg_write(&dev->bar, GPIE, 0);
+	}
+}
+
+static int enable(struct ixgbe *dev, enum pci_irq kind)
+{
+	struct ixgbe_irq *irq = &dev->irq;
+	unsigned have = pci_irq_count(dev->nic.fn, kind);
+	unsigned want = dev->nic.queues + 1;
+	int rc;
+
+	if (!have)
+		return -ENOTSUP;
+	if (kind != PCI_IRQ_MSIX || have < want)
+		want = 1;
+	rc = pci_irq_enable(dev->nic.fn, kind, want, irq->fd);
+	if (rc)
+		return rc;
+	irq->kind = kind;
+	irq->vectors = want;
+	return 0;
+}
+
+int ixgbe_irq_start(struct ixgbe *dev)
+{
+	const struct nic_config *config = &dev->config;
+	int rc = -ENOTSUP;
+
+	if (!config->interrupts)
+		return 0;
+	if (config->pick_irq) {
+		rc = enable(dev, config->irq);
+	} else {
+		/* In the order of enum pci_irq: the best first. */
+		for (unsigned kind = 0; kind < PCI_IRQ_KINDS && rc == -ENOTSUP; kind++)
+			rc = enable(dev, (enum pci_irq)kind);
+	}
+	if (rc)
+		return ixgbe_fail(dev, rc, "interrupts cannot be set up%s: use polling",
+			config->pick_irq ? " in the way that was asked for" : "");
+	program(dev);
+	return 0;
+}
+
+void ixgbe_irq_stop(struct ixgbe *dev)
+{
+	reg_write(&dev->bar, EIMC, EIMC_ALL);
+	if (dev->irq.vectors)
+		pci_irq_disable(dev->nic.fn);
+	dev->irq.vectors = 0;
+}
+
+size_t ixgbe_irq_fds(const struct nic *nic, int fd[])
+{
+	const struct ixgbe_irq *irq = &((const struct ixgbe *)nic)->irq;
+
+	for (unsigned i = 0; i < irq->vectors; i++)
+		fd[i] = irq->fd[i];
+	return irq->vectors;
+}
+
+int ixgbe_irq_ack(struct nic *nic, size_t which)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+	uint32_t causes;
+	int events = 0;
+
+	if (pci_gone(nic->fn))
+		return -ENODEV;
+	if (dev->irq.vectors > 1 && which + 1 < dev->irq.vectors)
+		return NIC_EVENT_QUEUES; /* masked and cleared by the card */
+
+	causes = reg_read(&dev->bar, EICR);
+	if (pci_gone(nic->fn))
+		return -ENODEV;
+	if (dev->irq.vectors == 1 && (causes & IRQ_QUEUES))
+		events |= NIC_EVENT_QUEUES;
+	if (causes & IRQ_LINK)
+		events |= NIC_EVENT_LINK;
+	/* A vector of its own need not wait until the queues are idle and all is armed. */
+	if (dev->irq.vectors > 1)
+		reg_write(&dev->bar, EIMS, IRQ_LINK);
+	return events;
+}
+
+void ixgbe_irq_arm(struct nic *nic)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	if (!dev->irq.vectors)
+		return;
+	reg_write(&dev->bar, EIMS, dev->irq.mask);
+	if (dev->irq.kind == PCI_IRQ_INTX)
+		pci_irq_unmask(nic->fn);
+}
+
+const char *ixgbe_irq_name(const struct nic *nic)
+{
+	static const char *const names[PCI_IRQ_KINDS] = {"MSI-X", "MSI", "INTx"};
+	const struct ixgbe_irq *irq = &((const struct ixgbe *)nic)->irq;
+
+	return irq->vectors ? names[irq->kind] : "none";
+}

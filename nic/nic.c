@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The class: finds the driver of a function, checks what callers hand in, and passes calls on.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "nic/driver.h"
+
+static const struct nic_driver *const drivers[] = {&ixgbe_driver, NULL};
+
+static const struct nic_driver *find(const struct pci_id *id, const char **why)
+{
+	*why = NULL;
+	for (const struct nic_driver *const *driver = drivers; *driver; driver++)
+		if ((*driver)->serves(id, why))
+			return *driver;
+	return NULL;
+}
+
+const char *nic_driver_for(const struct pci_id *id, const char **why)
+{
+	const char *reason = NULL;
+	const struct nic_driver *driver = find(id, &reason);
+
+	if (why)
+		*why = reason;
+	return driver ? driver->name : NULL;
+}
+
+static size_t align(size_t value, size_t to)
+{
+	return (value + to - 1) & ~(to - 1);
+}
+
+struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned index)
+{
+	size_t rx_bytes = (size_t)config->rx_ring * RING_DESCRIPTOR;
+	size_t tx_bytes = (size_t)config->tx_ring * RING_DESCRIPTOR;
+	struct nic_ring_place place = {0};
+
+	for (unsigned i = 0; i <= index; i++) {
+		place.rx = align(place.end, rx_bytes);
+		place.tx = align(place.rx + rx_bytes, tx_bytes);
+		place.end = place.tx + tx_bytes;
+	}
+	return place;
+}
+
+static bool ring_in_order(unsigned slots)
+{
+	return slots >= NIC_RING_MIN && slots <= NIC_RING_MAX && (slots & (slots - 1)) == 0;
+}
+
+static bool queues_in_order(const struct nic_config *config)
+{
+	/* One queue pair: spreading frames over several needs RSS, which no driver here sets up. */
+	return config->queues == 1 && ring_in_order(config->rx_ring) &&
+	       ring_in_order(config->tx_ring);
+}
+
+size_t nic_ring_bytes(const struct nic_config *config)
+{
+	if (!queues_in_order(config))
+		return 0;
+	return nic_place_rings(config, config->queues - 1).end;
+}
+
+static bool mtu_in_order(uint16_t mtu)
+{
+	return mtu >= NIC_MTU_MIN && mtu <= NIC_MTU_MAX;
+}
+
+/* What is wrong with a configuration, or NULL. */
+static const char *objection(const struct nic_config *config)
+{
+	if (!queues_in_order(config))
+		return "one queue pair, rings of a power of two from 64 to 4096 descriptors";
+	if (!mtu_in_order(config->mtu))
+		return "the MTU must lie between 68 and 1500";
+	if (!config->rings || config->rings->size < nic_ring_bytes(config))
+		return "the ring memory is smaller than nic_ring_bytes()";
+	if (!config->frames || config->frames->size < NIC_BUFFER_STRIDE)
+		return "the frame memory does not hold a single buffer";
+	if (config->pick_irq && (unsigned)config->irq >= PCI_IRQ_KINDS)
+		return "no such kind of interrupt";
+	return NULL;
+}
+
+int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	const struct pci_id *id = pci_ident(fn);
+	const char *reason = NULL;
+	const struct nic_driver *driver = find(id, &reason);
+	struct pci_error unread;
+
+	*out = NULL;
+	if (!why)
+		why = &unread;
+	if (!driver) {
+		snprintf(why->text, sizeof why->text, "%s: no driver for %04x:%04x%s%s",
+			pci_address(fn), id->vendor, id->device, reason ? ": " : "",
+			reason ? reason : "");
+		return -ENOTSUP;
+	}
+	reason = objection(config);
+	if (reason) {
+		snprintf(why->text, sizeof why->text, "%s %s: bad configuration: %s", driver->name,
+			pci_address(fn), reason);
+		return -EINVAL;
+	}
+	return driver->open(out, fn, config, why);
+}
+
+void nic_close(struct nic *nic)
+{
+	if (nic)
+		nic->driver->close(nic);
+}
+
+struct nic_queue *nic_queue(struct nic *nic, unsigned index)
+{
+	return index < nic->queues ? nic->queue[index] : NULL;
+}
+
+size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n)
+{
+	return pci_gone(q->fn) ? 0 : q->verbs->rx_provide(q, offsets, n);
+}
+
+size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n)
+{
+	return pci_gone(q->fn) ? 0 : q->verbs->rx_return(q, frames, n);
+}
+
+size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n)
+{
+	return pci_gone(q->fn) ? 0 : q->verbs->tx_provide(q, frames, n);
+}
+
+size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n)
+{
+	return pci_gone(q->fn) ? 0 : q->verbs->tx_return(q, offsets, n);
+}
+
+void nic_flush(struct nic_queue *q)
+{
+	if (!pci_gone(q->fn))
+		q->verbs->flush(q);
+}
+
+size_t nic_rx_held(const struct nic_queue *q)
+{
+	return ring_held(&q->rx);
+}
+
+size_t nic_tx_held(const struct nic_queue *q)
+{
+	return ring_held(&q->tx);
+}
+
+size_t nic_irq_fds(const struct nic *nic, int fd[])
+{
+	return nic->driver->irq_fds(nic, fd);
+}
+
+int nic_irq_ack(struct nic *nic, size_t which)
+{
+	return nic->driver->irq_ack(nic, which);
+}
+
+void nic_irq_arm(struct nic *nic)
+{
+	nic->driver->irq_arm(nic);
+}
+
+const char *nic_irq_name(const struct nic *nic)
+{
+	return nic->driver->irq_name(nic);
+}
+
+bool nic_gone(const struct nic *nic)
+{
+	return pci_gone(nic->fn);
+}
+
+void nic_mac(const struct nic *nic, uint8_t mac[6])
+{
+	nic->driver->mac(nic, mac);
+}
+
+int nic_link(struct nic *nic, struct nic_link *link)
+{
+	return nic->driver->link(nic, link);
+}
+
+int nic_stats(struct nic *nic, struct nic_stats *stats)
+{
+	int rc = nic->driver->stats(nic, stats);
+
+	stats->bad_offsets = stats->bad_writebacks = 0;
+	for (unsigned i = 0; i < nic->queues; i++) {
+		const struct nic_queue *q = nic->queue[i];
+
+		stats->bad_offsets += __atomic_load_n(&q->bad_offsets, __ATOMIC_RELAXED);
+		stats->bad_writebacks += __atomic_load_n(&q->bad_writebacks, __ATOMIC_RELAXED);
+	}
+	return rc;
+}
+
+int nic_set_promiscuous(struct nic *nic, bool on)
+{
+	return nic->driver->set_promiscuous(nic, on);
+}
+
+int nic_set_mtu(struct nic *nic, uint16_t mtu)
+{
+	return mtu_in_order(mtu) ? nic->driver->set_mtu(nic, mtu) : -EINVAL;
+}
+
+const char *nic_model(const struct nic *nic)
+{
+	return nic->driver->model(nic);
+}

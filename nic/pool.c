@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The frame pool, and nic_rx()/nic_tx() above the four verbs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nic/driver.h"
+#include "nic/pool.h"
+
+int nic_pool_init(struct nic_pool *pool, const struct dma_region *region)
+{
+	size_t whole = region->size >> DMA_CHUNK_SHIFT;
+	size_t rest = region->size & (DMA_CHUNK_SIZE - 1);
+	size_t each = DMA_CHUNK_SIZE / NIC_BUFFER_STRIDE;
+	size_t count = whole * each + rest / NIC_BUFFER_STRIDE;
+
+	*pool = (struct nic_pool){.region = region};
+	pool->free = calloc(count ? count : 1, sizeof *pool->free);
+	if (!pool->free)
+		return -ENOMEM;
+
+	/* The lowest buffer lies on top, so that a program that needs few stays in few pages. */
+	for (size_t i = count; i-- > 0;) {
+		size_t at = (i / each << DMA_CHUNK_SHIFT) + i % each * NIC_BUFFER_STRIDE;
+
+		pool->free[pool->top++] = (uint32_t)(at + NIC_BUFFER_HEAD);
+	}
+	pool->size = pool->top;
+	return 0;
+}
+
+void nic_pool_fini(struct nic_pool *pool)
+{
+	free(pool->free);
+	*pool = (struct nic_pool){0};
+}
+
+size_t nic_pool_get(struct nic_pool *pool, uint32_t *offsets, size_t n)
+{
+	if (n > pool->top)
+		n = pool->top;
+	pool->top -= (uint32_t)n;
+	memcpy(offsets, pool->free + pool->top, n * sizeof *offsets);
+	return n;
+}
+
+size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n)
+{
+	if (n > pool->size - pool->top)
+		n = pool->size - pool->top;
+	memcpy(pool->free + pool->top, offsets, n * sizeof *offsets);
+	pool->top += (uint32_t)n;
+	return n;
+}
+
+size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
+{
+	size_t received = nic_rx_return(q, frames, n);
+	uint32_t refill = ring_room(&q->rx);
+	uint32_t *from;
+	size_t taken;
+
+	if (refill > pool->top)
+		refill = pool->top;
+	from = pool->free + (pool->top - refill);
+	taken = nic_rx_provide(q, from, refill);
+	/* Not all only where one is no buffer of this region, which stays in the pool. */
+	if (taken < refill)
+		memmove(from, from + taken, (refill - taken) * sizeof *from);
+	pool->top -= (uint32_t)taken;
+	return received;
+}
+
+size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	pool->top += (uint32_t)nic_tx_return(q, pool->free + pool->top, pool->size - pool->top);
+	return nic_tx_provide(q, frames, n);
+}
