@@ -58,8 +58,9 @@ struct scheme {
 	unsigned open;
 	uint64_t unclaimed;
 	struct counters count; /* of all handles that ever were */
-	uint8_t *reserved;     /* what scheme_handle_reserve() gave out, or NULL */
-	size_t reserved_size;
+	/* What scheme_handle_reserve() gave out; reserved[at .. end) are not committed yet. */
+	struct scheme_buffer reserved[SCHEME_BURST];
+	size_t at, end;
 	uint8_t scratch[FRAME_MAX]; /* receives what will not be sent */
 	struct handle handles[SCHEME_MAX_HANDLES];
 };

@@ -35,92 +35,100 @@ void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len)
 	}
 }
 
+static void tap_received(struct scheme *s, size_t n)
+{
+	struct scheme_buffer frames[SCHEME_BURST];
+
+	if (s->taps > 0) {
+		n = s->port.rx_peek(s->port.ctx, frames, n);
+		for (size_t i = 0; i < n; i++) {
+			scheme_tap(s, frames[i].data, frames[i].len);
+		}
+	}
+}
+
 /* --- reading --- */
 
-/* NULL with *len 0 is end of file, NULL with *len > 0 is parked. */
-static const uint8_t *peek(struct scheme *s, const struct handle *h, size_t *len)
+static size_t peek_tap(struct tap *tap, struct scheme_buffer *data, size_t n)
 {
-	const uint8_t *data = NULL;
+	size_t i;
 
-	*len = 0;
-	if (h == NULL || (h->access & SCHEME_READ) == 0) {
-		return NULL;
+	for (i = 0; i < n && tap->tail + i != tap->head; i++) {
+		struct copy *copy = &tap->ring[(tap->tail + i) % TAP_FRAMES];
+		data[i] = (struct scheme_buffer){copy->data, copy->len};
 	}
-	if (h->path == PATH_FRAMES) {
-		data = s->port.rx_peek(s->port.ctx, len);
-	} else if (h->path == PATH_TAP) {
-		if (h->tap->head != h->tap->tail) {
-			const struct copy *copy = &h->tap->ring[h->tap->tail % TAP_FRAMES];
-			*len = copy->len;
-			return copy->data;
-		}
-	} else {
-		*len = h->value_len - h->value_at;
-		return *len > 0 ? h->value + h->value_at : NULL;
-	}
-	if (data == NULL) {
-		*len = 1;
-	}
-	return data;
+	return i;
 }
 
-static void pop(struct scheme *s, struct handle *h, const uint8_t *data, size_t len)
+static ssize_t peek(struct scheme *s, struct handle *h, struct scheme_buffer *data, size_t n)
 {
-	if (h->path == PATH_FRAMES) {
-		if (s->taps > 0) {
-			scheme_tap(s, data, len);
-		}
-		s->port.rx_pop(s->port.ctx);
-	} else if (h->path == PATH_TAP) {
-		h->tap->tail++;
-	} else {
-		h->value_at += len;
-		return;
-	}
-	h->count.received++;
-	if (h->page != NULL) {
-		atomic_store_explicit(&h->page->received, h->count.received, memory_order_relaxed);
-	}
-}
-
-const uint8_t *scheme_handle_peek(struct scheme *s, int64_t id, size_t *len)
-{
-	return peek(s, scheme_find(s, id), len);
-}
-
-void scheme_handle_pop(struct scheme *s, int64_t id)
-{
-	struct handle *h = scheme_find(s, id);
-	size_t len;
-	const uint8_t *data = peek(s, h, &len);
-
-	if (data != NULL) {
-		pop(s, h, data, len);
-	}
-}
-
-ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size)
-{
-	struct handle *h = scheme_find(s, id);
-	size_t len;
-
 	if (h == NULL) {
 		return -EBADF;
 	}
 	if ((h->access & SCHEME_READ) == 0) {
 		return -EACCES;
 	}
-	if (size == 0) {
-		return 0;
+	if (h->path == PATH_FRAMES) {
+		n = s->port.rx_peek(s->port.ctx, data, n);
+	} else if (h->path == PATH_TAP) {
+		n = peek_tap(h->tap, data, n);
+	} else {
+		data[0] =
+			(struct scheme_buffer){h->value + h->value_at, h->value_len - h->value_at};
+		return data[0].len > 0;
 	}
-	const uint8_t *from = peek(s, h, &len);
-	if (from == NULL) {
-		return len == 0 ? 0 : SCHEME_PARKED;
+	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
+}
+
+static void pop_frames(struct scheme *s, struct handle *h, size_t n)
+{
+	if (h->path == PATH_FRAMES) {
+		tap_received(s, n);
+		s->port.rx_pop(s->port.ctx, n);
+	} else {
+		h->tap->tail += (uint32_t)n;
 	}
-	size_t n = len < size ? len : size;
-	memcpy(data, from, n);
-	/* A value goes on behind what was read of it, a cut frame is over. */
-	pop(s, h, from, h->value != NULL ? n : len);
+	h->count.received += n;
+	if (h->page != NULL) {
+		atomic_store_explicit(&h->page->received, h->count.received, memory_order_relaxed);
+	}
+}
+
+ssize_t scheme_handle_peek(struct scheme *s, int64_t id, struct scheme_buffer *data, size_t n)
+{
+	return peek(s, scheme_find(s, id), data, n < SCHEME_BURST ? n : SCHEME_BURST);
+}
+
+void scheme_handle_pop(struct scheme *s, int64_t id, size_t n)
+{
+	struct handle *h = scheme_find(s, id);
+
+	if (h == NULL || n == 0) {
+		return;
+	}
+	if (h->value != NULL) {
+		h->value_at = h->value_len;
+	} else {
+		pop_frames(s, h, n);
+	}
+}
+
+ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size)
+{
+	struct handle *h = scheme_find(s, id);
+	struct scheme_buffer from;
+	ssize_t ret = peek(s, h, &from, 1);
+
+	if (ret <= 0 || size == 0) {
+		return ret <= 0 ? ret : 0;
+	}
+	size_t n = from.len < size ? from.len : size;
+	memcpy(data, from.data, n);
+	if (h->value != NULL) {
+		h->value_at += n; /* goes on behind what was read; a cut frame is over */
+	} else {
+		pop_frames(s, h, 1);
+	}
 	return (ssize_t)n;
 }
 
@@ -132,29 +140,31 @@ static bool is_tagged(const uint8_t *frame)
 }
 
 /* 802.1Q: a tag does not count towards the MTU. */
-static bool is_too_long(const struct scheme *s, const uint8_t *frame, size_t len, size_t size)
+static bool is_too_long(const struct scheme *s, const struct scheme_buffer *buffer, size_t len)
 {
 	size_t limit = (size_t)s->mtu + ETH_HEADER;
 
-	return len > size || (len > limit && !(len <= limit + VLAN_TAG && is_tagged(frame)));
+	return len > buffer->len ||
+	       (len > limit && !(len <= limit + VLAN_TAG && is_tagged(buffer->data)));
 }
 
-static int send_frame(struct scheme *s, uint8_t *frame, size_t size, size_t len)
+static int send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len)
 {
+	bool drop = buffer->data == s->scratch;
+	int ret = drop ? -ENETDOWN : 0;
+
 	if (len < ETH_HEADER) {
-		return -EINVAL;
+		ret = -EINVAL;
+	} else if (is_too_long(s, buffer, len)) {
+		ret = -EMSGSIZE;
 	}
-	if (is_too_long(s, frame, len, size)) {
-		return -EMSGSIZE;
+	if (ret == 0 && s->taps > 0) {
+		scheme_tap(s, buffer->data, len);
 	}
-	if (frame == s->scratch) {
-		return -ENETDOWN;
+	if (!drop) {
+		s->port.tx_push(s->port.ctx, ret == 0 ? len : 0);
 	}
-	if (s->taps > 0) {
-		scheme_tap(s, frame, len);
-	}
-	s->port.tx_push(s->port.ctx, len);
-	return 0;
+	return ret;
 }
 
 static void record(struct scheme *s, struct handle *h, int verdict)
@@ -185,47 +195,59 @@ static void record(struct scheme *s, struct handle *h, int verdict)
 	atomic_store_explicit(&h->page->writes, h->writes, memory_order_release);
 }
 
-uint8_t *scheme_handle_reserve(struct scheme *s, int64_t id, size_t *size)
+ssize_t scheme_handle_reserve(struct scheme *s, int64_t id, struct scheme_buffer *buffers, size_t n)
 {
 	const struct handle *h = scheme_find(s, id);
 
-	s->reserved = NULL;
+	s->at = s->end = 0;
 	if (h == NULL) {
-		return NULL;
+		return -EBADF;
 	}
-	if (h->path != PATH_FRAMES) {
-		*size = VALUE_MAX;
-		s->reserved = s->scratch;
-	} else if ((h->access & SCHEME_WRITE) == 0 || !s->link.up) {
-		/* What will be dropped needs no buffer of the card, and waits for none. */
-		*size = sizeof(s->scratch);
-		s->reserved = s->scratch;
-	} else {
-		s->reserved = s->port.tx_reserve(s->port.ctx, size);
+	if (n > SCHEME_BURST) {
+		n = SCHEME_BURST;
 	}
-	s->reserved_size = *size;
-	return s->reserved;
+	if (h->path == PATH_FRAMES && (h->access & SCHEME_WRITE) != 0 && s->link.up) {
+		n = s->port.tx_reserve(s->port.ctx, s->reserved, n);
+	} else if (n > 0) {
+		/* What is not sent needs no buffer of the card, and waits for none. */
+		s->reserved[0] = (struct scheme_buffer){s->scratch, sizeof(s->scratch)};
+		n = 1;
+	}
+	s->end = n;
+	memcpy(buffers, s->reserved, n * sizeof(*buffers));
+	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
+}
+
+/* Of an empty write nothing remains: its buffer is free again. */
+static ssize_t skip(struct scheme *s, const struct scheme_buffer *buffer)
+{
+	if (buffer->data != s->scratch) {
+		s->port.tx_push(s->port.ctx, 0);
+	}
+	return 0;
 }
 
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 {
 	struct handle *h = scheme_find(s, id);
-	uint8_t *data = s->reserved;
 	int verdict;
 
 	if (h == NULL) {
 		return -EBADF;
 	}
-	if (data == NULL) {
-		return SCHEME_PARKED;
+	if (s->at == s->end) {
+		return SCHEME_PARKED; /* nothing is reserved */
 	}
-	s->reserved = NULL;
+	const struct scheme_buffer *buffer = &s->reserved[s->at++];
+	if (len == 0) {
+		return skip(s, buffer);
+	}
 	if ((h->access & SCHEME_WRITE) == 0) {
 		verdict = -EACCES;
 	} else if (h->path == PATH_FRAMES) {
-		verdict = send_frame(s, data, s->reserved_size, len);
+		verdict = send_frame(s, buffer, len);
 	} else {
-		verdict = len <= VALUE_MAX ? scheme_value_set(s, h, data, len) : -EINVAL;
+		verdict = scheme_value_set(s, h, buffer->data, len);
 	}
 	record(s, h, verdict);
 	return verdict < 0 ? verdict : (ssize_t)len;
@@ -233,16 +255,13 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 
 ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len)
 {
-	size_t size = 0;
+	struct scheme_buffer to;
+	ssize_t ret = scheme_handle_reserve(s, id, &to, 1);
 
-	if (scheme_find(s, id) == NULL) {
-		return -EBADF;
+	if (ret < 0) {
+		return ret;
 	}
-	uint8_t *to = scheme_handle_reserve(s, id, &size);
-	if (to == NULL) {
-		return SCHEME_PARKED;
-	}
-	memcpy(to, data, len < size ? len : size);
+	memcpy(to.data, data, len < to.len ? len : to.len);
 	return scheme_handle_commit(s, id, len);
 }
 
@@ -250,19 +269,20 @@ ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size
 
 void scheme_tick(struct scheme *s)
 {
-	const uint8_t *frame;
-	size_t len;
+	struct scheme_buffer frames[SCHEME_BURST];
 
 	scheme_refresh(s);
-	for (unsigned n = 0; s->readers == 0 && n < TICK_FRAMES; n++) {
-		frame = s->port.rx_peek(s->port.ctx, &len);
-		if (frame == NULL) {
+	if (s->readers > 0) {
+		return;
+	}
+	for (unsigned dropped = 0; dropped < TICK_FRAMES;) {
+		size_t n = s->port.rx_peek(s->port.ctx, frames, SCHEME_BURST);
+		if (n == 0) {
 			break;
 		}
-		if (s->taps > 0) {
-			scheme_tap(s, frame, len);
-		}
-		s->port.rx_pop(s->port.ctx);
-		s->unclaimed++;
+		tap_received(s, n);
+		s->port.rx_pop(s->port.ctx, n);
+		s->unclaimed += n;
+		dropped += (unsigned)n;
 	}
 }

@@ -207,18 +207,18 @@ int scheme_handle_fevent(struct scheme *s, int64_t id, uint32_t interest)
 uint32_t scheme_handle_ready(struct scheme *s, int64_t id)
 {
 	const struct handle *h = scheme_find(s, id);
+	struct scheme_buffer buffer;
 	uint32_t ready = 0;
-	size_t size = 0;
 
 	if (h == NULL) {
 		return 0;
 	}
 	if ((h->interest & h->access & SCHEME_READ) != 0 &&
-		(scheme_handle_peek(s, id, &size) != NULL || size == 0)) {
+		scheme_handle_peek(s, id, &buffer, 1) != SCHEME_PARKED) {
 		ready |= SCHEME_EVENT_READ;
 	}
 	if ((h->interest & h->access & SCHEME_WRITE) != 0 &&
-		scheme_handle_reserve(s, id, &size) != NULL) {
+		scheme_handle_reserve(s, id, &buffer, 1) > 0) {
 		ready |= SCHEME_EVENT_WRITE;
 	}
 	return ready;

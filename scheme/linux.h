@@ -63,6 +63,10 @@ int scheme_registrar_timeout(const struct scheme_registrar *r);
 
 /* --- transport --- */
 
+/* System calls that the transport makes, for a filter: epoll_create1, eventfd2 (create); mmap,
+ * sendmsg, epoll_ctl (adopt); epoll_wait, sendmmsg, recvmmsg, epoll_ctl, futex (FUTEX_WAKE),
+ * shutdown, munmap, recvfrom, close (round, destroy); write (arm); and what malloc and free make.
+ */
 struct scheme_linux;
 
 int scheme_linux_create(struct scheme_linux **out, struct scheme *core);

@@ -18,21 +18,33 @@
 
 #define SCHEME_MAX_HANDLES 256
 
+#define SCHEME_BURST 32 /* the most frames that go through one call */
+
 struct scheme_link {
 	bool up;
 	uint32_t mbit;
 };
 
-/* What the daemon brings. Only called from within the core's functions, on their thread. */
+struct scheme_buffer {
+	uint8_t *data;
+	size_t len;
+};
+
+/* What the daemon brings. Only called from within the core's functions, on their thread. Frames
+ * move in bursts, since a transport pays more for a system call than for a frame.
+ */
 struct scheme_port {
 	void *ctx;
-	/* The oldest received frame, or NULL; it stays until rx_pop(). */
-	const uint8_t *(*rx_peek)(void *ctx, size_t *len);
-	void (*rx_pop)(void *ctx);
-	/* A buffer for a frame to send with its size (at least 14 bytes), or NULL: none is free. It
-	 * stays reserved until tx_push() queues `len` bytes of it; reserving again returns the same
-	 * one. */
-	uint8_t *(*tx_reserve)(void *ctx, size_t *size);
+	/* The oldest received frames, at most n (n <= SCHEME_BURST), oldest first; returns how
+	 * many. They stay until rx_pop() has taken the n oldest away. */
+	size_t (*rx_peek)(void *ctx, struct scheme_buffer *frames, size_t n);
+	void (*rx_pop)(void *ctx, size_t n);
+	/* Buffers for frames to send, at most n (n <= SCHEME_BURST), with their sizes (at least 14
+	 * bytes); returns how many, 0: none is free. They stay reserved, in this order: reserving
+	 * again returns the same first, and then others if n is larger. */
+	size_t (*tx_reserve)(void *ctx, struct scheme_buffer *buffers, size_t n);
+	/* Queues `len` bytes of the first reserved buffer; 0: nothing was put there, it is free
+	 * again. Either way the next one is the first now. */
 	void (*tx_push)(void *ctx, size_t len);
 	void (*mac)(void *ctx, uint8_t mac[6]);
 	/* Called by each scheme_tick(): from memory, not from the card. */
@@ -76,21 +88,23 @@ ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size
 /* One frame to send or a value to set: len, or SCHEME_PARKED, -EBADF; or refused, counted in the
  * handle's page, and there in `error`: -EINVAL (shorter than a header; not a number, or out of
  * range), -EMSGSIZE (14 bytes more than the MTU, 18 with a VLAN tag, are the most), -ENETDOWN,
- * -EACCES, or what setting the value came to.
+ * -EACCES, or what setting the value came to. An empty write is nothing: 0.
  */
 ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len);
 
-/* The same without a copy, for a transport that can move data itself. peek: the frame or value at
- * hand (NULL with *len 0: end of file, also of a handle that cannot be read; NULL with *len > 0:
- * parked); pop: it was delivered.
+/* The same without a copy and in bursts, for a transport that can move data itself. peek: up to n
+ * frames at hand, oldest first, or the value; returns how many, or what scheme_handle_read() does;
+ * pop: the first n of them were delivered.
  */
-const uint8_t *scheme_handle_peek(struct scheme *s, int64_t id, size_t *len);
-void scheme_handle_pop(struct scheme *s, int64_t id);
-/* Where to put what is to be written, or NULL: parked (or no such handle). commit judges it as
- * scheme_handle_write() does; a len above the size means that it was longer. Nothing else may be
- * called on the scheme between the two.
+ssize_t scheme_handle_peek(struct scheme *s, int64_t id, struct scheme_buffer *data, size_t n);
+void scheme_handle_pop(struct scheme *s, int64_t id, size_t n);
+/* Where to put what is to be written: up to n buffers; returns how many, or SCHEME_PARKED, -EBADF.
+ * Then commit for as many of them as were filled, in their order, with nothing else called on the
+ * scheme in between: each is judged as scheme_handle_write() does. A len above the buffer's size
+ * means that it was longer.
  */
-uint8_t *scheme_handle_reserve(struct scheme *s, int64_t id, size_t *size);
+ssize_t scheme_handle_reserve(
+	struct scheme *s, int64_t id, struct scheme_buffer *buffers, size_t n);
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
 
 /* Events: the bits that the handle's owner asked for with fevent, and which of them now hold. */

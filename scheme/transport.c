@@ -3,8 +3,9 @@
  * The Linux transport: one SOCK_SEQPACKET connection a handle, each message a frame or a value.
  *
  * Frames are sent straight from where the core has them and received straight to where they will be
- * sent from. epoll is edge-triggered: an event sets a flag, EAGAIN clears it, so that waiting for a
- * buffer costs no wake-up and a round costs one system call beyond those that move something.
+ * sent from, a burst in a system call; a handle has one burst each way in a round. epoll is
+ * edge-triggered: an event sets a flag, EAGAIN clears it, so that waiting for a buffer costs no
+ * wake-up and a round costs one system call beyond those that move something.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,7 +22,6 @@
 #include "scheme/linux.h"
 #include "scheme/socket.h"
 
-#define BUDGET 32 /* messages of a handle in a round, each way */
 #define EVENTS 64
 
 struct connection {
@@ -42,6 +42,10 @@ struct scheme_linux {
 	int kick; /* an eventfd that wakes the sleeper at once */
 	unsigned count, start;
 	struct connection *connections[SCHEME_MAX_HANDLES];
+	/* The burst under way. */
+	struct scheme_buffer buffers[SCHEME_BURST];
+	struct iovec iov[SCHEME_BURST];
+	struct mmsghdr messages[SCHEME_BURST];
 };
 
 int scheme_linux_create(struct scheme_linux **out, struct scheme *core)
@@ -54,6 +58,10 @@ int scheme_linux_create(struct scheme_linux **out, struct scheme *core)
 		return -ENOMEM;
 	}
 	t->core = core;
+	for (unsigned i = 0; i < SCHEME_BURST; i++) {
+		t->messages[i].msg_hdr.msg_iov = &t->iov[i];
+		t->messages[i].msg_hdr.msg_iovlen = 1;
+	}
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll < 0) {
 		ret = -errno;
@@ -226,70 +234,81 @@ static void note_events(struct scheme_linux *t)
 	}
 }
 
+static void describe(struct scheme_linux *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		t->iov[i].iov_base = t->buffers[i].data;
+		t->iov[i].iov_len = t->buffers[i].len;
+	}
+}
+
 /* What the core has for it, while its socket has room. */
 static size_t deliver(struct scheme_linux *t, struct connection *c)
 {
-	size_t n = 0;
-	size_t len;
+	ssize_t n = scheme_handle_peek(t->core, c->handle, t->buffers, SCHEME_BURST);
 
-	while (n < BUDGET) {
-		const uint8_t *data = scheme_handle_peek(t->core, c->handle, &len);
-		if (data == NULL) {
-			if (len == 0) {
-				shutdown(c->fd, SHUT_WR);
-				c->reads = false;
-			}
-			break;
-		}
-		if (send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-			scheme_handle_pop(t->core, c->handle);
-			n++;
-		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-			c->full = true;
-			(void)set_events(t, c, EPOLL_CTL_MOD, EPOLLOUT);
-			break;
-		} else if (errno != EINTR) {
-			c->readable = c->gone = true;
-			break;
-		}
+	if (n == 0) {
+		shutdown(c->fd, SHUT_WR);
+		c->reads = false;
 	}
-	return n;
+	if (n <= 0) {
+		return 0;
+	}
+	describe(t, (size_t)n);
+	int sent = sendmmsg(c->fd, t->messages, (unsigned)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0) {
+		scheme_handle_pop(t->core, c->handle, (size_t)sent);
+	} else if (errno == EINTR) {
+		return 0;
+	} else if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
+		c->readable = c->gone = true;
+		return 0;
+	}
+	if (sent < n) {
+		c->full = true;
+		(void)set_events(t, c, EPOLL_CTL_MOD, EPOLLOUT);
+	}
+	return sent > 0 ? (size_t)sent : 0;
+}
+
+/* Nothing could be received. */
+static void note_error(struct connection *c)
+{
+	if (errno == ECONNRESET) {
+		c->gone = true; /* what it wrote before is behind this error */
+	} else if (errno != EINTR) {
+		c->readable = false;
+		c->dead = c->gone || errno != EAGAIN;
+	}
 }
 
 /* What it wrote, while there is room for it. */
 static size_t take(struct scheme_linux *t, struct connection *c)
 {
-	size_t n = 0;
-	size_t size = 0;
+	ssize_t n = scheme_handle_reserve(t->core, c->handle, t->buffers, SCHEME_BURST);
+	size_t moved = 0;
 
-	while (n < BUDGET) {
-		uint8_t *to = scheme_handle_reserve(t->core, c->handle, &size);
-		if (to == NULL) {
-			break; /* parked: it stays readable */
-		}
-		/* Descriptors sent along are closed by the kernel, since no room is given for them.
-		 */
-		ssize_t len = recv(c->fd, to, size, MSG_DONTWAIT | MSG_TRUNC);
-		if (len > 0) {
-			(void)scheme_handle_commit(t->core, c->handle, (size_t)len);
-			n++;
-			if (!c->frames) {
-				wake(c);
-			}
-		} else if (len == 0 && !c->gone) {
-			/* An empty message; or the end, which the next events will tell. */
-			(void)scheme_handle_commit(t->core, c->handle, 0);
-			n++;
-			break;
-		} else if (len < 0 && errno == ECONNRESET) {
-			c->gone = true; /* what it wrote before is behind this error */
-		} else if (len == 0 || errno != EINTR) {
-			c->readable = false;
-			c->dead = c->gone || (len < 0 && errno != EAGAIN);
-			break;
-		}
+	if (n <= 0) {
+		return 0; /* parked: it stays readable */
 	}
-	return n;
+	describe(t, (size_t)n);
+	/* Descriptors sent along are closed by the kernel, since no room is given for them. */
+	int got = recvmmsg(c->fd, t->messages, (unsigned)n, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	if (got < 0) {
+		note_error(c);
+		return 0;
+	}
+	for (int i = 0; i < got; i++) {
+		(void)scheme_handle_commit(t->core, c->handle, t->messages[i].msg_len);
+		moved += t->messages[i].msg_len > 0;
+	}
+	/* The end is received as empty messages without number, and is told from them by events. */
+	c->dead = c->gone && (got == 0 || t->messages[got - 1].msg_len == 0);
+	c->readable = c->gone || got == n;
+	if (!c->frames && moved > 0) {
+		wake(c);
+	}
+	return moved;
 }
 
 size_t scheme_linux_round(struct scheme_linux *t)
@@ -326,15 +345,15 @@ size_t scheme_linux_round(struct scheme_linux *t)
 void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 {
 	const uint64_t one = 1;
+	struct scheme_buffer buffer;
 	bool work = false;
-	size_t len;
 
 	for (unsigned i = 0; i < t->count && !work; i++) {
 		const struct connection *c = t->connections[i];
 		bool can_take = can_send || !c->frames;
 		bool waits = frames_wait;
 		if (!c->frames) {
-			waits = scheme_handle_peek(t->core, c->handle, &len) != NULL || len == 0;
+			waits = scheme_handle_peek(t->core, c->handle, &buffer, 1) != SCHEME_PARKED;
 		}
 		work = (c->readable && can_take) || (c->reads && !c->full && !c->gone && waits);
 	}

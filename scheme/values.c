@@ -83,9 +83,12 @@ static int parse_number(const uint8_t *text, size_t len, int max)
 
 int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *text, size_t len)
 {
-	int value = parse_number(text, len, h->path == PATH_MTU ? UINT16_MAX : 1);
 	int ret;
 
+	if (len > VALUE_MAX) { /* of which the buffer may hold only the beginning */
+		return -EINVAL;
+	}
+	int value = parse_number(text, len, h->path == PATH_MTU ? UINT16_MAX : 1);
 	if (value < 0) {
 		return -EINVAL;
 	}
