@@ -12,7 +12,7 @@
 #include <string.h>
 
 static const struct wire_kind *const kinds[] = {
-	&wire_tap, &wire_loop, &wire_pcap, &wire_gen, &wire_sink};
+	&wire_tap, &wire_loop, &wire_cable, &wire_pcap, &wire_gen, &wire_sink};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

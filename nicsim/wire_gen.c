@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_S   1000000000u
-#define FRAME_MIN  60u                   /* Ethernet's 64 without CRC */
-#define ETHERTYPE  0x88b5u               /* IEEE 802, for local experiments */
-#define TICK_NS    50000u                /* bursts are at least so far apart */
-#define BACKLOG_NS (20u * 1000u * 1000u) /* older than this is given up: the process was stopped \
-					  */
+#define NS_PER_S  1000000000u
+#define FRAME_MIN 60u     /* Ethernet's 64 without CRC */
+#define ETHERTYPE 0x88b5u /* IEEE 802, for local experiments */
+#define TICK_NS   50000u  /* bursts are at least so far apart */
+#define BACKLOG_NS                                                                    \
+	(20u * 1000u * 1000u) /* older than this is given up: the process was stopped \
+			       */
 
 struct generator {
 	struct wire wire;
@@ -75,8 +76,7 @@ static bool offer(struct generator *it, bool may_wait)
 
 static void run(struct loop_work *work)
 {
-	struct generator *it =
-		(struct generator *)((char *)work - offsetof(struct generator, work));
+	struct generator *it = container_of(work, struct generator, work);
 
 	for (unsigned int i = 0; i < WIRE_BUDGET; i++) {
 		if (!it->wire.linked || !offer(it, true))
@@ -87,8 +87,7 @@ static void run(struct loop_work *work)
 
 static void fire(struct loop_timer *timer)
 {
-	struct generator *it =
-		(struct generator *)((char *)timer - offsetof(struct generator, timer));
+	struct generator *it = container_of(timer, struct generator, timer);
 	uint64_t now = loop_now();
 	uint64_t oldest = wire_gen_when(it->done, it->rate);
 	uint64_t due, next;

@@ -7,6 +7,8 @@
 
 #include "nicsim/wire.h"
 
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
 /* A wire never keeps the loop for longer than this many frames; the rest is deferred. */
 #define WIRE_BUDGET 64u
 

@@ -24,7 +24,7 @@ static struct loopback *of(struct wire *wire)
 
 static void deliver(struct loop_work *work)
 {
-	struct loopback *it = (struct loopback *)((char *)work - offsetof(struct loopback, work));
+	struct loopback *it = container_of(work, struct loopback, work);
 	unsigned int budget = WIRE_BUDGET;
 
 	for (; wire_fifo_used(&it->queue) && budget; budget--) {

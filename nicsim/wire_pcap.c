@@ -59,11 +59,11 @@ static int open_regular(const char *name, int flags, const char *mode, FILE **ou
 static int open_in(const char *name, pcap_t **out, struct stat *st, struct sim_error *why)
 {
 	char text[PCAP_ERRBUF_SIZE];
-	FILE *file;
+	FILE *file = NULL;
 	pcap_t *in;
 	int err = open_regular(name, O_RDONLY, "r", &file, st, why);
 
-	if (err)
+	if (!file)
 		return err;
 	in = pcap_fopen_offline(file, text);
 	if (!in) {
@@ -102,10 +102,10 @@ static int check(const char *name, struct stat *st, struct sim_error *why)
 	struct pcap_pkthdr *head;
 	const u_char *data;
 	uint64_t n = 0;
-	pcap_t *in;
+	pcap_t *in = NULL;
 	int err = open_in(name, &in, st, why);
 
-	if (err)
+	if (!in)
 		return err;
 	for (;;) {
 		const char *what;
@@ -130,7 +130,7 @@ static int check(const char *name, struct stat *st, struct sim_error *why)
 
 static void play(struct loop_work *work)
 {
-	struct player *it = (struct player *)((char *)work - offsetof(struct player, work));
+	struct player *it = container_of(work, struct player, work);
 	struct pcap_pkthdr *head;
 	int got = 1;
 
@@ -167,7 +167,7 @@ static void pcap_resume(struct wire *wire)
 /* stdio keeps an error until asked, so that once a flush is often enough. */
 static void flush(struct loop_timer *timer)
 {
-	struct player *it = (struct player *)((char *)timer - offsetof(struct player, timer));
+	struct player *it = container_of(timer, struct player, timer);
 
 	if (!pcap_dump_flush(it->out) && !ferror(pcap_dump_file(it->out)))
 		return;
@@ -196,7 +196,7 @@ static int open_out(
 	struct player *it, const char *name, const struct stat *in, struct sim_error *why)
 {
 	struct stat st;
-	FILE *file;
+	FILE *file = NULL;
 	int err;
 
 	it->out_name = strdup(name);
@@ -206,7 +206,7 @@ static int open_out(
 		return wire_fail(why, ENOMEM, "wire pcap: %.120s: out of memory", name);
 	/* Emptied only once it is known not to be the file to be played. */
 	err = open_regular(name, O_WRONLY | O_CREAT, "w", &file, &st, why);
-	if (err)
+	if (!file)
 		return err;
 	if (in && st.st_dev == in->st_dev && st.st_ino == in->st_ino)
 		err = wire_fail(why, EINVAL,

@@ -25,9 +25,10 @@ struct tap {
 	uint32_t events;     /* watched for; 0: not in the loop */
 	struct loop_io news; /* what becomes of the interface: rtnetlink; fd -1: not known */
 	int index;
-	bool full;    /* the card has no room */
-	bool blocked; /* the kernel has none */
-	size_t len;   /* of the frame that the card did not take; 0: none */
+	struct loop_work again; /* after the card had no room */
+	bool full;              /* the card has no room */
+	bool blocked;           /* the kernel has none */
+	size_t len;             /* of the frame that the card did not take; 0: none */
 	char name[IFNAMSIZ];
 	uint8_t frame[SIM_FRAME_MAX + 1]; /* one more, to know a longer one by */
 };
@@ -71,6 +72,8 @@ static void gone(struct tap *it, const char *what)
 	if (it->events)
 		loop_remove(it->wire.loop, &it->io);
 	it->events = 0;
+	it->full = false;
+	loop_defer_cancel(it->wire.loop, &it->again);
 	close_news(it);
 	wire_broken(&it->wire, "wire tap:%s: the interface %s: start again", it->name, what);
 }
@@ -78,8 +81,7 @@ static void gone(struct tap *it, const char *what)
 /* Offers the frame at hand. */
 static bool deliver(struct tap *it)
 {
-	/* Neither does a card whose link is down see frames, nor one that would need a longer wire.
-	 */
+	/* A card whose link is down sees nothing, and no card what exceeds a wire's frames. */
 	if (it->wire.linked && it->len >= SIM_FRAME_MIN && it->len <= SIM_FRAME_MAX &&
 		!wire_receive(&it->wire, it->frame, it->len, true))
 		return false;
@@ -89,7 +91,7 @@ static bool deliver(struct tap *it)
 
 static void ready(struct loop_io *io, uint32_t events)
 {
-	struct tap *it = (struct tap *)((char *)io - offsetof(struct tap, io));
+	struct tap *it = container_of(io, struct tap, io);
 
 	if (events & EPOLLOUT) {
 		it->blocked = false;
@@ -111,14 +113,18 @@ static void ready(struct loop_io *io, uint32_t events)
 	(void)watch(it);
 }
 
-static void tap_resume(struct wire *wire)
+static void again(struct loop_work *work)
 {
-	struct tap *it = of(wire);
+	struct tap *it = container_of(work, struct tap, again);
 
-	if (!it->full || !it->wire.carrier)
-		return;
 	it->full = it->len && !deliver(it);
 	(void)watch(it);
+}
+
+static void tap_resume(struct wire *wire)
+{
+	if (of(wire)->full)
+		loop_defer(wire->loop, &of(wire)->again);
 }
 
 /* The kernel may be too old to be told (before Linux 5.0): then its side shows carrier always. */
@@ -180,7 +186,7 @@ static void hear(struct tap *it, const struct nlmsghdr *message)
 
 static void news(struct loop_io *io, uint32_t events)
 {
-	struct tap *it = (struct tap *)((char *)io - offsetof(struct tap, news));
+	struct tap *it = container_of(io, struct tap, news);
 	union {
 		struct nlmsghdr head;
 		char bytes[8192];
@@ -278,6 +284,7 @@ static int tap_open(struct wire *wire, const char *args, struct sim_error *why)
 	if (err)
 		goto close_tap;
 	it->io.ready = ready;
+	it->again.run = again;
 	if (watch(it)) {
 		err = wire_fail(why, EIO, "wire tap:%s: cannot be watched", it->name);
 		goto close_tap;
@@ -299,6 +306,7 @@ static void tap_close(struct wire *wire)
 
 	if (it->events)
 		loop_remove(wire->loop, &it->io);
+	loop_defer_cancel(wire->loop, &it->again);
 	close_news(it);
 	close(it->io.fd);
 }
