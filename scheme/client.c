@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The client's side of a scheme: URL to descriptor, and what a plain descriptor cannot say.
+ * The client's side of a scheme: from URL to descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "scheme/scheme.h"
 #include "scheme/socket.h"
 #include "scheme/wire.h"
 
-#define OPEN_MS    10000
-#define VERDICT_MS 2000
-
-#define ETH_HEADER 14u
-#define VLAN_TAG   4u
+#define OPEN_MS 10000
 
 int scheme_parse(const char *url, char name[SCHEME_NAME_MAX], char path[SCHEME_PATH_MAX])
 {
@@ -299,74 +290,6 @@ int scheme_list(int (*found)(void *ctx, const char *name), void *ctx)
 	free(names);
 	close(directory);
 	return ret;
-}
-
-/* --- writing --- */
-
-static bool is_tagged(const uint8_t *frame)
-{
-	return (frame[12] == 0x81 && frame[13] == 0x00) || (frame[12] == 0x88 && frame[13] == 0xa8);
-}
-
-static int judge_frame(const struct scheme_status *status, const uint8_t *frame, size_t len)
-{
-	size_t limit = atomic_load_explicit(&status->mtu, memory_order_relaxed) + ETH_HEADER;
-
-	if (len < ETH_HEADER) {
-		return -EINVAL;
-	}
-	if (len > limit && !(len <= limit + VLAN_TAG && is_tagged(frame))) {
-		return -EMSGSIZE;
-	}
-	if (atomic_load_explicit(&status->link_up, memory_order_relaxed) == 0) {
-		return -ENETDOWN;
-	}
-	return 0;
-}
-
-/* Waits until the driver has dealt with one write more than `before`. */
-static int verdict(const struct scheme_status *status, uint32_t before)
-{
-	long deadline = scheme_now() + VERDICT_MS;
-
-	/* Acquire, with the driver's release of `writes`: its `error` was stored ahead of it. */
-	while (atomic_load_explicit(&status->writes, memory_order_acquire) == before) {
-		long left = deadline - scheme_now();
-		struct timespec limit = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
-
-		if (atomic_load_explicit(&status->present, memory_order_relaxed) == 0) {
-			return -EPIPE;
-		}
-		if (left <= 0) {
-			return -ETIMEDOUT;
-		}
-		syscall(SYS_futex, &status->writes, FUTEX_WAIT, before, &limit, NULL, 0);
-	}
-	return atomic_load_explicit(&status->error, memory_order_relaxed);
-}
-
-ssize_t scheme_write(int fd, const struct scheme_status *status, const void *data, size_t len)
-{
-	uint32_t before = 0;
-	bool value = false;
-
-	if (status != NULL) {
-		value = atomic_load_explicit(&status->value, memory_order_relaxed) != 0;
-		int ret = value ? 0 : judge_frame(status, data, len);
-		if (ret < 0) {
-			return ret;
-		}
-		before = atomic_load_explicit(&status->writes, memory_order_relaxed);
-	}
-	ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
-	if (n < 0) {
-		return errno == ECONNRESET ? -EPIPE : -errno;
-	}
-	if (value) {
-		int ret = verdict(status, before);
-		return ret < 0 ? ret : n;
-	}
-	return n;
 }
 
 const char *scheme_strerror(int error)

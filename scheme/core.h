@@ -14,9 +14,6 @@
 #define TAP_FRAMES  256u  /* copies that wait in a tap; a power of two */
 #define TICK_FRAMES 256u
 
-#define ETH_HEADER 14u
-#define VLAN_TAG   4u
-
 enum path { PATH_FRAMES, PATH_MAC, PATH_LINK, PATH_STATS, PATH_MTU, PATH_PROMISC, PATH_TAP };
 
 struct copy {

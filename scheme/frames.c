@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "scheme/core.h"
+#include "scheme/frame.h"
 
 /* --- taps --- */
 
@@ -134,29 +135,13 @@ ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size
 
 /* --- writing --- */
 
-static bool is_tagged(const uint8_t *frame)
-{
-	return (frame[12] == 0x81 && frame[13] == 0x00) || (frame[12] == 0x88 && frame[13] == 0xa8);
-}
-
-/* 802.1Q: a tag does not count towards the MTU. */
-static bool is_too_long(const struct scheme *s, const struct scheme_buffer *buffer, size_t len)
-{
-	size_t limit = (size_t)s->mtu + ETH_HEADER;
-
-	return len > buffer->len ||
-	       (len > limit && !(len <= limit + VLAN_TAG && is_tagged(buffer->data)));
-}
-
 static int send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len)
 {
 	bool drop = buffer->data == s->scratch;
-	int ret = drop ? -ENETDOWN : 0;
+	int ret = len > buffer->len ? -EMSGSIZE : scheme_frame_check(buffer->data, len, s->mtu);
 
-	if (len < ETH_HEADER) {
-		ret = -EINVAL;
-	} else if (is_too_long(s, buffer, len)) {
-		ret = -EMSGSIZE;
+	if (ret == 0 && drop) {
+		ret = -ENETDOWN;
 	}
 	if (ret == 0 && s->taps > 0) {
 		scheme_tap(s, buffer->data, len);

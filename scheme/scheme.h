@@ -39,10 +39,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #define SCHEME_PATH_MAX     192 /* what follows "network:NAME", with the NUL */
 #define SCHEME_NAME_MAX     64  /* NAME, with the NUL */
 #define SCHEME_QUEUE_FRAMES 128 /* of 1518 bytes, each way, without special rights */
+
+#define SCHEME_BURST 32 /* frames that one call moves at most */
 
 /* A handle's page, written by the driver, read by the client. Counters only grow. */
 struct scheme_status {
@@ -79,6 +82,16 @@ void scheme_unmap_status(const struct scheme_status *status);
  * signal.
  */
 ssize_t scheme_write(int fd, const struct scheme_status *status, const void *data, size_t len);
+
+/* Many frames by one system call, which costs more than moving a frame does; n above SCHEME_BURST
+ * is cut to it. Of write: how many were queued; it stops ahead of the first that scheme_write()
+ * would refuse, and returns what that does when it is the very first. Of read: waits for one frame
+ * (not if the descriptor is non-blocking: -EAGAIN) and takes what else is there; iov_len of each
+ * becomes its length, cut to what it was; 0 is the end of file.
+ */
+int scheme_write_burst(
+	int fd, const struct scheme_status *status, const struct iovec *frames, unsigned n);
+int scheme_read_burst(int fd, struct iovec *frames, unsigned n);
 
 /* What a negative result of scheme_open() or scheme_write() means, and what to do: a line for
  * people, without a newline.

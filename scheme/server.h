@@ -18,8 +18,6 @@
 
 #define SCHEME_MAX_HANDLES 256
 
-#define SCHEME_BURST 32 /* the most frames that go through one call */
-
 struct scheme_link {
 	bool up;
 	uint32_t mbit;
