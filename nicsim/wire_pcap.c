@@ -195,7 +195,7 @@ static int pcap_send_frame(struct wire *wire, const uint8_t *frame, size_t len)
 static int open_out(
 	struct player *it, const char *name, const struct stat *in, struct sim_error *why)
 {
-	struct stat st;
+	struct stat st = {0};
 	FILE *file = NULL;
 	int err;
 
@@ -246,7 +246,7 @@ static int pcap_open_files(struct wire *wire, const char *args, struct sim_error
 	struct player *it = of(wire);
 	char *in_name = strdup(args);
 	char *out_name = in_name ? strchr(in_name, ',') : NULL;
-	struct stat st;
+	struct stat st = {0};
 	int err = 0;
 
 	it->work.run = play;

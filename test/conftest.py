@@ -3,6 +3,7 @@
 import pytest
 
 import lab
+import traffic
 
 
 @pytest.fixture
@@ -10,3 +11,9 @@ def run(tmp_path):
     """Starts programs for one test and ends them after it; SCHEME_ROOT and the like are its own."""
     with lab.Lab(tmp_path) as it:
         yield it
+
+
+@pytest.fixture(scope="session")
+def real_traffic(tmp_path_factory):
+    """The path of a capture of real traffic: some thousand frames, none longer than 1514 bytes."""
+    return traffic.record(tmp_path_factory.mktemp("traffic") / "real.pcap")
