@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * nicsim's command line: cards, their sockets and wires; signals; counters for people.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "nicsim/dma.h"
+#include "nicsim/loop.h"
+#include "nicsim/report.h"
+#include "nicsim/server.h"
+#include "nicsim/x540.h"
+
+#define CARDS_MAX 64u
+#define VERSION   "0.1.0"
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+struct slot {
+	const char *socket, *wire;
+	uint8_t mac[6];
+	struct report report;
+	struct dma *dma;
+	struct x540 *card;
+	struct server *server;
+};
+
+struct process {
+	struct loop *loop;
+	struct loop_io signals;
+	bool strict, verbose;
+	unsigned cards;
+	struct slot slot[CARDS_MAX];
+};
+
+static const char help[] =
+	"usage: nicsim --device x540 --socket PATH --wire WIRE [--mac MAC] [--device ...] ...\n"
+	"\n"
+	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
+	"\n"
+	"  --device x540        begins a card: Intel X540-T2, 8086:1528\n"
+	"  --socket PATH        where its driver connects\n"
+	"  --wire WIRE          what its port is plugged into:\n"
+	"                         tap:IF           a TAP interface of the kernel\n"
+	"                         loop             what is sent comes back\n"
+	"                         cable:NAME       another card's cable:NAME, in any process\n"
+	"                         pcap:IN[,OUT]    plays IN, writes what is sent to OUT\n"
+	"                         gen:SIZE[@RATE]  makes frames of SIZE bytes, RATE a second\n"
+	"                         sink             takes everything, gives nothing\n"
+	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
+	"\n"
+	"  --doorbells trapped  each register access is a message (the only way there is)\n"
+	"  --strict             reports accesses that the datasheet forbids\n"
+	"  --verbose            reports clients, and each card's counters at the end\n"
+	"  --help, --version\n"
+	"\n"
+	"SIGUSR1 prints the counters; SIGTERM and SIGINT end nicsim.\n";
+
+static int usage(const char *what, const char *value)
+{
+	fprintf(stderr, "nicsim: %s%s%s; see nicsim --help\n", what, value ? " " : "",
+		value ? value : "");
+	return EXIT_USAGE;
+}
+
+/* Six bytes in hexadecimal with colons; a unicast address that is not zero. */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	unsigned any = 0;
+
+	for (unsigned i = 0; i < 6; i++) {
+		char pair[3] = {0}, *end;
+
+		for (unsigned k = 0; k < 2; k++) {
+			if (!strchr("0123456789abcdefABCDEF", text[k]) || !text[k])
+				return false;
+			pair[k] = text[k];
+		}
+		mac[i] = (uint8_t)strtoul(pair, &end, 16);
+		any |= mac[i];
+		if (text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		text += 3;
+	}
+	return any && !(mac[0] & 1);
+}
+
+static int parse(struct process *process, int argc, char **argv)
+{
+	enum { DEVICE, SOCKET, WIRE, MAC, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
+	static const struct option options[] = {
+		{"device", required_argument, NULL, DEVICE},
+		{"socket", required_argument, NULL, SOCKET},
+		{"wire", required_argument, NULL, WIRE},
+		{"mac", required_argument, NULL, MAC},
+		{"doorbells", required_argument, NULL, DOORBELLS},
+		{"strict", no_argument, NULL, STRICT},
+		{"verbose", no_argument, NULL, VERBOSE},
+		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION_},
+		{0},
+	};
+	struct slot *slot = NULL;
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if ((option == SOCKET || option == WIRE || option == MAC) && !slot)
+			return usage("--device must stand before", argv[optind - 2]);
+		switch (option) {
+		case DEVICE:
+			if (strcmp(optarg, "x540") != 0)
+				return usage("unknown device (there is x540):", optarg);
+			if (process->cards == CARDS_MAX)
+				return usage("too many cards: 64 fit in one process", NULL);
+			slot = &process->slot[process->cards++];
+			slot->mac[0] = 0x02;
+			slot->mac[5] = (uint8_t)process->cards;
+			break;
+		case SOCKET: slot->socket = optarg; break;
+		case WIRE: slot->wire = optarg; break;
+		case MAC:
+			if (!parse_mac(optarg, slot->mac))
+				return usage("no unicast MAC address (02:00:00:00:00:01):", optarg);
+			break;
+		case DOORBELLS:
+			if (strcmp(optarg, "trapped") != 0)
+				return usage(
+					"doorbells other than trapped are not offered:", optarg);
+			break;
+		case STRICT: process->strict = true; break;
+		case VERBOSE: process->verbose = true; break;
+		case HELP: fputs(help, stdout); exit(EXIT_SUCCESS);
+		case VERSION_: puts("nicsim " VERSION); exit(EXIT_SUCCESS);
+		case ':': return usage("a value is missing after", argv[optind - 1]);
+		default: return usage("unknown option", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return usage("unexpected argument", argv[optind]);
+	if (!process->cards)
+		return usage("no --device", NULL);
+	for (unsigned i = 0; i < process->cards; i++) {
+		slot = &process->slot[i];
+		if (!slot->socket)
+			return usage("a --device has no --socket", NULL);
+		if (!slot->wire)
+			return usage("a --device has no --wire: its socket is", slot->socket);
+		for (unsigned k = 0; k < i; k++) {
+			if (strcmp(process->slot[k].socket, slot->socket) == 0)
+				return usage("two cards on one socket:", slot->socket);
+		}
+	}
+	return 0;
+}
+
+static void print_counters(const struct process *process)
+{
+	for (unsigned i = 0; i < process->cards; i++) {
+		const struct slot *slot = &process->slot[i];
+		const struct dma_counters *dma = dma_counters(slot->dma);
+
+		fprintf(stderr,
+			"nicsim: %s: refused DMA %" PRIu64 ", last at 0x%" PRIx64
+			", lost files %" PRIu64 "\n",
+			slot->socket, dma->refused, dma->last, dma->lost);
+	}
+}
+
+static void on_signal(struct loop_io *io, uint32_t events)
+{
+	struct process *process =
+		(struct process *)((char *)io - offsetof(struct process, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(io->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		print_counters(process);
+	else
+		loop_stop(process->loop);
+}
+
+static int watch_signals(struct process *process)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	process->signals.ready = on_signal;
+	process->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (process->signals.fd < 0)
+		return -errno;
+	return loop_add(process->loop, &process->signals, EPOLLIN);
+}
+
+static void log_event(void *ctx, const char *text)
+{
+	report_event(ctx, text);
+}
+
+static int open_slot(struct process *process, struct slot *slot, struct sim_error *why)
+{
+	int rc;
+
+	slot->report = (struct report){
+		.who = slot->socket, .strict = process->strict, .verbose = process->verbose};
+	snprintf(why->text, sizeof(why->text), "socket %s: out of memory", slot->socket);
+	rc = dma_create(&slot->dma);
+	if (rc)
+		return rc;
+	rc = x540_create(
+		&slot->card, process->loop, slot->dma, &slot->report, slot->mac, slot->wire, why);
+	if (rc)
+		return rc;
+	return server_create(&slot->server, process->loop, slot->socket, x540_function(slot->card),
+		log_event, &slot->report, why);
+}
+
+static int start(struct process *process)
+{
+	struct sim_error why = {0};
+	int rc;
+
+	if ((rc = dma_survive_sigbus()) || (rc = loop_create(&process->loop)) ||
+		(rc = watch_signals(process))) {
+		fprintf(stderr, "nicsim: cannot start: %s\n", strerror(-rc));
+		return rc;
+	}
+	for (unsigned i = 0; i < process->cards; i++) {
+		rc = open_slot(process, &process->slot[i], &why);
+		if (rc) {
+			fprintf(stderr, "nicsim: %s\n", why.text);
+			return rc;
+		}
+	}
+	for (unsigned i = 0; i < process->cards; i++) {
+		const struct slot *slot = &process->slot[i];
+		const uint8_t *mac = slot->mac;
+
+		printf("nicsim: x540 %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s\n", mac[0],
+			mac[1], mac[2], mac[3], mac[4], mac[5], slot->socket, slot->wire);
+	}
+	fflush(stdout);
+	return 0;
+}
+
+static void end(struct process *process)
+{
+	/* Clients first: none sees a half of a card. */
+	for (unsigned i = 0; i < process->cards; i++)
+		server_destroy(process->slot[i].server);
+	for (unsigned i = 0; i < process->cards; i++) {
+		x540_destroy(process->slot[i].card);
+		dma_destroy(process->slot[i].dma);
+	}
+	if (process->signals.fd >= 0)
+		close(process->signals.fd);
+	loop_destroy(process->loop);
+}
+
+int main(int argc, char **argv)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	int rc;
+
+	if (!process) {
+		fputs("nicsim: out of memory\n", stderr);
+		return EXIT_RUNTIME;
+	}
+	process->signals.fd = -1;
+	rc = parse(process, argc, argv);
+	if (rc == 0) {
+		rc = start(process);
+		if (rc == 0) {
+			rc = loop_run(process->loop);
+			if (rc)
+				fprintf(stderr, "nicsim: %s\n", strerror(-rc));
+			if (process->verbose)
+				print_counters(process);
+		}
+		rc = rc ? EXIT_RUNTIME : EXIT_SUCCESS;
+		end(process);
+	}
+	free(process);
+	return rc;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A vfio-user server on a Unix socket for one function. One client at a time: further ones wait in
+ * the listening socket's backlog. When a client leaves, or breaks the protocol, its maps are
+ * dropped, the function is reset, and the next one is served.
+ */
+#ifndef NICSIM_SERVER_H
+#define NICSIM_SERVER_H
+
+#include "nicsim/loop.h"
+#include "nicsim/nicsim.h"
+#include "nicsim/pci.h"
+
+struct server;
+
+/* Listens at `path`. A socket file that nobody listens on is replaced. `log` gets a line when a
+ * client comes, leaves or is thrown out; may be NULL.
+ */
+int server_create(struct server **out, struct loop *loop, const char *path, struct function *fn,
+	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why);
+/* Also removes the socket file. */
+void server_destroy(struct server *server);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The card's life: creation, the resets, the link, and the way from BAR accesses to registers.
+ */
+#include "nicsim/x540.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+/* --- registers of this file --- */
+
+/* What the other end of the cable sees of us. The PHY answers while the MAC is reset. */
+static bool phy_on(const struct x540 *card)
+{
+	return !card->phy.low_power;
+}
+
+bool x540_link(const struct x540 *card)
+{
+	return card->carrier && phy_on(card);
+}
+
+uint32_t x540_read_status(struct x540 *card, uint32_t offset)
+{
+	uint32_t value = 0;
+
+	(void)offset;
+	if (x540_link(card))
+		value |= STATUS_LINK_UP;
+	if (function_is_master(&card->fn) && !(*x540_reg(card, CTRL) & CTRL_MASTER_DISABLE))
+		value |= STATUS_MASTER_ENABLED;
+	return value;
+}
+
+uint32_t x540_read_links(struct x540 *card, uint32_t offset)
+{
+	bool up = x540_link(card);
+	uint32_t value = 0;
+
+	(void)offset;
+	if (up)
+		value = LINKS_NOW | LINKS_SPEED | LINKS_AN_DONE;
+	if (up && !card->link_fell)
+		value |= LINKS_UP;
+	card->link_fell = !up;
+	return value;
+}
+
+uint32_t x540_read_timer(struct x540 *card, uint32_t offset)
+{
+	(void)card;
+	(void)offset;
+	return (uint32_t)(loop_now() / 1000);
+}
+
+/* --- resets --- */
+
+static void reset_mac(struct x540 *card, bool power)
+{
+	x540_irq_stop(card);
+	x540_rx_stop(card);
+	x540_tx_stop(card);
+	x540_table_reset(card, power);
+	x540_irq_reset(card);
+	x540_filter_reset(card);
+	x540_rx_reset(card);
+	x540_tx_reset(card);
+}
+
+void x540_write_ctrl(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	/* 0x4 is the same register; both copies are kept alike. */
+	*x540_reg(card, CTRL) = *x540_reg(card, CTRL + 4) = *x540_reg(card, offset);
+	if (value & (CTRL_RESET | CTRL_LINK_RESET))
+		reset_mac(card, false);
+}
+
+static void power_on(void *ctx)
+{
+	struct x540 *card = ctx;
+
+	reset_mac(card, true);
+	x540_nvm_reset(card);
+	x540_phy_reset(card);
+	memset(card->msix, 0, sizeof(card->msix));
+	card->link_fell = true;
+}
+
+static void on_change(void *ctx)
+{
+	struct x540 *card = ctx;
+
+	x540_irq_changed(card);
+	x540_write_rdt(card, RX_QUEUE(0u) + RDT, *x540_reg(card, RX_QUEUE(0u) + RDT));
+	x540_write_tdt(card, TX_QUEUE(0u) + TDT, *x540_reg(card, TX_QUEUE(0u) + TDT));
+}
+
+/* --- BAR accesses --- */
+
+/* The MSI-X table and pending bits. Over vfio-user vectors are eventfds: what is written here is
+ * kept and without effect. Vector control (every fourth word) resets to masked, but VFIO's clients
+ * own it.
+ */
+static uint32_t read_msix(const struct x540 *card, uint32_t offset)
+{
+	uint32_t value;
+
+	memcpy(&value, card->msix + offset, sizeof(value));
+	return value;
+}
+
+static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset)
+{
+	struct x540 *card = ctx;
+
+	if (bar == card->ident.msix_bar)
+		return read_msix(card, offset);
+	if (offset < X540_CSR_SIZE)
+		return x540_reg_read(card, offset);
+	return 0; /* the flash window: there is no flash chip */
+}
+
+static void write_bar(void *ctx, unsigned bar, uint32_t offset, uint32_t value)
+{
+	struct x540 *card = ctx;
+
+	if (bar == card->ident.msix_bar) {
+		if (offset < 16 * IRQ_VECTORS)
+			memcpy(card->msix + offset, &value, sizeof(value));
+	} else if (offset < X540_CSR_SIZE) {
+		x540_reg_write(card, offset, value);
+	} else {
+		report_strict(card->report, "write to the flash window at 0x%05x", offset);
+	}
+}
+
+static const struct card_ops ops = {
+	.read = read_bar,
+	.write = write_bar,
+	.reset = power_on,
+	.changed = on_change,
+};
+
+/* --- the wire --- */
+
+static void on_carrier(void *ctx, bool up)
+{
+	struct x540 *card = ctx;
+
+	if (card->carrier == up)
+		return;
+	card->carrier = up;
+	if (!up)
+		card->link_fell = true;
+	x540_cause(card, EICR_LSC);
+	/* The MAC sends into nothing while there is no link, and goes on when it is back. */
+	if (up)
+		x540_tx_sendable(card);
+}
+
+int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct report *report,
+	const uint8_t mac[6], const char *wire, struct sim_error *why)
+{
+	struct x540 *card = calloc(1, sizeof(*card));
+	struct wire_port port = {.ctx = card,
+		.receive = x540_rx_frame,
+		.carrier = on_carrier,
+		.sendable = x540_tx_sendable};
+	int rc;
+
+	if (!card) {
+		snprintf(why->text, sizeof(why->text), "out of memory");
+		return -ENOMEM;
+	}
+	card->loop = loop;
+	card->report = report;
+	memcpy(card->mac, mac, sizeof(card->mac));
+	card->ident = (struct function_ident){.vendor = 0x8086,
+		.device = 0x1528,
+		.subvendor = 0x8086,
+		.subdevice = 0x0001,
+		.class = 0x020000,
+		.revision = 1,
+		.bar_size = {[0] = 0x200000, [4] = X540_MSIX_TABLE},
+		.msix_bar = 4};
+	memcpy(card->ident.serial, mac, sizeof(card->mac));
+	function_init(&card->fn, &ops, card, &card->ident, dma);
+	x540_table_init(card);
+	x540_nvm_build(card);
+	x540_irq_init(card);
+	x540_rx_init(card);
+	x540_tx_init(card);
+	power_on(card);
+	rc = wire_open(&card->wire, wire, loop, &port, why);
+	if (rc) {
+		free(card);
+		return rc;
+	}
+	wire_set_link(card->wire, true);
+	*out = card;
+	return 0;
+}
+
+void x540_destroy(struct x540 *card)
+{
+	if (!card)
+		return;
+	x540_irq_stop(card);
+	x540_rx_stop(card);
+	x540_tx_stop(card);
+	wire_close(card->wire);
+	irqs_reset(&card->fn.irqs);
+	free(card);
+}
+
+struct function *x540_function(struct x540 *card)
+{
+	return &card->fn;
+}

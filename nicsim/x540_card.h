@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The X540's state, shared by its parts:
+ *
+ *     x540.c         life, reset, link         x540_table.c  every register, one row each
+ *     x540_nvm.c     EEPROM, semaphores, PHY   x540_irq.c    causes, masks, vectors
+ *     x540_filter.c  which frames are ours     x540_stats.c  counters
+ *     x540_rx.c, x540_tx.c  the rings          x540_offload.c  arithmetic over frames
+ */
+#ifndef NICSIM_X540_CARD_H
+#define NICSIM_X540_CARD_H
+
+#include "nicsim/pci.h"
+#include "nicsim/report.h"
+#include "nicsim/wire.h"
+#include "nicsim/x540.h"
+#include "nicsim/x540_offload.h"
+#include "nicsim/x540_regs.h"
+
+#define X540_CSR_SIZE   0x40000u /* registers end here; the rest of BAR 0 is the flash window */
+#define X540_NVM_WORDS  1024u
+#define X540_TX_CHAIN   40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define X540_TX_DATA    (256u * 1024u + 16384u) /* the largest segmentation request */
+#define X540_RX_BUFFER  (384u * 1024u)
+#define X540_MSIX_TABLE 16384u /* BAR 4 */
+
+struct x540_nvm {
+	uint16_t shadow[X540_NVM_WORDS]; /* what EERD and EEWR see */
+	uint16_t flash[X540_NVM_WORDS];  /* what outlives a reset */
+};
+
+struct x540_phy {
+	uint16_t address; /* of the register, by the last address cycle */
+	bool low_power;
+	uint16_t advertise, advertise_10g, provision; /* autonegotiation: what the driver wrote */
+};
+
+/* Interrupt state (82599 datasheet 7.3): queue causes are kept by vector, because more vectors than
+ * the 16 bits of EICR exist.
+ */
+struct x540_irq {
+	uint64_t queue_cause, queue_mask, queue_auto_mask; /* by vector */
+	uint32_t other_cause, other_mask, other_auto_mask; /* bits 16 and up of EICR */
+	uint64_t fire;              /* vectors with a new event that has not led to a message yet */
+	uint64_t next[IRQ_VECTORS]; /* EITR: no message before that time, ns */
+	struct loop_work work;
+	struct loop_timer timer;
+};
+
+struct x540_rx {
+	struct loop_work work;
+	unsigned hint_ring, hint_buffer;
+	bool wire_waits; /* the wire was told that there is no room */
+	/* The packet buffer: frames in a ring of bytes, each behind its length. */
+	uint32_t head, used;
+	uint8_t buffer[X540_RX_BUFFER];
+	uint8_t frame[SIM_FRAME_MAX]; /* one that wraps round the end, in one piece */
+	uint8_t edited[SIM_FRAME_MAX + 4];
+	uint8_t padded[60];
+};
+
+struct x540_tx {
+	struct loop_work work;
+	struct loop_timer flush; /* for a group of write-backs that does not fill */
+	unsigned hint_ring, hint_buffer;
+	bool wire_full;
+	struct x540_context context[2];
+	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
+	/* The request at TDH, gathered and not wholly sent. */
+	bool loaded;
+	bool broken;              /* it is not sent, but done */
+	unsigned chain;           /* its descriptors */
+	uint64_t report;          /* which of them have RS */
+	uint32_t command, status; /* the second quadword of its first descriptor */
+	uint32_t length;          /* bytes in data[] */
+	uint32_t sent, segments;  /* payload bytes that went out, in how many segments */
+	uint8_t data[X540_TX_DATA + 64];
+	uint8_t frame[SIM_FRAME_MAX + 64];
+	uint8_t tagged[SIM_FRAME_MAX + 64];
+};
+
+struct x540 {
+	struct function fn;
+	struct function_ident ident;
+	struct loop *loop;
+	struct report *report;
+	struct wire *wire;
+	uint8_t mac[6];
+	bool carrier;     /* what the wire says */
+	bool link_fell;   /* since LINKS was read last */
+	unsigned rar_top; /* receive addresses from here on are not valid */
+	struct x540_nvm nvm;
+	struct x540_phy phy;
+	struct x540_irq irq;
+	struct x540_rx rx;
+	struct x540_tx tx;
+	uint8_t msix[X540_MSIX_TABLE];
+	uint16_t row[X540_CSR_SIZE / 4]; /* of the table, by register; 0: none */
+	uint32_t reg[X540_CSR_SIZE / 4];
+};
+
+/* --- x540_table.c --- */
+void x540_table_init(struct x540 *card);
+/* Each register at its reset value. `power`: also those that a software reset leaves alone. */
+void x540_table_reset(struct x540 *card, bool power);
+uint32_t x540_reg_read(struct x540 *card, uint32_t offset);
+void x540_reg_write(struct x540 *card, uint32_t offset, uint32_t value);
+
+static inline uint32_t *x540_reg(struct x540 *card, uint32_t offset)
+{
+	return &card->reg[offset / 4];
+}
+
+/* --- x540.c --- */
+bool x540_link(const struct x540 *card);
+uint32_t x540_read_status(struct x540 *card, uint32_t offset);
+uint32_t x540_read_links(struct x540 *card, uint32_t offset);
+uint32_t x540_read_timer(struct x540 *card, uint32_t offset);
+void x540_write_ctrl(struct x540 *card, uint32_t offset, uint32_t value);
+
+/* --- x540_nvm.c --- */
+void x540_nvm_build(struct x540 *card);
+void x540_nvm_reset(struct x540 *card);
+void x540_phy_reset(struct x540 *card);
+uint32_t x540_read_swsm(struct x540 *card, uint32_t offset);
+uint32_t x540_read_sw_fw_sync(struct x540 *card, uint32_t offset);
+void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_eerd(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_eewr(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_msca(struct x540 *card, uint32_t offset, uint32_t value);
+
+/* --- x540_irq.c --- */
+void x540_irq_init(struct x540 *card);
+void x540_irq_reset(struct x540 *card);
+void x540_irq_stop(struct x540 *card);
+/* A cause of EICR's bits 16 and up, or what IVAR says of a queue's. */
+void x540_cause(struct x540 *card, uint32_t bits);
+void x540_cause_queue(struct x540 *card, unsigned queue, bool tx);
+/* Looks again at what is pending and not masked. */
+void x540_irq_changed(struct x540 *card);
+/* What EITR allows between two interrupts of the queue's vector, ns. */
+uint64_t x540_irq_interval(struct x540 *card, unsigned queue, bool tx);
+uint32_t x540_read_eicr(struct x540 *card, uint32_t offset);
+void x540_write_eicr(struct x540 *card, uint32_t offset, uint32_t value);
+uint32_t x540_read_mask(struct x540 *card, uint32_t offset);
+void x540_write_mask(struct x540 *card, uint32_t offset, uint32_t value);
+
+/* --- x540_filter.c --- */
+void x540_filter_reset(struct x540 *card);
+void x540_write_rah(struct x540 *card, uint32_t offset, uint32_t value);
+bool x540_filter(struct x540 *card, const uint8_t *frame, size_t len);
+
+/* --- x540_stats.c --- */
+void x540_count_rx_seen(struct x540 *card, uint32_t len);
+void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len);
+void x540_count_rx_queued(struct x540 *card, uint32_t len);
+void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len);
+void x540_count(struct x540 *card, uint32_t offset);
+
+/* --- x540_rx.c --- */
+void x540_rx_init(struct x540 *card);
+void x540_rx_reset(struct x540 *card);
+void x540_rx_stop(struct x540 *card);
+bool x540_rx_frame(void *card, const uint8_t *frame, size_t len, bool may_wait);
+void x540_write_rdt(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_rxdctl(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_rxctrl(struct x540 *card, uint32_t offset, uint32_t value);
+
+/* --- x540_tx.c --- */
+void x540_tx_init(struct x540 *card);
+void x540_tx_reset(struct x540 *card);
+void x540_tx_stop(struct x540 *card);
+void x540_tx_sendable(void *card);
+void x540_write_tdt(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_txdctl(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_dmatxctl(struct x540 *card, uint32_t offset, uint32_t value);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What stands beside the MAC: the EEPROM image with its checksum and the registers that read it,
+ * the semaphores between driver and firmware, and the PHY behind MDIO.
+ */
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+/* --- EEPROM (X540 datasheet chapter 6) --- */
+
+#define WORD_POINTERS 0x03u /* to 0x0E: sections; 0xFFFF: none */
+#define WORD_CAPS     0x2cu
+#define WORD_CHECKSUM 0x3fu
+#define CHECKSUM      0xbabau /* what words 0 to 0x3F add up to: no section is in use */
+
+/* A word that no section uses reads all-ones, as erased flash does. */
+void x540_nvm_build(struct x540 *card)
+{
+	uint16_t *word = card->nvm.flash;
+	unsigned sum = 0;
+
+	memset(word, 0xff, sizeof(card->nvm.flash));
+	word[0x00] = 0x2d40;
+	word[0x01] = 0x0000;
+	word[0x02] = 0x0000;
+	word[0x18] = 0x0100; /* image revision */
+	word[0x2d] = 0x0001; /* image identifier, low and high (bit 15: valid) */
+	word[0x2e] = 0x8000;
+	/* Any module is fine, no write on cross-talk; no wake-up, no storage offloads. */
+	word[WORD_CAPS] = 0x0081;
+	/* "Printed board assembly number" as two words (the old form, without a section). */
+	word[0x15] = 0x0000;
+	word[0x16] = 0x0000;
+	word[0x38] = 0x0000;
+	for (unsigned i = 0; i < WORD_CHECKSUM; i++)
+		sum += word[i];
+	word[WORD_CHECKSUM] = (uint16_t)(CHECKSUM - sum);
+}
+
+/* Power-on loads the shadow RAM from flash. */
+void x540_nvm_reset(struct x540 *card)
+{
+	memcpy(card->nvm.shadow, card->nvm.flash, sizeof(card->nvm.shadow));
+}
+
+/* FLUP copies the shadow RAM to flash; done at once. */
+void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	(void)offset;
+	if (value & EEC_UPDATE)
+		memcpy(card->nvm.flash, card->nvm.shadow, sizeof(card->nvm.flash));
+}
+
+static uint32_t word_address(uint32_t value)
+{
+	return (value >> 2) & 0x3fff;
+}
+
+void x540_write_eerd(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	uint32_t address = word_address(value), data = 0xffff;
+
+	if (!(value & EERW_START))
+		return;
+	if (address < X540_NVM_WORDS)
+		data = card->nvm.shadow[address];
+	else
+		report_strict(
+			card->report, "EEPROM read of word 0x%x of 0x%x", address, X540_NVM_WORDS);
+	*x540_reg(card, offset) = data << 16 | address << 2 | EERW_DONE;
+}
+
+void x540_write_eewr(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	uint32_t address = word_address(value);
+
+	if (!(value & EERW_START))
+		return;
+	if (address < X540_NVM_WORDS)
+		card->nvm.shadow[address] = (uint16_t)(value >> 16);
+	else
+		report_strict(
+			card->report, "EEPROM write of word 0x%x of 0x%x", address, X540_NVM_WORDS);
+	*x540_reg(card, offset) = (value & ~(uint32_t)EERW_START) | EERW_DONE;
+}
+
+/* --- semaphores (X540 datasheet 10.5.4) --- */
+
+/* Reading takes it: who reads 0 owns it. */
+uint32_t x540_read_swsm(struct x540 *card, uint32_t offset)
+{
+	uint32_t value = *x540_reg(card, offset);
+
+	*x540_reg(card, offset) |= SWSM_SMBI;
+	return value;
+}
+
+uint32_t x540_read_sw_fw_sync(struct x540 *card, uint32_t offset)
+{
+	uint32_t value = *x540_reg(card, offset);
+
+	*x540_reg(card, offset) |= SW_FW_SYNC_REGSMP;
+	return value;
+}
+
+/* --- PHY (IEEE 802.3 clause 45; vendor registers as Linux's driver uses them) --- */
+
+#define PHY_ADDRESS 0u
+
+enum { MMD_PMA = 1, MMD_PCS = 3, MMD_XS = 4, MMD_AN = 7, MMD_VENDOR = 30 };
+
+void x540_phy_reset(struct x540 *card)
+{
+	bool was_low = card->phy.low_power;
+
+	card->phy = (struct x540_phy){
+		.advertise = 0x0d01, .advertise_10g = 0x1001, .provision = 0x9c00};
+	if (was_low && card->wire)
+		wire_set_link(card->wire, true);
+}
+
+static uint16_t status(const struct x540 *card)
+{
+	return x540_link(card) ? 0x002e : 0x000a; /* link, negotiation done */
+}
+
+static uint16_t phy_read(const struct x540 *card, unsigned mmd, unsigned reg)
+{
+	const struct x540_phy *phy = &card->phy;
+
+	if (mmd != MMD_PMA && mmd != MMD_PCS && mmd != MMD_XS && mmd != MMD_AN && mmd != MMD_VENDOR)
+		return 0xffff;
+	switch (reg) {
+	case 2: return 0x0154; /* the identifier is in every MMD: 0154:0200 */
+	case 3: return 0x0200;
+	case 5: return 0x009a; /* MMDs 1, 3, 4, 7 are present */
+	default: break;
+	}
+	switch (mmd << 16 | reg) {
+	case MMD_PMA << 16 | 0x0: return 0x2040; /* 10 Gbit/s */
+	case MMD_PMA << 16 | 0x1: return x540_link(card) ? 0x0006 : 0x0002;
+	case MMD_PMA << 16 | 0x4: return 0x0031; /* 10G, 1G, 100M */
+	case MMD_PMA << 16 | 0xb: return 0x00a4; /* 10GBASE-T, 1000BASE-T, 100BASE-TX */
+	case MMD_AN << 16 | 0x0: return 0x1000;
+	case MMD_AN << 16 | 0x1: return status(card);
+	case MMD_AN << 16 | 0x10: return phy->advertise;
+	case MMD_AN << 16 | 0x13: return x540_link(card) ? 0x0c01 : 0;
+	case MMD_AN << 16 | 0x20: return phy->advertise_10g;
+	case MMD_AN << 16 | 0x21: return x540_link(card) ? 0x7c00 : 0;
+	case MMD_AN << 16 | 0xc400: return phy->provision;
+	case MMD_AN << 16 | 0xc800: return x540_link(card) ? 0x0007 : 0; /* 10 Gbit/s, full */
+	case MMD_AN << 16 | 0xe820: return x540_link(card) ? 0x8800 : 0;
+	case MMD_VENDOR << 16 | 0x0: return phy->low_power ? 0x0800 : 0;
+	case MMD_VENDOR << 16 | 0x1: return x540_link(card) ? 0x0008 : 0;
+	case MMD_VENDOR << 16 | 0xcc02: return 0x0003; /* the PHY has left its reset */
+	default: return 0;
+	}
+}
+
+static void phy_write(struct x540 *card, unsigned mmd, unsigned reg, uint16_t value)
+{
+	struct x540_phy *phy = &card->phy;
+	bool low;
+
+	switch (mmd << 16 | reg) {
+	case MMD_AN << 16 | 0x10: phy->advertise = value; break;
+	case MMD_AN << 16 | 0x20: phy->advertise_10g = value; break;
+	case MMD_AN << 16 | 0xc400: phy->provision = value; break;
+	case MMD_VENDOR << 16 | 0x0:
+		low = (value & 0x0800) != 0;
+		if (low == phy->low_power)
+			break;
+		phy->low_power = low;
+		if (low)
+			card->link_fell = true;
+		wire_set_link(card->wire, !low);
+		if (card->carrier)
+			x540_cause(card, EICR_LSC);
+		break;
+	default: break; /* the other controls have nothing to control here */
+	}
+}
+
+/* An MDIO command ends at once. Operations: 0 address, 1 write, 2 read and increment, 3 read. */
+void x540_write_msca(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	unsigned operation = (value >> 26) & 3, mmd = (value >> 16) & 0x1f;
+	bool ours = ((value >> 21) & 0x1f) == PHY_ADDRESS && (value & 0x30000000) == 0;
+	uint32_t *data = x540_reg(card, MSRWD);
+
+	if (!(value & MSCA_COMMAND))
+		return;
+	*x540_reg(card, offset) &= ~MSCA_COMMAND;
+	if (operation == 0) {
+		card->phy.address = (uint16_t)value;
+		return;
+	}
+	if (operation == 1) {
+		if (ours)
+			phy_write(card, mmd, card->phy.address, (uint16_t)*data);
+		return;
+	}
+	*data = (*data & 0xffff) |
+		(ours ? (uint32_t)phy_read(card, mmd, card->phy.address) << 16 : 0xffff0000);
+	if (operation == 2)
+		card->phy.address++;
+}

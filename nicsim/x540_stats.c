@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Statistics (82599 datasheet 8.2.3.23). Lengths count from the destination address to the CRC,
+ * which frames have here in mind only: `len` is without it. Packet counters are 32 bits and wrap,
+ * octet counters 36 bits in two registers.
+ */
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+#define CRC_LEN 4u
+
+void x540_count(struct x540 *card, uint32_t offset)
+{
+	++*x540_reg(card, offset);
+}
+
+/* The high half is the neighbour. */
+static void add36(struct x540 *card, uint32_t low, uint32_t octets)
+{
+	uint64_t sum = (*x540_reg(card, low) | (uint64_t)*x540_reg(card, low + 4) << 32) + octets;
+
+	*x540_reg(card, low) = (uint32_t)sum;
+	*x540_reg(card, low + 4) = (uint32_t)(sum >> 32) & 0xf;
+}
+
+/* 64, to 127, 255, 511, 1023, and above: six registers in a row. */
+static void count_size(struct x540 *card, uint32_t first, uint32_t len)
+{
+	static const uint32_t upto[] = {64, 127, 255, 511, 1023};
+	unsigned i = 0;
+
+	while (i < 5 && len > upto[i])
+		i++;
+	x540_count(card, first + 4 * i);
+}
+
+static bool is_broadcast(const uint8_t *frame)
+{
+	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	return memcmp(frame, broadcast, 6) == 0;
+}
+
+/* Everything that comes in, before any filter. */
+void x540_count_rx_seen(struct x540 *card, uint32_t len)
+{
+	x540_count(card, TPR);
+	add36(card, TORL, len + CRC_LEN);
+}
+
+/* A frame of legal length that passed the filters. */
+void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len)
+{
+	len += CRC_LEN;
+	x540_count(card, GPRC);
+	add36(card, GORCL, len);
+	count_size(card, PRC64, len);
+	if (is_broadcast(frame))
+		x540_count(card, BPRC);
+	else if (frame[0] & 1)
+		x540_count(card, MPRC);
+	x540_count(card, RXNFGPC);
+	add36(card, RXNFGBCL, len);
+}
+
+/* What reached memory: by queue and in total, without CRC if that is stripped. */
+void x540_count_rx_queued(struct x540 *card, uint32_t len)
+{
+	x540_count(card, RX_QUEUE(0u) + QPRC);
+	add36(card, RX_QUEUE(0u) + QBRC_L, len);
+	x540_count(card, RXDGPC);
+	add36(card, RXDGBCL, len);
+}
+
+void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len)
+{
+	len += CRC_LEN;
+	x540_count(card, GPTC);
+	add36(card, GOTCL, len);
+	x540_count(card, TPT);
+	count_size(card, PTC64, len);
+	if (is_broadcast(frame))
+		x540_count(card, BPTC);
+	else if (frame[0] & 1)
+		x540_count(card, MPTC);
+	x540_count(card, TX_QUEUE(0u) + QPTC);
+	add36(card, QBTC_L(0), len);
+	x540_count(card, TXDGPC);
+	add36(card, TXDGBCL, len);
+}

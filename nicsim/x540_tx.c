@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Transmitting: from the descriptors of queue 0 to the wire (82599 datasheet 7.2). The card owns
+ * the descriptors from TDH to before TDT.
+ *
+ * A request (a chain of descriptors up to one with EOP) is gathered from memory into one piece,
+ * sent, written back. When the wire has no room it stays where it is: loaded, at TDH.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+#define QUEUE     TX_QUEUE(0u)
+#define FRAME_MIN 60u /* on a link, without CRC */
+#define CRC_LEN   4u
+#define TAG_LEN   4u
+#define BURST     64u /* frames a turn */
+
+/* The second quadword of descriptors: command in its low half, status in its high one. */
+#define CMD_EOP         0x01000000u
+#define CMD_IFCS        0x02000000u
+#define CMD_IC          0x04000000u /* legacy */
+#define CMD_RS          0x08000000u
+#define CMD_DEXT        0x20000000u
+#define CMD_VLE         0x40000000u
+#define CMD_TSE         0x80000000u
+#define CMD_TYPE(v)     (((v) >> 20) & 15u) /* extended: 2 context, 3 data */
+#define TYPE_CONTEXT    2u
+#define TYPE_DATA       3u
+#define STATUS_DD       0x00000001u
+#define STATUS_IDX      0x00000010u
+#define STATUS_POPTS(v) (((v) >> 8) & 3u)
+
+struct descriptor {
+	uint64_t address;
+	uint32_t command, status;
+};
+
+static uint32_t *reg(struct x540 *card, uint32_t offset)
+{
+	return x540_reg(card, QUEUE + offset);
+}
+
+static bool enabled(struct x540 *card)
+{
+	return (*x540_reg(card, DMATXCTL) & DMATXCTL_ENABLE) &&
+	       (*reg(card, TXDCTL) & TXDCTL_ENABLE) && function_is_master(&card->fn);
+}
+
+static uint32_t ring_size(struct x540 *card)
+{
+	return *reg(card, TDLEN) / 16;
+}
+
+static uint64_t ring_address(struct x540 *card, uint32_t index)
+{
+	return (*reg(card, TDBAL) | (uint64_t)*reg(card, TDBAH) << 32) + 16ull * index;
+}
+
+static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
+{
+	index += n;
+	return index >= size ? index - size : index;
+}
+
+/* --- write-back (7.2.3.5) --- */
+
+/* Sets DD and leaves the rest of the descriptor as it is. */
+static void set_done(struct x540 *card, uint32_t index)
+{
+	uint64_t at = ring_address(card, index) + 12;
+	uint32_t status;
+
+	if (function_dma_read(&card->fn, &card->tx.hint_ring, at, &status, sizeof(status)))
+		return;
+	status |= STATUS_DD;
+	atomic_thread_fence(memory_order_release);
+	function_dma_write(&card->fn, &card->tx.hint_ring, at, &status, sizeof(status));
+}
+
+static void write_head(struct x540 *card)
+{
+	uint32_t low = *reg(card, TDWBAL), head = *reg(card, TDH);
+	unsigned hint = 0;
+
+	if (low & TDWBAL_ENABLE)
+		function_dma_write(&card->fn, &hint,
+			(low & ~3u) | (uint64_t)*reg(card, TDWBAH) << 32, &head, sizeof(head));
+}
+
+/* WTHRESH > 0: everything before TDH that has not been written back yet. */
+static void flush(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t size = ring_size(card);
+
+	loop_timer_cancel(card->loop, &tx->flush);
+	if (!tx->done || *reg(card, TDH) >= size || tx->done > size) {
+		tx->done = 0;
+		return;
+	}
+	for (uint32_t at = after(*reg(card, TDH), size - tx->done, size); tx->done; tx->done--) {
+		set_done(card, at);
+		at = after(at, 1, size);
+	}
+	x540_cause_queue(card, 0, true);
+}
+
+static void on_flush(struct loop_timer *timer)
+{
+	flush((struct x540 *)((char *)timer - offsetof(struct x540, tx.flush)));
+}
+
+/* n descriptors at TDH are dealt with; bit i of `rs`: the i-th asks for a report. */
+static void complete(struct x540 *card, uint32_t n, uint64_t rs)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t size = ring_size(card), head = *reg(card, TDH);
+	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, TXDCTL));
+
+	*reg(card, TDH) = after(head, n, size);
+	if (threshold) {
+		tx->done += n;
+		if (tx->done >= threshold)
+			flush(card);
+		return;
+	}
+	if (!rs)
+		return;
+	if (*reg(card, TDWBAL) & TDWBAL_ENABLE) {
+		write_head(card);
+	} else {
+		for (uint32_t i = 0; i < n; i++) {
+			if (rs >> i & 1)
+				set_done(card, after(head, i, size));
+		}
+	}
+	x540_cause_queue(card, 0, true);
+}
+
+/* --- gathering --- */
+
+static void take_context(struct x540 *card, const struct descriptor *d)
+{
+	card->tx.context[d->status & STATUS_IDX ? 1 : 0] = (struct x540_context){
+		.ip_len = (uint16_t)(d->address & 0x1ff),
+		.mac_len = (uint8_t)(d->address >> 9 & 0x7f),
+		.vlan = (uint16_t)(d->address >> 16),
+		.ipv4 = d->command >> 10 & 1,
+		.l4_type = (uint8_t)(d->command >> 11 & 3),
+		.l4_len = (uint8_t)(d->status >> 8),
+		.mss = (uint16_t)(d->status >> 16),
+	};
+}
+
+/* What the first data descriptor of a request says for all of it. */
+static void take_first(struct x540 *card, const struct descriptor *d)
+{
+	struct x540_tx *tx = &card->tx;
+
+	tx->command = d->command;
+	tx->status = d->status;
+	tx->length = 0;
+	tx->sent = 0;
+	tx->segments = 0;
+	tx->report = 0;
+	tx->broken = false;
+}
+
+static void gather(struct x540 *card, const struct descriptor *d)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t n = d->command & 0xffff;
+
+	if (tx->broken)
+		return;
+	if (n > X540_TX_DATA - tx->length) {
+		report_strict(
+			card->report, "a transmit request of more than %u bytes", X540_TX_DATA);
+		tx->broken = true;
+	} else if (n && function_dma_read(&card->fn, &tx->hint_buffer, d->address,
+				tx->data + tx->length, n)) {
+		tx->broken = true;
+	} else {
+		tx->length += n;
+	}
+}
+
+enum found { REQUEST, NOTHING, UNREADABLE };
+
+/* Looks for a whole request at TDH and gathers it; consumes context descriptors on the way. */
+static enum found load(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t size = ring_size(card), tail = *reg(card, TDT);
+
+	tx->chain = 0;
+	for (;;) {
+		uint32_t at = after(*reg(card, TDH), tx->chain, size);
+		struct descriptor d;
+
+		if (at == tail)
+			return NOTHING; /* the rest of the chain is not published yet */
+		if (function_dma_read(
+			    &card->fn, &tx->hint_ring, ring_address(card, at), &d, sizeof(d)))
+			return UNREADABLE;
+		if (d.command & CMD_DEXT && CMD_TYPE(d.command) == TYPE_CONTEXT) {
+			if (tx->chain == 0) {
+				take_context(card, &d);
+				complete(card, 1, d.command & CMD_RS ? 1 : 0);
+				continue;
+			}
+			report_strict(card->report, "a context descriptor inside a chain");
+			tx->broken = true;
+		}
+		if (tx->chain == 0)
+			take_first(card, &d);
+		if (tx->chain >= X540_TX_CHAIN) {
+			if (!tx->broken)
+				report_strict(card->report,
+					"a transmit chain of more than %u descriptors",
+					X540_TX_CHAIN);
+			tx->broken = true;
+		}
+		gather(card, &d);
+		if (d.command & CMD_RS)
+			tx->report |= 1ull << (tx->chain < 63 ? tx->chain : 63);
+		tx->chain++;
+		if (d.command & CMD_EOP)
+			return REQUEST;
+		if (tx->chain == 64) {
+			/* Nothing sane: away with these, and go on behind them. */
+			complete(card, tx->chain, tx->report);
+			loop_defer(card->loop, &tx->work);
+			return NOTHING;
+		}
+	}
+}
+
+/* --- sending --- */
+
+static int put_out(struct x540 *card, const uint8_t *frame, uint32_t len)
+{
+	int rc = 0;
+
+	if (*x540_reg(card, HLREG0) & HLREG0_LOOPBACK)
+		x540_rx_frame(card, frame, len, false);
+	else
+		rc = wire_send(card->wire, frame, len);
+	if (rc == 0)
+		x540_count_tx(card, frame, len);
+	return rc;
+}
+
+/* One frame, with its tag, padding and without a CRC that the driver computed itself. `frame` has
+ * room for the padding behind it.
+ */
+static int send_frame(struct x540 *card, uint8_t *frame, uint32_t len, uint32_t tag)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t control = *x540_reg(card, HLREG0);
+
+	if (tx->command & CMD_VLE && len >= 12) {
+		uint32_t type = DMATXCTL_VLAN_TYPE(*x540_reg(card, DMATXCTL));
+
+		memcpy(tx->tagged, frame, 12);
+		tx->tagged[12] = (uint8_t)(type >> 8);
+		tx->tagged[13] = (uint8_t)type;
+		tx->tagged[14] = (uint8_t)(tag >> 8);
+		tx->tagged[15] = (uint8_t)tag;
+		memcpy(tx->tagged + 16, frame + 12, len - 12);
+		frame = tx->tagged;
+		len += TAG_LEN;
+	}
+	if (!(tx->command & CMD_IFCS && control & HLREG0_TX_CRC)) {
+		uint32_t check;
+
+		if (len < SIM_FRAME_MIN + CRC_LEN)
+			return 0;
+		len -= CRC_LEN;
+		check = x540_crc32(frame, len);
+		if (memcmp(frame + len, &check, CRC_LEN) != 0) {
+			report_strict(card->report, "a frame with a wrong CRC is not sent");
+			return 0;
+		}
+	} else if (len < FRAME_MIN && control & HLREG0_TX_PAD) {
+		memset(frame + len, 0, FRAME_MIN - len);
+		len = FRAME_MIN;
+	}
+	return put_out(card, frame, len);
+}
+
+/* Cuts the request into segments, from where it left off. */
+static int send_segments(struct x540 *card, const struct x540_context *context)
+{
+	struct x540_tx *tx = &card->tx;
+	uint32_t low = *x540_reg(card, DTXTCPFLGL);
+	struct x540_segment_flags flags = {.first = low & 0xfff,
+		.middle = low >> 16 & 0xfff,
+		.last = *x540_reg(card, DTXTCPFLGH) & 0xfff};
+	uint32_t payload = tx->length - x540_segment_header(context);
+
+	while (tx->sent < payload) {
+		uint32_t len = x540_segment(
+			tx->frame, tx->data, tx->length, tx->sent, tx->segments, context, &flags);
+		int rc = send_frame(card, tx->frame, len, context->vlan);
+
+		if (rc)
+			return rc;
+		tx->sent += len - x540_segment_header(context);
+		tx->segments++;
+	}
+	return 0;
+}
+
+/* Checksums go in once, when the request has been gathered. */
+static void prepare(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+	bool extended = tx->command & CMD_DEXT;
+	const struct x540_context *context = &tx->context[tx->status & STATUS_IDX ? 1 : 0];
+
+	if (tx->broken)
+		return;
+	if (extended && CMD_TYPE(tx->command) != TYPE_DATA) {
+		report_strict(card->report, "a transmit descriptor of unknown type %u",
+			CMD_TYPE(tx->command));
+		tx->broken = true;
+	} else if (extended && tx->command & CMD_TSE) {
+		if (!x540_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
+			report_strict(card->report,
+				"a segmentation request that does not fit its context");
+			tx->broken = true;
+		}
+	} else if (tx->length < SIM_FRAME_MIN || tx->length > SIM_FRAME_MAX - TAG_LEN) {
+		report_strict(card->report, "a transmit request of %u bytes", tx->length);
+		tx->broken = true;
+	} else if (extended) {
+		if (STATUS_POPTS(tx->status) && !x540_insert_checksums(tx->data, tx->length,
+							context, STATUS_POPTS(tx->status)))
+			report_strict(
+				card->report, "a checksum request that does not fit its frame");
+	} else if (tx->command & CMD_IC) {
+		if (!x540_insert_legacy_checksum(
+			    tx->data, tx->length, tx->status >> 8 & 0xff, tx->command >> 16 & 0xff))
+			report_strict(
+				card->report, "a checksum request that does not fit its frame");
+	}
+}
+
+/* Sends what is loaded. -EAGAIN: the wire is full, later. */
+static int send_request(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+	const struct x540_context *context = &tx->context[tx->status & STATUS_IDX ? 1 : 0];
+
+	if (tx->broken)
+		return 0;
+	if (tx->command & CMD_DEXT && tx->command & CMD_TSE)
+		return send_segments(card, context);
+	return send_frame(card, tx->data, tx->length,
+		tx->command & CMD_DEXT ? context->vlan : tx->status >> 16);
+}
+
+static void on_work(struct loop_work *work)
+{
+	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, tx.work));
+	struct x540_tx *tx = &card->tx;
+
+	for (unsigned n = 0; n < BURST; n++) {
+		uint32_t size = ring_size(card);
+
+		if (!enabled(card) || *reg(card, TDH) >= size || *reg(card, TDT) >= size)
+			return;
+		if (!tx->loaded) {
+			if (load(card) != REQUEST)
+				break;
+			prepare(card);
+			tx->loaded = true;
+		}
+		if (send_request(card)) {
+			tx->wire_full = true;
+			return;
+		}
+		tx->loaded = false;
+		complete(card, tx->chain, tx->report);
+		if (n + 1 == BURST) {
+			loop_defer(card->loop, work);
+			return;
+		}
+	}
+	if (tx->done) { /* a group that will not fill by itself */
+		uint64_t wait = x540_irq_interval(card, 0, true);
+
+		if (wait == 0)
+			flush(card);
+		else if (!tx->flush.armed)
+			loop_timer_set(card->loop, &tx->flush, wait);
+	}
+}
+
+void x540_tx_sendable(void *ctx)
+{
+	struct x540 *card = ctx;
+
+	if (!card->tx.wire_full)
+		return;
+	card->tx.wire_full = false;
+	loop_defer(card->loop, &card->tx.work);
+}
+
+/* --- registers --- */
+
+void x540_write_tdt(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	(void)value;
+	if (offset != QUEUE + TDT || !enabled(card))
+		return;
+	if (*reg(card, TDT) >= ring_size(card))
+		report_strict(card->report, "TDT %u out of a ring of %u", *reg(card, TDT),
+			ring_size(card));
+	if (!card->tx.wire_full)
+		loop_defer(card->loop, &card->tx.work);
+}
+
+void x540_write_txdctl(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	struct x540_tx *tx = &card->tx;
+
+	if (offset != QUEUE + TXDCTL) {
+		if (value & TXDCTL_ENABLE)
+			report_strict(card->report, "TX queue %u enabled: only queue 0 is served",
+				(offset - QUEUE) / 0x40);
+		return;
+	}
+	if (value & TXDCTL_FLUSH) {
+		*reg(card, TXDCTL) &= ~TXDCTL_FLUSH;
+		flush(card);
+	}
+	if (!(value & TXDCTL_ENABLE)) {
+		tx->loaded = false; /* what was fetched is forgotten */
+		tx->done = 0;
+		return;
+	}
+	if (*reg(card, TDLEN) == 0)
+		report_strict(card->report, "TX queue 0 enabled with TDLEN 0");
+	x540_write_tdt(card, QUEUE + TDT, 0);
+}
+
+void x540_write_dmatxctl(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	(void)offset;
+	if (value & DMATXCTL_ENABLE)
+		x540_write_tdt(card, QUEUE + TDT, 0);
+}
+
+void x540_tx_init(struct x540 *card)
+{
+	card->tx.work.run = on_work;
+	card->tx.flush.fire = on_flush;
+}
+
+void x540_tx_stop(struct x540 *card)
+{
+	loop_defer_cancel(card->loop, &card->tx.work);
+	loop_timer_cancel(card->loop, &card->tx.flush);
+}
+
+void x540_tx_reset(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+
+	tx->loaded = false;
+	tx->wire_full = false;
+	tx->done = 0;
+	tx->hint_ring = 0;
+	tx->hint_buffer = 0;
+	memset(tx->context, 0, sizeof(tx->context));
+}
