@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Sends a numbered stream and reads what comes back, in turns of a burst each, so that neither
+ * waits for the other: a mirror that cannot write stops reading, hence who only wrote would come to
+ * a stop with it.
+ */
+#include "rheinfall/rheinfall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define SEND_BURST    32u
+#define RECEIVE_BURST 64u
+/* What --rate may be behind and catch up with; more is forgotten, not sent in one burst. */
+#define MAX_DEBT_NS (SECOND_NS / 100)
+/* One way: how long the driver may do nothing with what waits before its end is not awaited. */
+#define SETTLE_NS (10 * SECOND_NS)
+
+struct generator {
+	struct run *run;
+	struct port *port;
+	struct stamp stamp; /* of the next frame; its number is that of frames sent */
+	bool sending;
+	bool blocked; /* the port had no room */
+	/* --rate: frame number due_from + n is due at due_ns + n / rate */
+	uint64_t due_from, due_ns;
+	/* --window: frames that are not waited for any more */
+	uint64_t given_up;
+	uint64_t progress_ns; /* when a frame was last sent, or came back for the first time */
+	uint64_t unique;      /* different frames that came back */
+	uint8_t tx[FRAME_MAX], rx[FRAME_MAX];
+};
+
+uint16_t clock_identity(void)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id"; /* a UUID, new at each boot */
+	char text[36] = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 ||
+		read(fd, text, sizeof(text)) != (ssize_t)sizeof(text)) /* no /proc: equal to none */
+		(void)getrandom(text, sizeof(text), 0);
+	if (fd >= 0)
+		close(fd);
+	uint32_t sum = 0;
+	for (size_t i = 0; i < sizeof(text); i++)
+		sum = sum * 0x01000193u ^ (uint8_t)text[i]; /* FNV-1 */
+	return (uint16_t)(sum >> 16 ^ sum);
+}
+
+static uint64_t due(const struct generator *g, uint64_t number)
+{
+	uint64_t n = number - g->due_from, rate = g->run->options->rate;
+	return g->due_ns + n / rate * SECOND_NS + n % rate * SECOND_NS / rate;
+}
+
+/* Frames of the burst that --count, --rate and --window allow now. */
+static uint64_t allowance(struct generator *g, uint64_t now)
+{
+	const struct options *o = g->run->options;
+	uint64_t n = SEND_BURST, number = g->stamp.number;
+	if (o->count > 0)
+		n = least(n, o->count - number);
+	if (o->window > 0) {
+		/* Below zero if some that were given up came back after all. */
+		int64_t away = (int64_t)(number - g->given_up - g->unique);
+		if (away >= (int64_t)o->window && now - g->progress_ns > o->drain_ns) {
+			g->given_up = number - g->unique;
+			away = 0;
+		}
+		int64_t room = (int64_t)o->window - (away > 0 ? away : 0);
+		n = room > 0 ? least(n, (uint64_t)room) : 0;
+	}
+	if (o->rate > 0 && n > 0) {
+		if (due(g, number) + MAX_DEBT_NS < now) {
+			g->due_from = number;
+			g->due_ns = now;
+		}
+		while (n > 0 && due(g, number + n - 1) > now)
+			n--;
+	}
+	return n;
+}
+
+/* Returns how many were sent, or -errno. */
+static int send_burst(struct generator *g, uint64_t n)
+{
+	const struct options *o = g->run->options;
+	struct result *r = &g->run->result;
+	g->blocked = false;
+	for (uint64_t i = 0; i < n; i++) {
+		size_t len = o->size[o->sizes == 1 ? 0 : g->stamp.number % o->sizes];
+		g->stamp.sent_ns = now_ns();
+		payload_fill(&r->meter->tables, g->tx, len, &g->stamp);
+		int sent = port_send(g->port, g->tx, len);
+		if (sent != 1) {
+			g->blocked = sent == 0;
+			return sent < 0 ? sent : (int)i;
+		}
+		r->meter->limit = ++g->stamp.number;
+		r->tx.frames++;
+		r->tx.bytes += len;
+		r->tx.last_ns = g->progress_ns = g->stamp.sent_ns;
+	}
+	return (int)n;
+}
+
+/* Returns how many were read, or -errno. */
+static int receive_burst(struct generator *g)
+{
+	struct result *r = &g->run->result;
+	for (unsigned i = 0; i < RECEIVE_BURST; i++) {
+		ssize_t len = port_receive(g->port, g->rx);
+		if (len <= 0)
+			return len < 0 ? (int)len : (int)i;
+		uint64_t now = now_ns();
+		r->rx.frames++;
+		r->rx.bytes += (uint64_t)len;
+		r->rx.last_ns = now;
+		if (meter_note(r->meter, g->rx, (size_t)len, now)) {
+			g->unique++;
+			g->progress_ns = now;
+		}
+	}
+	return RECEIVE_BURST;
+}
+
+/* Until when there is nothing to do but what poll reports. */
+static uint64_t idle_until(const struct generator *g)
+{
+	const struct options *o = g->run->options;
+	uint64_t until = g->progress_ns + o->drain_ns + 1;
+	if (!g->sending)
+		return until;
+	if (o->window == 0)
+		until = UINT64_MAX;
+	if (o->rate > 0 && !g->blocked && due(g, g->stamp.number) > now_ns())
+		until = least(until, due(g, g->stamp.number));
+	if (o->duration_ns > 0)
+		until = least(until, g->run->result.begin_ns + o->duration_ns);
+	return until;
+}
+
+static bool sending_is_over(const struct generator *g, uint64_t now)
+{
+	const struct options *o = g->run->options;
+	return *g->run->interrupted || (o->count > 0 && g->stamp.number >= o->count) ||
+	       (o->duration_ns > 0 && now - g->run->result.begin_ns >= o->duration_ns);
+}
+
+/* One turn: a burst out, a burst in. 1: go on; 0: all is done; -errno. */
+static int turn(struct generator *g, struct failure *why)
+{
+	struct run *run = g->run;
+	const struct options *o = run->options;
+	uint64_t now = now_ns();
+	report_live(run, now);
+
+	int sent = 0;
+	if (g->sending && sending_is_over(g, now))
+		g->sending = false;
+	if (g->sending) {
+		sent = send_burst(g, allowance(g, now));
+		if (sent == -ENETDOWN) {
+			sent = port_await_link(g->port, run, why);
+			g->due_from = g->stamp.number;
+			g->due_ns = now_ns();
+			if (sent < 0)
+				return sent;
+		} else if (sent < 0) {
+			return port_failed(g->port, sent, why);
+		}
+	}
+
+	int got = o->one_way ? 0 : receive_burst(g);
+	if (got < 0)
+		return port_failed(g->port, got, why);
+	if (!g->sending) {
+		if (o->one_way || g->unique == g->stamp.number ||
+			now_ns() - g->progress_ns > o->drain_ns)
+			return 0;
+	}
+	if (sent == 0 && got == 0) {
+		struct pollfd fd = {.fd = g->port->fd,
+			.events = (short)((o->one_way ? 0 : POLLIN) |
+					  (g->sending && g->blocked ? POLLOUT : 0))};
+		run_wait(run, &fd, 1, idle_until(g));
+	}
+	return 1;
+}
+
+int generate(struct run *run, struct port *p, struct failure *why)
+{
+	struct generator g = {.run = run, .port = p, .sending = true};
+	uint8_t mac[6];
+	const struct options *o = run->options;
+
+	for (size_t i = 0; i < o->sizes; i++)
+		if (o->size[i] > port_frame_max(p))
+			return fail(why, -EMSGSIZE,
+				"%s: frames of %u bytes are too long, its MTU allows %zu", p->name,
+				o->size[i], port_frame_max(p));
+	int err = port_mac(p, mac, why);
+	if (err)
+		return err;
+	if (getrandom(&g.stamp.stream, sizeof(g.stamp.stream), 0) != sizeof(g.stamp.stream))
+		return fail(why, -EIO, "no random numbers from the kernel");
+	err = port_await_link(p, run, why);
+	if (err)
+		return err;
+
+	g.stamp.clock = clock_identity();
+	meter_init_own(run->result.meter, g.stamp.clock, g.stamp.stream);
+	memcpy(g.tx, o->to, 6);
+	memcpy(g.tx + 6, mac, 6);
+	run->result.begin_ns = g.due_ns = g.progress_ns = now_ns();
+
+	int more;
+	do
+		more = turn(&g, why);
+	while (more == 1);
+	run->result.ended = true;
+	if (more == 0 && o->one_way && port_settle(p, run, SETTLE_NS) > 0 && !*run->interrupted)
+		return fail(why, -EIO,
+			"%s: its driver does not take what was sent; is it still running?",
+			p->name);
+	return more;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A URL that is open for frames, and the little that is asked of its card beside them.
+ */
+#include "rheinfall/rheinfall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int fail(struct failure *why, int error, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(why->text, sizeof(why->text), format, args);
+	va_end(args);
+	return error;
+}
+
+void run_wait(const struct run *run, const struct pollfd *fds, size_t n, uint64_t until_ns)
+{
+	struct pollfd set[3];
+	nfds_t used = 0;
+	for (size_t i = 0; i < n && i < 2; i++)
+		if (fds[i].events)
+			set[used++] = fds[i];
+	/* Once interrupted, it says nothing new: what is still waited for now is only stragglers.
+	 */
+	if (!*run->interrupted)
+		set[used++] = (struct pollfd){.fd = run->wake_fd, .events = POLLIN};
+	if (run->live.on)
+		until_ns = least(until_ns, run->live.next_ns);
+
+	uint64_t now = now_ns();
+	uint64_t ns = until_ns > now ? until_ns - now : 0;
+	struct timespec timeout = {
+		.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
+	/* Its result does not matter: all is non-blocking, and tried again. */
+	(void)ppoll(set, used, until_ns == UINT64_MAX ? NULL : &timeout, NULL);
+}
+
+/* --- values --- */
+
+static int value_url(const struct port *p, const char *path, char *url, size_t size)
+{
+	return snprintf(url, size, "%s%s", p->name, path) < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+static ssize_t value_read(const struct port *p, const char *path, void *data, size_t size)
+{
+	char url[sizeof(p->name) + 16];
+	int err = value_url(p, path, url, sizeof(url));
+	int fd = err ? err : scheme_open(url, O_RDONLY | O_CLOEXEC, NULL);
+	if (fd < 0)
+		return fd;
+	ssize_t n = read(fd, data, size);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	return n;
+}
+
+static int value_write(const struct port *p, const char *path, const char *text)
+{
+	char url[sizeof(p->name) + 16];
+	const struct scheme_status *status;
+	int err = value_url(p, path, url, sizeof(url));
+	int fd = err ? err : scheme_open(url, O_WRONLY | O_CLOEXEC, &status);
+	if (fd < 0)
+		return fd;
+	ssize_t n = scheme_write(fd, status, text, strlen(text));
+	scheme_unmap_status(status);
+	close(fd);
+	return n < 0 ? (int)n : 0;
+}
+
+int port_mac(const struct port *p, uint8_t mac[6], struct failure *why)
+{
+	ssize_t n = value_read(p, "/mac", mac, 6);
+	if (n < 0)
+		return fail(why, (int)n, "%s/mac: %s", p->name, scheme_strerror((int)n));
+	if (n != 6)
+		return fail(why, -EPROTO, "%s/mac: %zd bytes instead of 6: not a network card's",
+			p->name, n);
+	return 0;
+}
+
+static int promisc_on(struct port *p)
+{
+	char was[2];
+	ssize_t n = value_read(p, "/promisc", was, sizeof(was));
+	if (n < 0)
+		return (int)n;
+	if (n > 0 && was[0] == '1')
+		return 0;
+	int err = value_write(p, "/promisc", "1\n");
+	if (err)
+		return err;
+	p->restore_promisc = true;
+	return 0;
+}
+
+/* --- opening --- */
+
+static int take_first(void *ctx, const char *name)
+{
+	snprintf(ctx, SCHEME_NAME_MAX, "%s", name);
+	return 1;
+}
+
+int port_open(struct port *p, const char *url, int access, bool promisc, struct failure *warning,
+	struct failure *why)
+{
+	char name[SCHEME_NAME_MAX], path[SCHEME_PATH_MAX];
+	warning->text[0] = '\0';
+	*p = (struct port){.fd = -1};
+	if (scheme_parse(url, name, path) < 0)
+		return fail(why, -EINVAL, "%s: %s", url, scheme_strerror(-EINVAL));
+	if (strcmp(path, "") != 0 && strcmp(path, "/tap") != 0)
+		return fail(why, -EINVAL,
+			"%s: not a path of frames; network:NAME and network:NAME/tap are", url);
+	if (strcmp(path, "/tap") == 0 && access != O_RDONLY)
+		return fail(why, -EINVAL,
+			"%s: a tap is read only; use it with --receive or --write", url);
+
+	/* The first card now may be another later: all is opened by the one name. */
+	if (name[0] == '\0' && scheme_list(take_first, name) != 1)
+		return fail(why, -ENOENT,
+			"%s: no network scheme is there; start pcid, or set SCHEME_ROOT", url);
+	snprintf(p->name, sizeof(p->name), "network:%s", name);
+
+	char full[sizeof(p->name) + SCHEME_PATH_MAX];
+	snprintf(full, sizeof(full), "%s%s", p->name, path);
+	p->fd = scheme_open(full, access | O_NONBLOCK | O_CLOEXEC, &p->status);
+	if (p->fd < 0)
+		return fail(why, p->fd, "%s: %s", full, scheme_strerror(p->fd));
+
+	if (promisc) {
+		int err = promisc_on(p);
+		if (err)
+			(void)fail(warning, err,
+				"%s/promisc: %s; only frames to the card's own address arrive",
+				p->name, scheme_strerror(err));
+	}
+	return 0;
+}
+
+void port_close(struct port *p)
+{
+	if (p->fd < 0)
+		return;
+	if (p->restore_promisc)
+		(void)value_write(
+			p, "/promisc", "0\n"); /* a driver that left has no filter either */
+	scheme_unmap_status(p->status);
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* --- frames --- */
+
+int port_send(struct port *p, const uint8_t *frame, size_t len)
+{
+	ssize_t n = scheme_write(p->fd, p->status, frame, len);
+	if (n >= 0) {
+		p->written++;
+		return 1;
+	}
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	return n == -ECONNRESET ? -EPIPE : (int)n;
+}
+
+ssize_t port_receive(struct port *p, uint8_t frame[FRAME_MAX])
+{
+	ssize_t n = read(p->fd, frame, FRAME_MAX);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return -EPIPE;
+	if (errno == EAGAIN || errno == EINTR)
+		return 0;
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+int port_failed(const struct port *p, int error, struct failure *why)
+{
+	if (error == -EPIPE)
+		return fail(why, error, "%s: its driver has left", p->name);
+	return fail(why, error, "%s: %s", p->name, scheme_strerror(error));
+}
+
+/* --- waiting --- */
+
+static bool link_up(const struct port *p)
+{
+	return atomic_load_explicit(&p->status->link_up, memory_order_relaxed);
+}
+
+static bool driver_left(const struct port *p)
+{
+	/* POLLHUP alone: there may still be frames to read. */
+	struct pollfd poll_fd = {.fd = p->fd};
+	return !atomic_load_explicit(&p->status->present, memory_order_relaxed) ||
+	       (poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & (POLLHUP | POLLERR));
+}
+
+/* The page has no event for these changes; they are rare, and looked for this often. */
+#define LOOK_NS 5000000ull
+
+int port_await_link(struct port *p, struct run *run, struct failure *why)
+{
+	uint64_t end = now_ns() + run->options->link_wait_ns;
+	while (!link_up(p)) {
+		if (*run->interrupted)
+			return 0;
+		if (driver_left(p))
+			return port_failed(p, -EPIPE, why);
+		uint64_t now = now_ns();
+		if (now >= end)
+			return fail(why, -ENETDOWN,
+				"%s: no link within %.3g s; is the other end plugged in?", p->name,
+				(double)run->options->link_wait_ns / (double)SECOND_NS);
+		report_live(run, now);
+		run_wait(run, NULL, 0, least(end, now + LOOK_NS));
+	}
+	return 0;
+}
+
+uint32_t port_settle(struct port *p, struct run *run, uint64_t limit_ns)
+{
+	uint32_t before = p->written;
+	uint64_t since = now_ns();
+	bool interrupted = *run->interrupted;
+	for (;;) {
+		/* Read first: what has been dealt with by a driver that left still counts. */
+		bool left = driver_left(p);
+		uint32_t waiting =
+			p->written - atomic_load_explicit(&p->status->writes, memory_order_acquire);
+		uint64_t now = now_ns();
+		if (waiting != before)
+			since = now;
+		before = waiting;
+		if (waiting == 0 || left || now - since > limit_ns ||
+			*run->interrupted != interrupted)
+			return waiting;
+		report_live(run, now);
+		run_wait(run, NULL, 0, now + LOOK_NS / 5);
+	}
+}
