@@ -135,6 +135,7 @@ static uint16_t phy_read(const struct x540 *card, unsigned mmd, unsigned reg)
 	case 2: return 0x0154; /* the identifier is in every MMD: 0154:0200 */
 	case 3: return 0x0200;
 	case 5: return 0x009a; /* MMDs 1, 3, 4, 7 are present */
+	case 8: return 0x8000; /* somebody answers: who scans for PHYs looks here */
 	default: break;
 	}
 	switch (mmd << 16 | reg) {

@@ -115,8 +115,8 @@ static const struct row rows[] = {
 	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER}, /* FLA */
 	FIXED(0x10110, 0x000c0000),                        /* EEMNGCTL: configuration done */
 	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, x540_read_swsm, NULL, POWER},
-	FIXED(0x10148, 0), /* FWSM */
-	FIXED(0x10150, 0), /* FACTPS */
+	FIXED(0x10148, 0x00008000), /* FWSM: the firmware is valid, in no mode */
+	FIXED(0x10150, 0),          /* FACTPS */
 	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, x540_read_sw_fw_sync, NULL, POWER},
 	{0x10200, 1, 4, 0, 0x00000003},   /* GRC */
 	{0x15800, 448, 4, 0, 0xffffffff}, /* FLEX_MNG */
@@ -285,11 +285,11 @@ static const struct row rows[] = {
 
 	/* Security (8.2.4.22, 8.2.4.23): the engines are off, as on parts without them */
 	{0x08800, 1, 4, 0, 0x00000007},          /* SECTXCTRL */
-	FIXED(0x08804, 0x00000005),              /* SECTXSTAT: ready, offload disabled */
+	FIXED(0x08804, 0x00000003),              /* SECTXSTAT: ready, offload disabled */
 	{0x08808, 1, 4, 0x00000250, 0x000003ff}, /* SECTXBUFFAF */
 	{0x08810, 1, 4, 0x00001000, 0x00001fff}, /* SECTXMINIFG */
 	{0x08d00, 1, 4, 0, 0x00000003},          /* SECRXCTRL */
-	FIXED(0x08d04, 0x00000005),              /* SECRXSTAT */
+	FIXED(0x08d04, 0x00000003),              /* SECRXSTAT */
 	{0x08900, 6, 4, 0, 0xffffffff},          /* IPSTX */
 	{0x08e00, 13, 4, 0, 0xffffffff},         /* IPSRX */
 	{0x08a00, 15, 4, 0, 0xffffffff},         /* LSECTX */

@@ -20,22 +20,18 @@
 #define PAGE_SHIFT  12
 #define PARTS       64u
 
-/* Whether touching a mapping of that file can't kill us: a device's pages always are there, those
- * of a memfd are if nobody can cut it shorter or (huge pages) punch holes that can't be filled.
+/* Whether touching a mapping of a peer's file can't kill us: it is a memfd, and nobody can cut it
+ * shorter or (huge pages) punch holes that can't be filled.
  */
 static bool stays(int fd, uint64_t end)
 {
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat status;
 	struct statfs fs;
-	int seals;
 
-	if (fstat(fd, &status))
-		return false;
-	if (S_ISCHR(status.st_mode))
-		return true;
-	seals = fcntl(fd, F_GET_SEALS);
-	return seals >= 0 && (seals & F_SEAL_SHRINK) && (uint64_t)status.st_size >= end &&
-	       fstatfs(fd, &fs) == 0 && fs.f_type != HUGETLBFS_MAGIC;
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(fd, &status) == 0 &&
+	       (uint64_t)status.st_size >= end && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type != HUGETLBFS_MAGIC;
 }
 
 /* Puts the areas of the region in place; what lies between stays unmapped. */
@@ -51,7 +47,7 @@ static int map_areas(struct pci_bar *bar, const struct pci_region *region, int f
 		uint64_t offset = region->area[i].offset;
 		uint64_t size = region->area[i].size;
 
-		if (!stays(fd, region->offset + offset + size))
+		if (!bar->fn->backend->kernel && !stays(fd, region->offset + offset + size))
 			continue;
 		if (mmap(base + offset, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 			    (off_t)(region->offset + offset)) == MAP_FAILED) {

@@ -42,6 +42,8 @@ struct pci_region {
 };
 
 struct pci_backend {
+	/* What region() gives to map is the kernel's: its pages stay, whoever else has the file. */
+	bool kernel;
 	void (*close)(struct pci_function *fn);
 	/* One access of 1, 2 or 4 bytes to a region. A posted write need not have arrived. */
 	int (*read)(struct pci_function *fn, unsigned region, uint64_t offset, unsigned size,

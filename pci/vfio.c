@@ -265,6 +265,7 @@ static void vfio_close(struct pci_function *fn)
 }
 
 static const struct pci_backend vfio_backend = {
+	.kernel = true,
 	.close = vfio_close,
 	.read = vfio_read,
 	.write = vfio_write,

@@ -24,14 +24,13 @@ struct reading {
 __attribute__((format(printf, 3, 4))) static int refuse(
 	const struct reading *r, unsigned line, const char *format, ...)
 {
+	char what[400];
 	va_list args;
-	int n = snprintf(r->why->text, sizeof(r->why->text), "%s:%u: ", r->file, line);
 
-	if (n < 0 || (size_t)n >= sizeof(r->why->text))
-		return -EINVAL;
 	va_start(args, format);
-	(void)vsnprintf(r->why->text + n, sizeof(r->why->text) - (size_t)n, format, args);
+	(void)vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
+	(void)snprintf(r->why->text, sizeof(r->why->text), "%s:%u: %s", r->file, line, what);
 	return -EINVAL;
 }
 
@@ -147,7 +146,7 @@ static int read_ids(
 		if (ids->devices == NULL)
 			return -ENOMEM;
 		for (const struct toml_value *d = v->first; d != NULL; d = d->next) {
-			uint32_t device;
+			uint32_t device = 0;
 
 			error = read_number(r, d, 0xffff, &device);
 			if (error != 0)

@@ -3,6 +3,7 @@
 import pytest
 
 import guest
+import lab
 
 pytestmark = pytest.mark.guest
 
@@ -30,17 +31,26 @@ def test_a_crash_is_seen(run):
     assert machine.machine.wait() == 0
 
 
-def test_an_emulated_card_behind_the_iommu_is_vfio_s(run):
-    """The rig apart from the cards here: QEMU's own 82574L, alone in its group, on the kernel's VFIO."""
+def test_vfio_on_a_card_of_others(run):
+    """pci/ on the kernel's VFIO, behind an IOMMU, with QEMU's own 82574L: as root, as a user, as a user who
+    may lock too little memory."""
     machine = guest.Guest(run, """
         card=/sys/bus/pci/devices/0000:00:03.0
-        cat $card/vendor $card/device
         echo vfio-pci >$card/driver_override
         echo 0000:00:03.0 >/sys/bus/pci/drivers_probe
-        basename "$(readlink $card/driver)"
-        ls $card/iommu_group/devices
-        group=$(basename "$(readlink $card/iommu_group)")
-        test -c /dev/vfio/$group
-    """, iommu=True, modules=["vfio-pci", "vfio_iommu_type1"],
+        vfio_82574 0000:00:03.0
+        echo "as a user"
+        chown 1000 /dev/vfio/$(basename $(readlink $card/iommu_group))
+        as --reuid=1000 vfio_82574 0000:00:03.0
+        echo "with little memory"
+        ulimit -l 1000
+        as --reuid=1000 vfio_82574 0000:00:03.0 | tail -n 1
+    """, iommu=True, modules=["vfio-pci", "vfio_iommu_type1"], programs={
+        "bin/vfio_82574": lab.BUILD / "test/guest/vfio_82574", "bin/as": "/usr/bin/setpriv"},
         qemu=["-netdev", "user,id=n", "-device", "e1000e,netdev=n,addr=3"])
-    assert machine.finish() == ["0x8086", "0x10d3", "vfio-pci", "0000:00:03.0"]
+    lines = machine.finish(allow=r"RLIMIT_MEMLOCK \(1024000\) exceeded")
+    user = lines.index("as a user")
+    assert all(line.startswith("holds: ") for line in lines[:user])
+    assert lines[:user] == lines[user + 1:-2]
+    assert lines[-2] == "with little memory"
+    assert "the limit of locked memory is 1000 KiB, 4096 are needed" in lines[-1]

@@ -145,7 +145,11 @@ int ixgbe_link(struct nic *nic, struct nic_link *link)
 {
 	static const uint32_t mbit[] = {10, 100, 1000, 10000};
 	struct ixgbe *dev = ixgbe_of(nic);
-	uint32_t links = reg_read(&dev->bar, LINKS);
+	/* A link that fell reads as down once more (LINKS.LINK_UP latches low): the first read is
+	 * of the past, the second of now. Linux's and DPDK's drivers read twice, too.
+	 */
+	uint32_t past = reg_read(&dev->bar, LINKS);
+	uint32_t links = past == UINT32_MAX ? past : reg_read(&dev->bar, LINKS);
 	uint32_t speed = (links >> LINKS_SPEED_SHIFT) & LINKS_SPEED_MASK;
 
 	*link = (struct nic_link){0};

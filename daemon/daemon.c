@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A daemon from start to end.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/loop.h"
+#include "daemon/options.h"
+#include "daemon/port.h"
+#include "daemon/resources.h"
+
+#define DRAIN_MS 100u
+
+enum status { STATUS_STOPPED = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+/* What goes wrong is pcid's to say, where there is one. */
+static void complain(const struct daemon_program *program, const struct resources *r,
+	const struct pci_error *why)
+{
+	struct pcid_message message = {.type = PCID_FAILED};
+
+	(void)snprintf(message.failed.text, sizeof(message.failed.text), "%s", why->text);
+	if (r->channel < 0 || pcid_send(r->channel, &message, NULL) != 0)
+		(void)fprintf(stderr, "%s: %s\n", program->name, why->text);
+}
+
+static void announce(const struct daemon_program *program, const struct resources *r)
+{
+	const struct pcid_message ready = {.type = PCID_READY};
+
+	if (r->channel >= 0) {
+		(void)pcid_send(
+			r->channel, &ready, NULL); /* if pcid is gone the loop will see it */
+		return;
+	}
+	(void)printf("%s: network:%s ready (%s)\n", program->name, r->name, pci_address(r->fn));
+	(void)fflush(stdout);
+}
+
+static int open_card(struct nic **nic, const struct daemon_program *program, struct resources *r,
+	const struct nic_config *config, struct pci_error *why)
+{
+	const char *driver = nic_driver_for(pci_ident(r->fn), NULL);
+
+	if (driver != NULL && strcmp(driver, program->driver) != 0) {
+		(void)snprintf(why->text, sizeof(why->text),
+			"%.128s: this card is driver %s's, not %s's: correct the configuration",
+			pci_address(r->fn), driver, program->driver);
+		return -ENOTSUP;
+	}
+	return nic_open(nic, r->fn, config, why);
+}
+
+/* With card and memory at hand: brings the card up, serves it, stops it. */
+static int serve(const struct daemon_program *program, const struct daemon_options *options,
+	struct resources *r, struct pci_error *why)
+{
+	const struct nic_config config = {
+		.queues = 1,
+		.rx_ring = options->rx_ring,
+		.tx_ring = options->tx_ring,
+		.rings = r->region[0],
+		.frames = r->region[1],
+		.promiscuous = options->promiscuous,
+		.mtu = options->mtu,
+		.interrupts = options->mode != MODE_POLL,
+		.pick_irq = options->pick_irq,
+		.irq = options->irq,
+	};
+	struct loop *loop = NULL;
+	struct nic *nic = NULL;
+	struct port port;
+	int error = open_card(&nic, program, r, &config, why);
+
+	if (error != 0)
+		return error;
+	error = port_init(&port, nic, &config, why);
+	if (error != 0)
+		goto no_port;
+	error = loop_create(&loop, r, &port, options->mode, why);
+	if (error != 0)
+		goto no_loop;
+	announce(program, r);
+	error = loop_run(loop, why);
+	if (error == 0)
+		port_drain(&port, DRAIN_MS);
+	loop_destroy(loop);
+no_loop:
+	port_fini(&port);
+no_port:
+	nic_close(nic);
+	return error;
+}
+
+int daemon_main(const struct daemon_program *program, int argc, char **argv)
+{
+	struct daemon_options options;
+	struct resources r = {.channel = -1};
+	struct pci_error why = {""};
+	int channel = resources_channel();
+	int error;
+
+	if (channel == -EINVAL) {
+		(void)fprintf(stderr,
+			"%s: $" PCID_CHANNEL_ENV " is no channel: only pcid sets it\n",
+			program->name);
+		return STATUS_USAGE;
+	}
+	error = daemon_options_read(&options, program, channel >= 0, argc, argv);
+	if (error != 0)
+		return error > 0 ? STATUS_STOPPED : STATUS_USAGE;
+	(void)signal(SIGPIPE, SIG_IGN);
+	error = channel >= 0 ? resources_inherit(&r, channel, &why)
+			     : resources_open(&r, &options, program, &why);
+	if (error == 0)
+		error = serve(program, &options, &r, &why);
+	if (error != 0)
+		complain(program, &r, &why);
+	resources_close(&r);
+	return error == 0 ? STATUS_STOPPED : STATUS_FAILED;
+}

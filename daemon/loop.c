@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Polling, sleeping, and what wakes.
+ */
+#include "daemon/loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long to go on polling without work: about what an interrupt and a wake-up cost together. */
+#define IDLE_BUDGET_NS 50000
+/* Rounds between two looks at what is no traffic (signals, new clients). */
+#define ROUNDS_PER_LOOK 64u
+/* Octet counters wrap within a minute at 10 Gbit/s (nic.h: at least every 30 s). */
+#define COUNTERS_NS 25000000000
+/* Where no interrupt tells of the link. */
+#define LINK_POLL_NS   200000000
+#define CLIENTS_A_LOOK 16
+
+/* What an epoll event is about; an interrupt's number is added to the last. */
+enum what { WHAT_SCHEME, WHAT_CHANNEL, WHAT_REGISTRAR, WHAT_SIGNAL, WHAT_GONE, WHAT_IRQ };
+
+struct loop {
+	struct resources *resources;
+	struct port *port;
+	enum daemon_mode mode;
+	struct scheme *scheme;
+	struct scheme_linux *transport;
+	int epoll;
+	int signals;
+	int irq[NIC_MAX_QUEUES + 1];
+	size_t irqs;
+	int64_t counters_due; /* CLOCK_MONOTONIC ns */
+	bool stop;
+	int error; /* why it stops */
+	struct pci_error *why;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void end(struct loop *loop, int error, const char *why)
+{
+	if (loop->stop)
+		return;
+	loop->stop = true;
+	loop->error = error;
+	if (error != 0)
+		(void)snprintf(loop->why->text, sizeof(loop->why->text), "%s", why);
+}
+
+static void card_gone(struct loop *loop)
+{
+	char text[200];
+
+	(void)snprintf(text, sizeof(text),
+		"%.140s: the card is gone: unplugged, or its server ended",
+		pci_address(loop->resources->fn));
+	end(loop, -ENODEV, text);
+}
+
+/* --- making it --- */
+
+static int watch(struct loop *loop, int fd, enum what what, size_t number)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)(what + number)};
+
+	if (fd < 0)
+		return 0;
+	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+static int watch_all(struct loop *loop)
+{
+	const struct resources *r = loop->resources;
+	int error = watch(loop, scheme_linux_fd(loop->transport), WHAT_SCHEME, 0);
+
+	if (error == 0)
+		error = watch(loop, loop->signals, WHAT_SIGNAL, 0);
+	if (error == 0)
+		error = watch(loop, r->channel, WHAT_CHANNEL, 0);
+	if (error == 0 && r->registrar != NULL)
+		error = watch(loop, scheme_registrar_fd(r->registrar), WHAT_REGISTRAR, 0);
+	if (error == 0)
+		error = watch(loop, pci_gone_fd(r->fn), WHAT_GONE, 0);
+	for (size_t i = 0; error == 0 && i < loop->irqs; i++)
+		error = watch(loop, loop->irq[i], WHAT_IRQ, i);
+	return error;
+}
+
+int loop_create(struct loop **out, struct resources *resources, struct port *port,
+	enum daemon_mode mode, struct pci_error *why)
+{
+	const struct scheme_port table = port_table(port);
+	struct loop *loop = calloc(1, sizeof(*loop));
+	sigset_t set;
+	int error = -ENOMEM;
+
+	if (loop == NULL)
+		goto failed;
+	loop->resources = resources;
+	loop->port = port;
+	loop->mode = mode;
+	loop->epoll = -1;
+	loop->signals = -1;
+	loop->irqs = nic_irq_fds(port->nic, loop->irq);
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll < 0) {
+		error = -errno;
+		goto failed;
+	}
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	loop->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	error = loop->signals < 0 ? -errno : scheme_create(&loop->scheme, resources->name, &table);
+	if (error == 0)
+		error = scheme_linux_create(&loop->transport, loop->scheme);
+	if (error == 0)
+		error = watch_all(loop);
+	if (error != 0)
+		goto failed;
+	*out = loop;
+	return 0;
+failed:
+	(void)snprintf(why->text, sizeof(why->text), "network:%s: cannot be served: %s",
+		resources->name, strerror(-error));
+	loop_destroy(loop);
+	return error;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	scheme_linux_destroy(loop->transport);
+	if (loop->scheme != NULL)
+		scheme_destroy(loop->scheme);
+	if (loop->signals >= 0)
+		(void)close(loop->signals);
+	if (loop->epoll >= 0)
+		(void)close(loop->epoll);
+	free(loop);
+}
+
+/* --- what is no traffic --- */
+
+static void client_by_channel(struct loop *loop)
+{
+	struct pcid_message message;
+	int fds[PCID_CHANNEL_FDS];
+
+	for (unsigned i = 0; i < CLIENTS_A_LOOK; i++) {
+		struct scheme_client client;
+		int result = pcid_receive(loop->resources->channel, &message, fds);
+
+		if (result == -EAGAIN)
+			return;
+		if (result <= 0) {
+			end(loop, -EPIPE,
+				result == 0 ? "pcid is gone" : "what pcid says is not understood");
+			return;
+		}
+		if (message.type != PCID_CLIENT) {
+			while (message.fds > 0)
+				(void)close(fds[--message.fds]);
+			continue;
+		}
+		client = (struct scheme_client){
+			.request = message.client.request,
+			.id = message.client.id,
+			.pid = message.client.pid,
+			.uid = message.client.uid,
+			.gid = message.client.gid,
+			.fd = fds[0],
+			.status_fd = fds[1],
+			.reader_fd = fds[2],
+		};
+		(void)scheme_linux_adopt(loop->transport, &client); /* tells who is refused */
+	}
+}
+
+static void client_by_registrar(struct loop *loop)
+{
+	struct scheme_client client;
+
+	for (unsigned i = 0; i < CLIENTS_A_LOOK; i++) {
+		if (scheme_registrar_next(loop->resources->registrar, &client) <= 0)
+			return;
+		(void)scheme_linux_adopt(loop->transport, &client);
+	}
+}
+
+static void read_link(struct loop *loop)
+{
+	if (port_read_link(loop->port) == -ENODEV)
+		card_gone(loop);
+}
+
+static void interrupt(struct loop *loop, size_t which)
+{
+	uint64_t count;
+	int events;
+
+	if (read(loop->irq[which], &count, sizeof(count)) != (ssize_t)sizeof(count))
+		return;
+	loop->port->loop.interrupts++;
+	events = nic_irq_ack(loop->port->nic, which);
+	if (events == -ENODEV)
+		card_gone(loop);
+	else if (events > 0 && (events & NIC_EVENT_LINK) != 0)
+		read_link(loop);
+}
+
+static void happened(struct loop *loop, uint32_t what)
+{
+	struct signalfd_siginfo info;
+
+	switch (what) {
+	case WHAT_SCHEME: /* the next round sees to it */ break;
+	case WHAT_CHANNEL: client_by_channel(loop); break;
+	case WHAT_REGISTRAR: client_by_registrar(loop); break;
+	case WHAT_SIGNAL:
+		if (read(loop->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			end(loop, 0, "");
+		break;
+	case WHAT_GONE:
+		if (pci_check_gone(loop->resources->fn))
+			card_gone(loop);
+		break;
+	default: interrupt(loop, what - WHAT_IRQ); break;
+	}
+}
+
+/* Waits up to `ms` (-1: for ever) and deals with what happened. */
+static void look(struct loop *loop, int ms)
+{
+	struct epoll_event event[16];
+	int n = epoll_wait(loop->epoll, event, 16, ms);
+
+	for (int i = 0; i < n && !loop->stop; i++)
+		happened(loop, event[i].data.u32);
+}
+
+/* Reads the card's counters and its link when they are due; returns ms until the next time. */
+static int read_counters(struct loop *loop)
+{
+	int64_t now = now_ns();
+	struct nic_stats ignored;
+
+	if (now >= loop->counters_due) {
+		if (nic_stats(loop->port->nic, &ignored) == -ENODEV)
+			card_gone(loop);
+		read_link(loop);
+		loop->counters_due = now + COUNTERS_NS;
+	}
+	return (int)((loop->counters_due - now) / 1000000) + 1;
+}
+
+/* --- traffic --- */
+
+/* One round of everything that moves frames; false: there was nothing to do. */
+static bool move(struct loop *loop)
+{
+	struct port *port = loop->port;
+	uint64_t before = port->taken;
+	size_t moved = scheme_linux_round(loop->transport);
+
+	scheme_tick(loop->scheme);
+	moved += port_flush(port);
+	port->loop.rounds++;
+	return moved > 0 || port->taken != before;
+}
+
+/* False: there was work after all, and it was done. */
+static bool sleep_until_something(struct loop *loop)
+{
+	struct port *port = loop->port;
+	int ms = read_counters(loop);
+
+	nic_irq_arm(port->nic);
+	/* What came between the last look and the arming raised no interrupt that is still to come:
+	 * one more look, and the interrupts stay armed whatever it finds.
+	 */
+	if (move(loop))
+		return false;
+	nic_flush(port->queue);
+	scheme_linux_arm(loop->transport, port_has_frames(port), port_can_send(port));
+	if (loop->resources->registrar != NULL) {
+		int timeout = scheme_registrar_timeout(loop->resources->registrar);
+
+		if (timeout >= 0 && timeout < ms)
+			ms = timeout;
+	}
+	port->loop.sleeps++;
+	look(loop, ms);
+	if (loop->resources->registrar != NULL)
+		client_by_registrar(loop); /* its time-outs */
+	return true;
+}
+
+int loop_run(struct loop *loop, struct pci_error *why)
+{
+	int64_t budget = loop->mode == MODE_IRQ ? 0 : IDLE_BUDGET_NS;
+	int64_t last_work = 0;
+	bool worked = false;
+	int64_t link_due = 0;
+
+	loop->why = why;
+	(void)read_counters(loop);
+	for (unsigned round = 0; !loop->stop; round++) {
+		int64_t now;
+
+		if (round % ROUNDS_PER_LOOK == 0)
+			look(loop, 0);
+		if (move(loop)) {
+			worked = true;
+			continue;
+		}
+		if (nic_gone(loop->port->nic)) {
+			card_gone(loop);
+			break;
+		}
+		nic_flush(loop->port->queue);
+		now = now_ns();
+		if (worked)
+			last_work = now;
+		worked = false;
+		if (loop->mode == MODE_POLL) {
+			if (now >= link_due) {
+				(void)read_counters(loop);
+				read_link(loop);
+				link_due = now + LINK_POLL_NS;
+			}
+		} else if (now - last_work >= budget) {
+			worked = !sleep_until_something(loop);
+			round = 0; /* it has looked */
+		}
+	}
+	return loop->error;
+}

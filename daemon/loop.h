@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The loop of a daemon's only thread. It polls while there is work, and for a budget of idle time
+ * more; then it publishes what was kept back, arms the interrupts, looks once more, and sleeps on
+ * one epoll. Nothing wakes it by time but the counters of the card, which must be read twice a
+ * minute.
+ */
+#ifndef DAEMON_LOOP_H
+#define DAEMON_LOOP_H
+
+#include "daemon/options.h"
+#include "daemon/port.h"
+#include "daemon/resources.h"
+
+struct loop;
+
+/* Everything that it needs to run, and what it waits on. -errno with `why`. */
+int loop_create(struct loop **out, struct resources *resources, struct port *port,
+	enum daemon_mode mode, struct pci_error *why);
+void loop_destroy(struct loop *loop);
+/* Runs until a signal (0), or until card or pcid are gone: -errno with `why`. Clients are not
+ * served any more then; they read end of file when the loop is destroyed.
+ */
+int loop_run(struct loop *loop, struct pci_error *why);
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Frames between the scheme's core and the card's queue.
+ */
+#include "daemon/port.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VLAN_HEADER 18u /* Ethernet header and one 802.1Q tag */
+
+/* --- received frames --- */
+
+/* Takes damaged and chained frames out of the burst. A buffer holds more than the largest frame, so
+ * that a chain is none that somebody should get.
+ */
+static void sort_out(struct port *port)
+{
+	size_t kept = 0;
+	bool chain = false;
+
+	for (size_t i = 0; i < port->rx_end; i++) {
+		const struct frame *frame = &port->rx[i];
+		bool more = (frame->flags & FRAME_MORE) != 0;
+
+		if ((frame->flags & FRAME_ERROR) == 0 && !chain && !more) {
+			port->rx[kept++] = *frame;
+			continue;
+		}
+		if (!more && !chain)
+			port->rx_damaged++;
+		else if (!more)
+			port->rx_chained++;
+		chain = more;
+		(void)nic_pool_put(&port->pool, &frame->offset, 1);
+	}
+	port->rx_end = kept;
+}
+
+static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
+{
+	struct port *port = ctx;
+	size_t count;
+
+	if (port->rx_at == port->rx_end) {
+		port->rx_at = 0;
+		port->rx_end = nic_rx(port->queue, &port->pool, port->rx, PORT_BURST);
+		sort_out(port);
+	}
+	count = port->rx_end - port->rx_at;
+	if (count > n)
+		count = n;
+	for (size_t i = 0; i < count; i++) {
+		const struct frame *frame = &port->rx[port->rx_at + i];
+
+		frames[i] =
+			(struct scheme_buffer){nic_data(&port->pool, frame->offset), frame->len};
+	}
+	return count;
+}
+
+static void rx_pop(void *ctx, size_t n)
+{
+	struct port *port = ctx;
+
+	port->taken += n;
+	while (n-- > 0)
+		(void)nic_pool_put(&port->pool, &port->rx[port->rx_at++].offset, 1);
+}
+
+bool port_has_frames(const struct port *port)
+{
+	return port->rx_at < port->rx_end;
+}
+
+/* --- frames to send --- */
+
+static void drop_first(struct port *port)
+{
+	(void)nic_pool_put(&port->pool, &port->tx[0].offset, 1);
+	port->tx_queued--;
+	memmove(&port->tx[0], &port->tx[1], port->tx_queued * sizeof(port->tx[0]));
+	port->tx_refused++;
+}
+
+size_t port_flush(struct port *port)
+{
+	size_t sent;
+
+	if (port->tx_queued == 0)
+		return 0;
+	sent = nic_tx(port->queue, &port->pool, port->tx, port->tx_queued);
+	port->tx_queued -= sent;
+	if (sent > 0)
+		memmove(&port->tx[0], &port->tx[sent], port->tx_queued * sizeof(port->tx[0]));
+	else if (nic_tx_held(port->queue) == 0 && !nic_gone(port->nic))
+		drop_first(port); /* the ring is empty: it is the frame that is not taken */
+	return sent;
+}
+
+static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
+{
+	struct port *port = ctx;
+	size_t have = port->reserved_end - port->reserved_at;
+
+	memmove(&port->reserved[0], &port->reserved[port->reserved_at],
+		have * sizeof(port->reserved[0]));
+	port->reserved_at = 0;
+	if (n > SCHEME_BURST)
+		n = SCHEME_BURST;
+	if (port->tx_queued + n > PORT_BURST)
+		(void)port_flush(port);
+	if (port->tx_queued + n > PORT_BURST)
+		n = PORT_BURST - port->tx_queued;
+	if (have < n) {
+		if (port->pool.top < n - have) /* what was sent comes back */
+			(void)nic_tx(port->queue, &port->pool, NULL, 0);
+		have += nic_pool_get(&port->pool, &port->reserved[have], n - have);
+	}
+	port->reserved_end = have;
+	if (n > have)
+		n = have;
+	for (size_t i = 0; i < n; i++)
+		buffers[i] = (struct scheme_buffer){
+			nic_data(&port->pool, port->reserved[i]), NIC_BUFFER_SIZE};
+	return n;
+}
+
+static void tx_push(void *ctx, size_t len)
+{
+	struct port *port = ctx;
+	uint32_t offset = port->reserved[port->reserved_at++];
+
+	if (len == 0) {
+		(void)nic_pool_put(&port->pool, &offset, 1);
+		return;
+	}
+	port->taken++;
+	port->tx[port->tx_queued++] = (struct frame){.offset = offset, .len = (uint16_t)len};
+}
+
+bool port_can_send(struct port *port)
+{
+	struct scheme_buffer buffer;
+
+	return tx_reserve(port, &buffer, 1) > 0;
+}
+
+void port_drain(struct port *port, unsigned ms)
+{
+	for (unsigned left = ms * 10; left > 0 && !nic_gone(port->nic); left--) {
+		(void)port_flush(port);
+		nic_flush(port->queue);
+		(void)nic_tx(port->queue, &port->pool, NULL, 0);
+		if (port->tx_queued == 0 && nic_tx_held(port->queue) == 0)
+			return;
+		pci_delay_us(100);
+	}
+}
+
+/* --- state --- */
+
+int port_read_link(struct port *port)
+{
+	struct nic_link link;
+	int error = nic_link(port->nic, &link);
+
+	if (error == 0)
+		port->link = (struct scheme_link){.up = link.up, .mbit = link.mbit};
+	return error;
+}
+
+static void get_link(void *ctx, struct scheme_link *link)
+{
+	const struct port *port = ctx;
+
+	*link = port->link;
+}
+
+static void get_mac(void *ctx, uint8_t mac[6])
+{
+	const struct port *port = ctx;
+
+	nic_mac(port->nic, mac);
+}
+
+static uint16_t get_mtu(void *ctx)
+{
+	const struct port *port = ctx;
+
+	return port->mtu;
+}
+
+static int set_mtu(void *ctx, uint16_t mtu)
+{
+	struct port *port = ctx;
+	int error;
+
+	(void)port_flush(port); /* what was queued by the old one is let through if there is room */
+	error = nic_set_mtu(port->nic, mtu);
+	if (error != 0)
+		return error;
+	port->mtu = mtu;
+	for (size_t i = 0; i < port->tx_queued;) {
+		if (port->tx[i].len <= mtu + VLAN_HEADER) {
+			i++;
+			continue;
+		}
+		(void)nic_pool_put(&port->pool, &port->tx[i].offset, 1);
+		port->tx_queued--;
+		memmove(&port->tx[i], &port->tx[i + 1],
+			(port->tx_queued - i) * sizeof(port->tx[0]));
+		port->tx_refused++;
+	}
+	return 0;
+}
+
+static bool get_promiscuous(void *ctx)
+{
+	const struct port *port = ctx;
+
+	return port->promiscuous;
+}
+
+static int set_promiscuous(void *ctx, bool on)
+{
+	struct port *port = ctx;
+	int error = nic_set_promiscuous(port->nic, on);
+
+	if (error == 0)
+		port->promiscuous = on;
+	return error;
+}
+
+static size_t get_stats(void *ctx, char *text, size_t size)
+{
+	const struct port *port = ctx;
+	struct nic_stats s = {0};
+	int n;
+
+	(void)nic_stats(port->nic, &s);
+	n = snprintf(text, size,
+		"rx_frames %" PRIu64 "\nrx_bytes %" PRIu64 "\ntx_frames %" PRIu64
+		"\ntx_bytes %" PRIu64 "\nrx_missed %" PRIu64 "\nrx_dropped %" PRIu64
+		"\nrx_crc_errors %" PRIu64 "\nrx_length_errors %" PRIu64
+		"\nrx_other_errors %" PRIu64 "\nrx_damaged %" PRIu64 "\nrx_chained %" PRIu64
+		"\ntx_refused %" PRIu64 "\nbad_offsets %" PRIu64 "\nbad_writebacks %" PRIu64
+		"\npool_size %u\npool_free %u\nrx_ring %u\nrx_held %zu\nrx_waiting %zu"
+		"\ntx_ring %u\ntx_held %zu\ntx_waiting %zu\nrounds %" PRIu64 "\nsleeps %" PRIu64
+		"\ninterrupts %" PRIu64 "\nmodel %s\nirq %s\n",
+		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
+		s.rx_crc_errors, s.rx_length_errors, s.rx_other_errors, port->rx_damaged,
+		port->rx_chained, port->tx_refused, s.bad_offsets, s.bad_writebacks,
+		port->pool.size, port->pool.top, port->rx_ring, nic_rx_held(port->queue),
+		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(port->queue),
+		port->tx_queued, port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
+		nic_model(port->nic), nic_irq_name(port->nic));
+	if (n < 0)
+		return 0;
+	return (size_t)n < size ? (size_t)n : size;
+}
+
+/* --- the port --- */
+
+int port_init(
+	struct port *port, struct nic *nic, const struct nic_config *config, struct pci_error *why)
+{
+	/* Both rings full, a burst each way in this port, one more being filled. */
+	size_t need = (size_t)config->rx_ring + config->tx_ring + 2 * PORT_BURST + SCHEME_BURST;
+	int error;
+
+	*port = (struct port){
+		.nic = nic,
+		.queue = nic_queue(nic, 0),
+		.rx_ring = config->rx_ring,
+		.tx_ring = config->tx_ring,
+		.mtu = config->mtu,
+		.promiscuous = config->promiscuous,
+	};
+	error = nic_pool_init(&port->pool, config->frames);
+	if (error != 0) {
+		(void)snprintf(why->text, sizeof(why->text), "no memory left");
+		return error;
+	}
+	if (port->pool.size < need) {
+		(void)snprintf(why->text, sizeof(why->text),
+			"frame memory of %zu KiB is too small for rings of %u and %u: give "
+			"--frames-mib %zu, or smaller rings",
+			config->frames->size >> 10, config->rx_ring, config->tx_ring,
+			(need * NIC_BUFFER_STRIDE >> 20) + 1);
+		nic_pool_fini(&port->pool);
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+void port_fini(struct port *port)
+{
+	nic_pool_fini(&port->pool);
+}
+
+struct scheme_port port_table(struct port *port)
+{
+	return (struct scheme_port){
+		.ctx = port,
+		.rx_peek = rx_peek,
+		.rx_pop = rx_pop,
+		.tx_reserve = tx_reserve,
+		.tx_push = tx_push,
+		.mac = get_mac,
+		.link = get_link,
+		.stats = get_stats,
+		.mtu = get_mtu,
+		.set_mtu = set_mtu,
+		.promiscuous = get_promiscuous,
+		.set_promiscuous = set_promiscuous,
+	};
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The card as the scheme's core sees it: a port. Frames lie in the DMA memory from the moment that
+ * a client wrote them, or the card, until they are delivered; a frame costs no allocation, and no
+ * copy but that of the socket.
+ */
+#ifndef DAEMON_PORT_H
+#define DAEMON_PORT_H
+
+#include "nic/pool.h"
+#include "scheme/server.h"
+
+#define PORT_BURST 64u
+
+/* What the loop knows of itself, for /stats. */
+struct port_loop {
+	uint64_t rounds, sleeps, interrupts;
+};
+
+struct port {
+	struct nic *nic;
+	struct nic_queue *queue;
+	struct nic_pool pool;
+	unsigned rx_ring, tx_ring;
+	/* Received, and not yet taken: rx[rx_at .. rx_end). */
+	struct frame rx[PORT_BURST];
+	size_t rx_at, rx_end;
+	/* To be sent: tx[0 .. tx_queued). */
+	struct frame tx[PORT_BURST];
+	size_t tx_queued;
+	/* Buffers that are being filled: reserved[reserved_at .. reserved_end). */
+	uint32_t reserved[SCHEME_BURST];
+	size_t reserved_at, reserved_end;
+	struct scheme_link link;
+	uint16_t mtu;
+	bool promiscuous;
+	uint64_t rx_damaged;   /* frames that the card says are */
+	uint64_t rx_chained;   /* in several buffers: longer than any that should come */
+	uint64_t tx_refused;   /* that the card's driver does not take */
+	uint64_t taken;        /* frames taken from and given to the port, for the loop */
+	struct port_loop loop; /* counted by the loop */
+};
+
+/* -ENOMEM; -ENOSPC with `why`: the frame memory is too small for such rings. */
+int port_init(
+	struct port *port, struct nic *nic, const struct nic_config *config, struct pci_error *why);
+void port_fini(struct port *port);
+/* The table for the core. */
+struct scheme_port port_table(struct port *port);
+
+/* Gives queued frames to the card, one burst; returns how many went. */
+size_t port_flush(struct port *port);
+/* Asks the card for the link. -ENODEV. */
+int port_read_link(struct port *port);
+/* Frames wait for a reader. Does not look at the card. */
+bool port_has_frames(const struct port *port);
+/* A frame could be queued. */
+bool port_can_send(struct port *port);
+/* All that was queued has left the card, as far as it goes within `ms` milliseconds. */
+void port_drain(struct port *port, unsigned ms);
+
+#endif

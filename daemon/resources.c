@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Card, memory and clients, from pcid or by oneself.
+ */
+#include "daemon/resources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pcid/name.h"
+
+#define START_LIMIT_MS 10000
+
+__attribute__((format(printf, 3, 4))) static int fail(
+	struct pci_error *why, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(why->text, sizeof(why->text), format, args);
+	va_end(args);
+	return error;
+}
+
+int resources_channel(void)
+{
+	const char *text = getenv(PCID_CHANNEL_ENV);
+	socklen_t size = sizeof(int);
+	int type = 0;
+	char *end;
+	long fd;
+
+	if (text == NULL)
+		return -1;
+	errno = 0;
+	fd = strtol(text, &end, 10);
+	if (errno != 0 || *text == '\0' || *end != '\0' || fd < 3 || fd > INT16_MAX ||
+		getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+		type != SOCK_SEQPACKET || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
+		return -EINVAL;
+	(void)unsetenv(PCID_CHANNEL_ENV);
+	return (int)fd;
+}
+
+static int wait_for_start(
+	int channel, struct pcid_message *message, int fds[PCID_CHANNEL_FDS], struct pci_error *why)
+{
+	struct pollfd channel_poll = {.fd = channel, .events = POLLIN};
+	int n;
+	int result;
+
+	do {
+		n = poll(&channel_poll, 1, START_LIMIT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return fail(why, -ETIMEDOUT, "pcid does not say what to start with");
+	result = pcid_receive(channel, message, fds);
+	if (result == 0)
+		return fail(why, -EPIPE, "pcid is gone");
+	if (result < 0)
+		return fail(
+			why, result, "what pcid says is not understood: is it of this version?");
+	if (message->type == PCID_START)
+		return 0;
+	while (message->fds > 0)
+		(void)close(fds[--message->fds]);
+	return fail(why, -EPROTO, "pcid does not begin with a card");
+}
+
+int resources_inherit(struct resources *r, int channel, struct pci_error *why)
+{
+	struct pcid_message message;
+	int fds[PCID_CHANNEL_FDS];
+	int error;
+
+	*r = (struct resources){.channel = channel};
+	error = wait_for_start(channel, &message, fds, why);
+	if (error != 0)
+		return error;
+	(void)snprintf(r->name, sizeof(r->name), "%s", message.start.name);
+	error = pci_import(&r->fn, &message.start.function, fds, why);
+	for (unsigned i = 0; i < PCID_REGIONS; i++) {
+		int fd = fds[message.start.function.fds + i];
+
+		if (error == 0)
+			error = pci_dma_import(
+				r->fn, &message.start.region[i], fd, &r->region[i], why);
+		else
+			(void)close(fd);
+	}
+	return error;
+}
+
+static int listen_as(struct resources *r, const struct daemon_options *options,
+	const struct daemon_program *program, struct pci_error *why)
+{
+	char folder[4096] = "";
+	struct pcid_name name;
+	int error;
+
+	if (options->name != NULL) {
+		if ((size_t)snprintf(r->name, sizeof(r->name), "%s", options->name) >=
+			sizeof(r->name))
+			return fail(
+				why, -EINVAL, "--name %.32s...: too long a name", options->name);
+	} else {
+		if (pcid_name(&name, options->device, program->name) != 0)
+			return fail(why, -EINVAL, "%.160s: makes no name for a scheme: give --name",
+				options->device);
+		memcpy(r->name, name.scheme, sizeof(r->name));
+	}
+	error = scheme_registrar_create(&r->registrar, r->name, &options->access);
+	(void)scheme_directory(folder, sizeof(folder));
+	if (error == -EADDRINUSE)
+		return fail(why, error,
+			"network:%s: somebody serves it already: give another --name", r->name);
+	if (error != 0)
+		return fail(why, error,
+			"network:%s: cannot be made in %.100s (%s): run as root, or set "
+			"SCHEME_ROOT",
+			r->name, folder, strerror(-error));
+	return 0;
+}
+
+int resources_open(struct resources *r, const struct daemon_options *options,
+	const struct daemon_program *program, struct pci_error *why)
+{
+	const struct nic_config config = {
+		.queues = 1, .rx_ring = options->rx_ring, .tx_ring = options->tx_ring};
+	const size_t size[PCID_REGIONS] = {nic_ring_bytes(&config), options->frame_bytes};
+	int error;
+
+	*r = (struct resources){.channel = -1};
+	error = pci_open(&r->fn, options->device, why);
+	for (unsigned i = 0; error == 0 && i < PCID_REGIONS; i++)
+		error = pci_dma_create(r->fn, size[i], &r->region[i], why);
+	if (error == 0)
+		error = listen_as(r, options, program, why);
+	return error;
+}
+
+void resources_close(struct resources *r)
+{
+	if (r->registrar != NULL)
+		scheme_registrar_destroy(r->registrar);
+	for (unsigned i = 0; i < PCID_REGIONS; i++) {
+		if (r->region[i] != NULL)
+			pci_dma_destroy(r->fn, r->region[i]);
+	}
+	pci_close(r->fn);
+	if (r->channel >= 0)
+		(void)close(r->channel);
+	*r = (struct resources){.channel = -1};
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a daemon needs of the system: the card, DMA memory, clients. pcid hands all of it over; a
+ * daemon that was started by hand opens it by itself. After this nothing differs.
+ */
+#ifndef DAEMON_RESOURCES_H
+#define DAEMON_RESOURCES_H
+
+#include "daemon/options.h"
+#include "pcid/channel.h"
+
+struct resources {
+	char name[SCHEME_NAME_MAX];
+	struct pci_function *fn;
+	struct dma_region *region[PCID_REGIONS];
+	int channel;                        /* to pcid, or -1 */
+	struct scheme_registrar *registrar; /* without pcid, or NULL */
+};
+
+/* The channel that pcid has left in the environment: its descriptor; -1: there is none; -EINVAL:
+ * what is there is none.
+ */
+int resources_channel(void);
+
+/* Waits for pcid's START (10 s at most) and takes over what it brings. The channel is r's, also on
+ * failure, so that it can be told of there. -errno with `why`.
+ */
+int resources_inherit(struct resources *r, int channel, struct pci_error *why);
+/* Opens the device that the options name, makes memory and the scheme. -errno with `why`. */
+int resources_open(struct resources *r, const struct daemon_options *options,
+	const struct daemon_program *program, struct pci_error *why);
+void resources_close(struct resources *r);
+
+#endif

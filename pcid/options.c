@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcid's command line.
+ */
+#include "pcid/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pci/pci.h"
+
+#define FRAMES_MIB_DEFAULT 8u
+#define FRAMES_MIB_MAX     ((unsigned)(DMA_MAX_CHUNKS * DMA_CHUNK_SIZE >> 20))
+
+static const char help[] =
+	"Usage: pcid [OPTION]...\n"
+	"Finds network cards, starts for each the driver daemon that its configuration names, and "
+	"owns\n"
+	"what must outlive a driver.\n"
+	"\n"
+	"Without a card named by --vfio-user or --bind it takes every PCI function that is bound "
+	"to\n"
+	"vfio-pci and that the configuration knows.\n"
+	"\n"
+	"  --vfio-user SOCKET  a card in software, behind this socket\n"
+	"  --bind ADDR         the card at this PCI address (0000:01:00.0): bound to vfio-pci if "
+	"it\n"
+	"                      is not yet, given back at the end; never one that is in use\n"
+	"  --config FILE       configuration, instead of " PCID_CONFIG "\n"
+	"  --driver-path DIR   where drivers are looked for first (else $PCID_DRIVER_PATH, else "
+	"the\n"
+	"                      folder of pcid itself; then $PATH)\n"
+	"  --group NAME        let this group's members open the cards (else root and pcid's "
+	"user)\n"
+	"  --anyone            let anyone open them\n"
+	"  --frames-mib N      memory for frames of each card, in MiB (8)\n"
+	"  --list              show the network cards of this machine, and which could be taken\n"
+	"  --dry-run           show what would be started, and start nothing\n"
+	"  --sysfs DIR         where sysfs is mounted (/sys)\n"
+	"  --help, --version\n"
+	"\n"
+	"Several --vfio-user, --bind and --config may be given. Exit status: 0 stopped by a "
+	"signal,\n"
+	"1 failure, 2 wrong usage or configuration.\n";
+
+enum choice {
+	OPTION_CONFIG = 256,
+	OPTION_VFIO_USER,
+	OPTION_BIND,
+	OPTION_LIST,
+	OPTION_DRY_RUN,
+	OPTION_GROUP,
+	OPTION_ANYONE,
+	OPTION_FRAMES_MIB,
+	OPTION_DRIVER_PATH,
+	OPTION_SYSFS,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, OPTION_CONFIG},
+	{"vfio-user", required_argument, NULL, OPTION_VFIO_USER},
+	{"bind", required_argument, NULL, OPTION_BIND},
+	{"list", no_argument, NULL, OPTION_LIST},
+	{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+	{"group", required_argument, NULL, OPTION_GROUP},
+	{"anyone", no_argument, NULL, OPTION_ANYONE},
+	{"frames-mib", required_argument, NULL, OPTION_FRAMES_MIB},
+	{"driver-path", required_argument, NULL, OPTION_DRIVER_PATH},
+	{"sysfs", required_argument, NULL, OPTION_SYSFS},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{0},
+};
+
+__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)fputs("pcid: ", stderr);
+	(void)vfprintf(stderr, format, args);
+	(void)fputs("\n", stderr);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int add(const char **list, size_t *count, size_t limit, const char *what, const char *value)
+{
+	if (value[0] == '\0')
+		return refuse("--%s is empty; see --help", what);
+	for (size_t i = 0; i < *count; i++) {
+		if (strcmp(list[i], value) == 0)
+			return refuse("--%s %s is given twice", what, value);
+	}
+	if (*count >= limit)
+		return refuse("more than %zu --%s", limit, what);
+	list[(*count)++] = value;
+	return 0;
+}
+
+static int read_group(const char *name, gid_t *group)
+{
+	const struct group *entry = getgrnam(name);
+
+	if (entry == NULL)
+		return refuse("--group %s: there is no such group", name);
+	*group = entry->gr_gid;
+	return 0;
+}
+
+static int read_mib(const char *text, size_t *bytes)
+{
+	char *end;
+	unsigned long mib;
+
+	errno = 0;
+	mib = strtoul(text, &end, 10);
+	if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || mib < 1 ||
+		mib > FRAMES_MIB_MAX)
+		return refuse("--frames-mib %s; expected 1 to %u", text, FRAMES_MIB_MAX);
+	*bytes = (size_t)mib << 20;
+	return 0;
+}
+
+/* "0000:01:00.0"; sysfs knows no shorter form. */
+static bool is_address(const char *text)
+{
+	static const char form[] = "hhhh:hh:hh.o";
+
+	for (size_t i = 0; i < sizeof(form); i++) {
+		const char *digits = form[i] == 'h' ? "0123456789abcdef" : "01234567";
+
+		if (form[i] == 'h' || form[i] == 'o') {
+			if (text[i] == '\0' || strchr(digits, text[i]) == NULL)
+				return false;
+		} else if (text[i] != form[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static int read_option(struct pcid_options *o, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_CONFIG: return add(o->config, &o->configs, PCID_MAX_CONFIGS, "config", value);
+	case OPTION_VFIO_USER:
+		return add(o->socket, &o->sockets, PCID_MAX_CARDS, "vfio-user", value);
+	case OPTION_BIND:
+		if (!is_address(value))
+			return refuse(
+				"--bind %s: no PCI address; expected one like 0000:01:00.0", value);
+		return add(o->bind, &o->binds, PCID_MAX_CARDS, "bind", value);
+	case OPTION_LIST: o->list = true; return 0;
+	case OPTION_DRY_RUN: o->dry_run = true; return 0;
+	case OPTION_GROUP: return read_group(value, &o->access.group);
+	case OPTION_ANYONE: o->access.anyone = true; return 0;
+	case OPTION_FRAMES_MIB: return read_mib(value, &o->frame_bytes);
+	case OPTION_DRIVER_PATH: o->driver_path = value; return 0;
+	case OPTION_SYSFS: o->sysfs = value; return 0;
+	case OPTION_HELP: (void)fputs(help, stdout); return 1;
+	case OPTION_VERSION: (void)puts("pcid " PCID_VERSION); return 1;
+	default: return -EINVAL;
+	}
+}
+
+int options_read(struct pcid_options *options, int argc, char **argv)
+{
+	int option;
+
+	*options = (struct pcid_options){
+		.access = {.group = (gid_t)-1},
+		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,
+		.driver_path = getenv("PCID_DRIVER_PATH"),
+		.sysfs = "/sys",
+	};
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (option == '?' || option == ':')
+			return refuse("%s: %s; see pcid --help", argv[optind - 1],
+				option == '?' ? "no such option" : "a value is missing");
+		int result = read_option(options, option, optarg);
+
+		if (result != 0)
+			return result;
+	}
+	if (optind < argc)
+		return refuse("%s: an argument too many; see pcid --help", argv[optind]);
+	if (options->configs == 0)
+		options->config[options->configs++] = PCID_CONFIG;
+	return 0;
+}

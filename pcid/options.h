@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcid's command line.
+ */
+#ifndef PCID_OPTIONS_H
+#define PCID_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "scheme/linux.h"
+
+#define PCID_MAX_CARDS   64u
+#define PCID_MAX_CONFIGS 16u
+
+struct pcid_options {
+	const char *config[PCID_MAX_CONFIGS];
+	size_t configs;
+	const char *socket[PCID_MAX_CARDS]; /* --vfio-user */
+	size_t sockets;
+	const char *bind[PCID_MAX_CARDS]; /* --bind, in the form of sysfs */
+	size_t binds;
+	bool list;
+	bool dry_run;
+	struct scheme_access access;
+	size_t frame_bytes;
+	const char *driver_path; /* or NULL */
+	const char *sysfs;
+};
+
+/* Reads it. 0: go on; 1: all is done (--help, --version); -EINVAL: wrong, and it has said what. */
+int options_read(struct pcid_options *options, int argc, char **argv);
+
+#endif
