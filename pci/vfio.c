@@ -356,6 +356,9 @@ static int open_container(
 		if (error == -ENOENT || error == -ENODEV)
 			return pci_fail(why, -ENOTSUP, "%s: there is no %s: modprobe vfio-pci",
 				address, path);
+		if (error == -EACCES || error == -EPERM) /* it gives no access to any device */
+			return pci_fail(why, error,
+				"%s: no permission on %s: as root, chmod 666 it", address, path);
 		return pci_fail(why, error, "%s: %s: %s", address, path, strerror(-error));
 	}
 	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
