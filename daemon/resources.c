@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "pcid/name.h"
+#include "pcid/state.h"
 
 #define START_LIMIT_MS 10000
 
@@ -79,6 +80,7 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 	struct pcid_message message;
 	int fds[PCID_CHANNEL_FDS];
 	int error;
+	int state;
 
 	*r = (struct resources){.channel = channel};
 	error = wait_for_start(channel, &message, fds, why);
@@ -95,7 +97,24 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 		else
 			(void)close(fd);
 	}
+	state = fds[message.start.function.fds + PCID_REGIONS];
+	if (error == 0 && state_map(state, &r->state) != 0)
+		error = fail(why, -EINVAL, "pcid's memory for the driver's state cannot be used");
+	(void)close(state);
 	return error;
+}
+
+/* Memory of its own, where nobody else is to keep it. */
+static int make_state(struct resources *r, struct pci_error *why)
+{
+	int memfd = state_create();
+	int error = memfd < 0 ? memfd : state_map(memfd, &r->state);
+
+	if (memfd >= 0)
+		(void)close(memfd);
+	if (error != 0)
+		return fail(why, error, "no memory for the driver's state: %s", strerror(-error));
+	return 0;
 }
 
 static int listen_as(struct resources *r, const struct daemon_options *options,
@@ -142,6 +161,8 @@ int resources_open(struct resources *r, const struct daemon_options *options,
 	for (unsigned i = 0; error == 0 && i < PCID_REGIONS; i++)
 		error = pci_dma_create(r->fn, size[i], &r->region[i], why);
 	if (error == 0)
+		error = make_state(r, why);
+	if (error == 0)
 		error = listen_as(r, options, program, why);
 	return error;
 }
@@ -154,6 +175,7 @@ void resources_close(struct resources *r)
 		if (r->region[i] != NULL)
 			pci_dma_destroy(r->fn, r->region[i]);
 	}
+	state_unmap(r->state);
 	pci_close(r->fn);
 	if (r->channel >= 0)
 		(void)close(r->channel);

@@ -13,6 +13,7 @@ struct resources {
 	char name[SCHEME_NAME_MAX];
 	struct pci_function *fn;
 	struct dma_region *region[PCID_REGIONS];
+	void *state;                        /* PCID_STATE_BYTES that outlive the daemon */
 	int channel;                        /* to pcid, or -1 */
 	struct scheme_registrar *registrar; /* without pcid, or NULL */
 };

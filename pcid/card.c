@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "pcid/life.h"
+#include "pcid/state.h"
 
 #define VFIO_USER   "vfio-user:"
 #define RINGS_BYTES ((size_t)512 << 10) /* four queue pairs of the largest rings, 64 KiB each */
@@ -30,6 +31,7 @@ int card_create(struct card **out, struct pcid *pcid, const char *address)
 	card->pcid = pcid;
 	card->listener.fd = -1;
 	card->driver.channel.fd = -1;
+	card->state_fd = -1;
 	for (unsigned i = 0; i < PCID_REGIONS; i++)
 		card->region_fd[i] = -1;
 	if ((size_t)snprintf(card->address, sizeof(card->address), "%s", address) >=
@@ -211,6 +213,12 @@ static int make_regions(struct card *card)
 			complain("%s: memory cannot be kept: %s", card->address, strerror(errno));
 			return -EMFILE;
 		}
+	}
+	card->state_fd = state_create();
+	if (card->state_fd < 0) {
+		complain("%s: no memory for the driver's state: %s", card->address,
+			strerror(-card->state_fd));
+		return card->state_fd;
 	}
 	return 0;
 }

@@ -53,6 +53,7 @@ struct card {
 	struct dma_region *region[PCID_REGIONS]; /* as fn */
 	struct dma_handover table[PCID_REGIONS];
 	int region_fd[PCID_REGIONS];
+	int state_fd; /* pcid/state.h */
 
 	struct scheme_registrar *registrar;
 	struct source listener;

@@ -34,7 +34,7 @@ static bool plausible(const struct pcid_message *m)
 	switch (m->type) {
 	case PCID_START:
 		return m->start.function.fds <= PCI_HANDOVER_FDS &&
-		       m->fds == m->start.function.fds + PCID_REGIONS &&
+		       m->fds == m->start.function.fds + PCID_REGIONS + 1 &&
 		       terminated(m->start.name, sizeof(m->start.name)) && m->start.name[0] != '\0';
 	case PCID_CLIENT:
 		return m->fds == PCID_CLIENT_FDS && m->client.request.path_len < SCHEME_PATH_MAX;

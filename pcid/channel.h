@@ -5,10 +5,9 @@
  * beside them. What the daemon needs, pcid owns and hands over here; the daemon creates nothing.
  *
  *     type     from    what                             descriptors
- *     START    pcid    function, DMA regions, name      the function's, then a memfd a region
- *     CLIENT   pcid    a client that was let in         connection, page, page read-only
- *     READY    daemon  it serves
- *     FAILED   daemon  why it cannot, a line of text
+ *     START    pcid    function, DMA regions, name      the function's, a memfd a region, the
+ * state's CLIENT   pcid    a client that was let in         connection, page, page read-only READY
+ * daemon  it serves FAILED   daemon  why it cannot, a line of text
  *
  * End of file from pcid: stop. End of file from the daemon: it died or has stopped.
  */
@@ -22,8 +21,13 @@
 
 #define PCID_CHANNEL_ENV "PCID_CLIENT_CHANNEL"
 #define PCID_REGIONS     2 /* 0: rings, 1: frames */
-#define PCID_CHANNEL_FDS (PCI_HANDOVER_FDS + PCID_REGIONS)
+#define PCID_CHANNEL_FDS (PCI_HANDOVER_FDS + PCID_REGIONS + 1)
 #define PCID_CLIENT_FDS  3
+
+/* A driver's state lies in memory that outlives it: a sealed memfd of pcid's, zero at first, that
+ * the card never reaches. What is in it is the daemon's business (daemon/state.h).
+ */
+#define PCID_STATE_BYTES ((size_t)1 << 20)
 
 enum pcid_message_type { PCID_START = 1, PCID_CLIENT, PCID_READY, PCID_FAILED };
 

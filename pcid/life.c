@@ -243,6 +243,7 @@ static int send_start(const struct card *card)
 		message.start.region[i] = card->table[i];
 		fds[message.fds++] = card->region_fd[i];
 	}
+	fds[message.fds++] = card->state_fd;
 	return pcid_send(card->driver.channel.fd, &message, fds);
 }
 
@@ -327,6 +328,9 @@ void life_end(struct card *card)
 			(void)close(card->region_fd[i]);
 		card->region_fd[i] = -1;
 	}
+	if (card->state_fd >= 0)
+		(void)close(card->state_fd);
+	card->state_fd = -1;
 	pci_close(card->fn);
 	card->fn = NULL;
 	*driver = (struct card_driver){.channel = {.fd = -1}};

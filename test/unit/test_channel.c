@@ -54,9 +54,12 @@ static int lowest_fd(void)
 	return fd;
 }
 
+/* A function of two descriptors, the regions', the state's. */
+#define START_FDS (2 + PCID_REGIONS + 1)
+
 static struct pcid_message start_message(void)
 {
-	struct pcid_message m = {.type = PCID_START, .fds = 2 + PCID_REGIONS};
+	struct pcid_message m = {.type = PCID_START, .fds = START_FDS};
 
 	strcpy(m.start.name, "a_ixgbe");
 	m.start.function.fds = 2;
@@ -72,10 +75,10 @@ static void test_start(void **state)
 	struct pcid_message sent = start_message();
 	struct pcid_message got;
 	int fds[PCID_CHANNEL_FDS];
-	int send[4];
+	int send[START_FDS];
 	int before;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < START_FDS; i++) {
 		send[i] = memfd_create("test", MFD_CLOEXEC);
 		assert_int_equal(ftruncate(send[i], i + 1), 0);
 	}
@@ -83,15 +86,15 @@ static void test_start(void **state)
 	assert_int_equal(pcid_send(pair->a, &sent, send), 0);
 	assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
 	assert_int_equal(got.type, PCID_START);
-	assert_int_equal(got.fds, 4);
+	assert_int_equal(got.fds, START_FDS);
 	assert_memory_equal(&got.start, &sent.start, sizeof(got.start));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < START_FDS; i++) {
 		assert_int_equal(lseek(fds[i], 0, SEEK_END), i + 1);
 		assert_int_equal(fcntl(fds[i], F_GETFD), FD_CLOEXEC);
 		(void)close(fds[i]);
 	}
 	assert_int_equal(lowest_fd(), before);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < START_FDS; i++)
 		(void)close(send[i]);
 }
 
@@ -138,7 +141,7 @@ static void test_send_refuses(void **state)
 
 	assert_int_equal(pcid_send(pair->a, &m, NULL), -EINVAL);
 	m = start_message();
-	m.fds = 5;
+	m.fds = START_FDS + 1;
 	assert_int_equal(pcid_send(pair->a, &m, NULL), -EINVAL);
 }
 
@@ -188,16 +191,18 @@ static void test_receive_refuses(void **state)
 		size_t len;
 		size_t fds;
 	} bad[] = {
-		{&good, 1, 0},             /* shorter than a type */
-		{&good, 4, 0},             /* no count */
-		{&good, start_len - 1, 4}, /* cut */
-		{&good, start_len, 3},     /* a descriptor is missing */
-		{&good, start_len, 5},     /* one too many */
-		{&good, start_len, 6},     /* more than any message has: the padding holds it */
-		{&good, start_len, 8},     /* more than there is room for */
-		{&good, start_len, 0}, {&unended, start_len, 4}, {&nameless, start_len, 4},
-		{&many, start_len, 5}, {&client, client_len, 2},
-		{&client, start_len, 3}, /* another type's size */
+		{&good, 1, 0},                     /* shorter than a type */
+		{&good, 4, 0},                     /* no count */
+		{&good, start_len - 1, START_FDS}, /* cut */
+		{&good, start_len, START_FDS - 1}, /* a descriptor is missing */
+		{&good, start_len, START_FDS + 1}, /* one too many */
+		{&good, start_len,
+			START_FDS + 2}, /* more than any message has: the padding holds it */
+		{&good, start_len, 8},  /* more than there is room for */
+		{&good, start_len, 0}, {&unended, start_len, START_FDS},
+		{&nameless, start_len, START_FDS},
+		{&many, start_len, PCI_HANDOVER_FDS + 1 + PCID_REGIONS + 1},
+		{&client, client_len, 2}, {&client, start_len, 3}, /* another type's size */
 		{&long_path, client_len, 3}, {&unknown, 8, 0}, {&ready, 8, 1},
 		{&failed, failed_len, 0}, /* text without end */
 	};
@@ -208,7 +213,7 @@ static void test_receive_refuses(void **state)
 	memset(unended.start.name, 'x', sizeof(unended.start.name));
 	memset(nameless.start.name, 0, sizeof(nameless.start.name));
 	many.start.function.fds = PCI_HANDOVER_FDS + 1;
-	many.fds = PCI_HANDOVER_FDS + 1 + PCID_REGIONS;
+	many.fds = PCI_HANDOVER_FDS + 1 + PCID_REGIONS + 1;
 	long_path.client.request.path_len = SCHEME_PATH_MAX;
 	memset(failed.failed.text, 'x', sizeof(failed.failed.text));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -219,9 +224,9 @@ static void test_receive_refuses(void **state)
 			fail_msg("message %zu leaked a descriptor", i);
 	}
 	/* The one that all were made from is good. */
-	send_raw(pair->a, &good, start_len, 4);
+	send_raw(pair->a, &good, start_len, START_FDS);
 	assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < START_FDS; i++)
 		(void)close(fds[i]);
 }
 
