@@ -99,6 +99,15 @@ static void restart_82599(struct ixgbe *dev, uint32_t autoc)
 	reg_write(&dev->bar, AUTOC, autoc | AUTOC_RESTART_AN);
 }
 
+/* LINKS as it is now: LINK_UP latches low, so that a first read may be of the past. Linux's and
+ * DPDK's drivers read twice, too.
+ */
+static uint32_t read_links(struct ixgbe *dev)
+{
+	(void)reg_read(&dev->bar, LINKS);
+	return reg_read(&dev->bar, LINKS);
+}
+
 static int start_82599(struct ixgbe *dev)
 {
 	bool optical = dev->model->media == IXGBE_SFP || dev->model->media == IXGBE_QSFP;
@@ -106,7 +115,7 @@ static int start_82599(struct ixgbe *dev)
 	uint32_t autoc2;
 	int rc;
 
-	if (reg_read(&dev->bar, LINKS) & LINKS_UP)
+	if (read_links(dev) & LINKS_UP)
 		return 0;
 	/* AUTOC is written by firmware too (link establishment, 82599 datasheet 3.7.4.5). */
 	rc = ixgbe_sync_acquire(dev, SYNC_MAC_CSR);
@@ -145,11 +154,7 @@ int ixgbe_link(struct nic *nic, struct nic_link *link)
 {
 	static const uint32_t mbit[] = {10, 100, 1000, 10000};
 	struct ixgbe *dev = ixgbe_of(nic);
-	/* A link that fell reads as down once more (LINKS.LINK_UP latches low): the first read is
-	 * of the past, the second of now. Linux's and DPDK's drivers read twice, too.
-	 */
-	uint32_t past = reg_read(&dev->bar, LINKS);
-	uint32_t links = past == UINT32_MAX ? past : reg_read(&dev->bar, LINKS);
+	uint32_t links = read_links(dev);
 	uint32_t speed = (links >> LINKS_SPEED_SHIFT) & LINKS_SPEED_MASK;
 
 	*link = (struct nic_link){0};

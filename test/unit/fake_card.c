@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A PCI function in plain memory, and a card behind it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_card.h"
+
+#define MAC_LOW  0x44332202u
+#define MAC_HIGH 0x6655u
+
+uint64_t fake_now_us;
+
+/* --- the card's registers --- */
+
+static uint32_t *reg_at(struct pci_function *fn, uint32_t reg)
+{
+	return &fn->reg[reg / 4];
+}
+
+static void card_reset(struct pci_function *fn)
+{
+	uint32_t semaphores[2] = {*reg_at(fn, SWSM), *reg_at(fn, SW_FW_SYNC)};
+	uint32_t veto = *reg_at(fn, MMNGC);
+
+	memset(fn->reg, 0, sizeof fn->reg);
+	*reg_at(fn, SWSM) = semaphores[0];
+	*reg_at(fn, SW_FW_SYNC) = semaphores[1];
+	*reg_at(fn, MMNGC) = veto;
+	*reg_at(fn, EEC) = EEC_PRES | EEC_AUTO_RD | 4u << EEC_SIZE_SHIFT;
+	*reg_at(fn, EEC_X550EM_A) = EEC_AUTO_RD;
+	*reg_at(fn, RAL(0)) = MAC_LOW;
+	*reg_at(fn, RAH(0)) = MAC_HIGH | RAH_VALID;
+	*reg_at(fn, RDRXCTL) = RDRXCTL_DMAIDONE | 8u << 17 | 1u << 15;
+	*reg_at(fn, SECRXSTAT) = SECRXSTAT_RDY;
+	*reg_at(fn, LINKS) = LINKS_UP | 3u << LINKS_SPEED_SHIFT;
+	*reg_at(fn, DCA_RXCTRL(0)) = DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO;
+	*reg_at(fn, HLREG0) = HLREG0_TXCRCEN | HLREG0_RXCRCSTRP | HLREG0_TXPADEN;
+	*reg_at(fn, ANLP1) = ANLP1_STATE_MASK;
+	*reg_at(fn, ESDP) = ESDP_SDP3 | ESDP_SDP3_OUT;
+	fn->resets++;
+}
+
+static bool counts(uint32_t reg)
+{
+	return (reg >= RXMPC(0) && reg <= RXMPC(7)) || (reg >= CRCERRS && reg <= RJC) ||
+	       reg == QPRDC(0);
+}
+
+static void mdio(struct pci_function *fn, uint32_t command)
+{
+	unsigned phy = command >> MSCA_PHY_SHIFT & 31;
+	uint32_t where = command & 0x1FFFFF;
+	uint32_t data = 0xFFFF;
+
+	if (phy == fn->phy_address && where == (1u << MSCA_DEVICE_SHIFT | 2u))
+		data = 0x0154;
+	if (phy == fn->phy_address && where == 30u << MSCA_DEVICE_SHIFT) {
+		if ((command & MSCA_READ) == MSCA_WRITE)
+			fn->phy_control = (uint16_t)*reg_at(fn, MSRWD);
+		data = fn->phy_control;
+	}
+	if ((command & MSCA_READ) == MSCA_READ)
+		*reg_at(fn, MSRWD) = data << MSRWD_READ_SHIFT;
+	*reg_at(fn, MSCA) = command & ~MSCA_COMMAND;
+}
+
+static uint32_t card_read(struct pci_function *fn, uint32_t reg)
+{
+	uint32_t value = *reg_at(fn, reg);
+
+	if (reg == STATUS)
+		value = *reg_at(fn, CTRL) & CTRL_MASTER_DISABLE ? 0 : STATUS_MASTER_ENABLE;
+	if (reg == EICR) {
+		uint32_t kept = *reg_at(fn, GPIE) & GPIE_OCD ? value & IRQ_QUEUES : 0;
+
+		if (!(*reg_at(fn, GPIE) & GPIE_EIAME))
+			*reg_at(fn, EIMS) &= ~*reg_at(fn, EIAM);
+		*reg_at(fn, EICR) = kept;
+	}
+	if (reg == LINKS && fn->link_fell) {
+		fn->link_fell = false;
+		value &= ~LINKS_UP;
+	}
+	if (counts(reg))
+		*reg_at(fn, reg) = 0;
+	if (reg == SWSM || reg == SWSM_X550EM_A)
+		*reg_at(fn, reg) |= SWSM_SMBI;
+	if ((reg == SW_FW_SYNC || reg == SW_FW_SYNC_X550EM_A) && fn->id.device != 0x10FB)
+		*reg_at(fn, reg) |= SYNC_REGSMP;
+	for (unsigned i = 0; i < fn->holds; i++)
+		if (fn->hold[i].reg == reg)
+			value = (value & ~fn->hold[i].mask) | fn->hold[i].value;
+	return value;
+}
+
+static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
+{
+	*reg_at(fn, reg) = value;
+	if (reg == CTRL && value & CTRL_RST)
+		card_reset(fn);
+	if (reg == EERD)
+		*reg_at(fn, EERD) =
+			EERD_DONE |
+			(uint32_t)fn->eeprom[(value >> EERD_ADDRESS_SHIFT) % FAKE_EEPROM]
+				<< EERD_DATA_SHIFT;
+	if (reg == MSCA)
+		mdio(fn, value);
+	if (reg == EIMC)
+		*reg_at(fn, EIMS) &= ~value;
+	if (reg == TXDCTL(0) && value & TXDCTL_ENABLE)
+		fn->bus_master_when_started = fn->bus_master;
+	if (reg == RDT(0) || reg == TDT(0))
+		fn->tail_writes++;
+}
+
+uint32_t fake_read(struct pci_function *fn, uint32_t reg)
+{
+	return *reg_at(fn, reg);
+}
+
+void fake_set(struct pci_function *fn, uint32_t reg, uint32_t value)
+{
+	*reg_at(fn, reg) = value;
+}
+
+void fake_hold(struct pci_function *fn, uint32_t reg, uint32_t mask, uint32_t value)
+{
+	fn->hold[fn->holds].reg = reg;
+	fn->hold[fn->holds].mask = mask;
+	fn->hold[fn->holds].value = value;
+	fn->holds++;
+}
+
+/* --- the card's DMA --- */
+
+static uint8_t *reach(struct pci_function *fn, uint64_t address, uint32_t len)
+{
+	if (fn->bus_master)
+		for (unsigned r = 0; r < FAKE_REGIONS && fn->region[r]; r++)
+			for (uint32_t c = 0; c < fn->region[r]->chunks; c++) {
+				uint64_t at = address - fn->region[r]->iova[c];
+				size_t chunk = (size_t)c << DMA_CHUNK_SHIFT;
+				size_t size = fn->region[r]->size - chunk;
+
+				if (size > DMA_CHUNK_SIZE)
+					size = DMA_CHUNK_SIZE;
+				if (at < size && len <= size - at)
+					return fn->region[r]->base + chunk + at;
+			}
+	fn->wild++;
+	return NULL;
+}
+
+static uint64_t *descriptor(struct pci_function *fn, uint32_t low, uint32_t high, uint32_t index)
+{
+	uint64_t base = (uint64_t)*reg_at(fn, high) << 32 | *reg_at(fn, low);
+
+	return (uint64_t *)(void *)reach(fn, base + 16u * index, 16);
+}
+
+static bool take_rx(struct pci_function *fn, uint64_t **at)
+{
+	uint32_t head = *reg_at(fn, RDH(0));
+
+	if (!(*reg_at(fn, RXCTRL) & RXCTRL_RXEN) || head == *reg_at(fn, RDT(0)))
+		return false;
+	*at = descriptor(fn, RDBAL(0), RDBAH(0), head);
+	*reg_at(fn, RDH(0)) = (head + 1) % (*reg_at(fn, RDLEN(0)) / 16);
+	return *at != NULL;
+}
+
+bool fake_receive(struct pci_function *fn, const void *data, uint32_t len)
+{
+	uint64_t *at;
+	uint8_t *to;
+
+	if (!take_rx(fn, &at))
+		return false;
+	if (at[1] != 0)
+		fn->wild++; /* the second quadword was not cleared */
+	to = reach(fn, at[0], NIC_BUFFER_SIZE);
+	if (to)
+		memcpy(to, data, len);
+	at[1] = RX_DD | RX_EOP | (uint64_t)len << RX_LENGTH_SHIFT | UINT64_C(0xABCD) << 48;
+	return true;
+}
+
+bool fake_write_back(struct pci_function *fn, uint64_t word)
+{
+	uint64_t *at;
+
+	if (!take_rx(fn, &at))
+		return false;
+	at[0] = UINT64_MAX; /* what the card leaves in the first quadword is not looked at */
+	at[1] = word;
+	return true;
+}
+
+unsigned fake_transmit(struct pci_function *fn, unsigned n)
+{
+	uint32_t size = *reg_at(fn, TDLEN(0)) / 16;
+	unsigned done = 0;
+
+	while (done < n && *reg_at(fn, TDH(0)) != *reg_at(fn, TDT(0))) {
+		uint32_t head = *reg_at(fn, TDH(0));
+		uint64_t *at = descriptor(fn, TDBAL(0), TDBAH(0), head);
+		struct fake_sent *sent = &fn->sent[fn->sent_frames % FAKE_SENT];
+		uint32_t len = (uint32_t)(at[1] & 0xFFFF);
+		const uint8_t *from = reach(fn, at[0], len);
+
+		if (!sent->pieces && from)
+			sent->first = (uint32_t)(from - fn->region[0]->base);
+		sent->pieces++;
+		sent->bytes += len;
+		if (at[1] & TX_EOP) {
+			/* PAYLEN is the frame's whole length. */
+			if (at[1] >> TX_PAYLEN_SHIFT != sent->bytes)
+				fn->wild++;
+			fn->sent_frames++;
+			fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};
+		}
+		if (at[1] & TX_RS) {
+			at[0] = 0;
+			at[1] = TX_DD;
+		}
+		*reg_at(fn, TDH(0)) = (head + 1) % size;
+		done++;
+	}
+	return done;
+}
+
+/* --- a card and memory --- */
+
+struct pci_function *fake_card_new(uint16_t device)
+{
+	struct pci_function *fn = calloc(1, sizeof *fn);
+	uint16_t sum = 0;
+
+	fn->id = (struct pci_id){.vendor = 0x8086, .device = device, .class = 0x020000};
+	fn->bar_size = FAKE_REGS * 4;
+	fn->irq_have[PCI_IRQ_MSIX] = 64;
+	fn->irq_have[PCI_IRQ_MSI] = 1;
+	fn->irq_have[PCI_IRQ_INTX] = 1;
+	fn->phy_address = 3;
+	fn->phy_control = 0x0800 | 0x0001;
+	/* Two sections, one pointer that is out of the EEPROM, the rest absent. */
+	for (unsigned i = 0; i <= 0x0E; i++)
+		fn->eeprom[i] = i < 3 ? 0x1234 : 0xFFFF;
+	fn->eeprom[0x06] = 0x80;
+	fn->eeprom[0x07] = 0x90;
+	fn->eeprom[0x08] = 0x7777;
+	for (unsigned i = 0x80; i < 0x98; i++)
+		fn->eeprom[i] = (uint16_t)(i * 257);
+	fn->eeprom[0x80] = 4;
+	fn->eeprom[0x90] = 7;
+	for (unsigned i = 0; i < 0x3F; i++)
+		sum = (uint16_t)(sum + fn->eeprom[i]);
+	for (unsigned i = 1; i <= 4; i++)
+		sum = (uint16_t)(sum + fn->eeprom[0x80 + i]);
+	for (unsigned i = 1; i <= 7; i++)
+		sum = (uint16_t)(sum + fn->eeprom[0x90 + i]);
+	fn->eeprom[0x3F] = (uint16_t)(0xBABA - sum);
+	card_reset(fn);
+	fn->resets = 0;
+	return fn;
+}
+
+void fake_card_free(struct pci_function *fn)
+{
+	free(fn);
+}
+
+struct dma_region *fake_region_new(struct pci_function *fn, size_t size)
+{
+	struct dma_region *region = calloc(1, sizeof *region);
+	unsigned which = fn->region[0] ? 1 : 0;
+
+	region->base = aligned_alloc(4096, size);
+	memset(region->base, 0, size);
+	region->size = size;
+	region->memfd = -1;
+	region->chunks = (uint32_t)((size + DMA_CHUNK_SIZE - 1) >> DMA_CHUNK_SHIFT);
+	for (uint32_t c = 0; c < region->chunks; c++)
+		region->iova[c] = (UINT64_C(0x50) + which) << 32 | (uint64_t)(region->chunks - c)
+									   << (DMA_CHUNK_SHIFT + 1);
+	fn->region[which] = region;
+	return region;
+}
+
+void fake_region_free(struct dma_region *region)
+{
+	free(region->base);
+	free(region);
+}
+
+/* --- pci.h --- */
+
+const char *pci_address(const struct pci_function *fn)
+{
+	(void)fn;
+	return "0000:01:00.0";
+}
+
+const struct pci_id *pci_ident(const struct pci_function *fn)
+{
+	return &fn->id;
+}
+
+bool pci_gone(const struct pci_function *fn)
+{
+	return fn->gone;
+}
+
+int pci_quiesce(struct pci_function *fn)
+{
+	fn->bus_master = false;
+	fn->quiesced++;
+	return 0;
+}
+
+int pci_set_bus_master(struct pci_function *fn, bool on)
+{
+	fn->bus_master = on;
+	return fn->gone ? -ENODEV : 0;
+}
+
+int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct pci_bar *bar,
+	struct pci_error *why)
+{
+	if (index != 0) {
+		snprintf(why->text, sizeof why->text, "no such BAR");
+		return -EINVAL;
+	}
+	*bar = (struct pci_bar){.fn = fn, .size = fn->bar_size, .alive = alive};
+	fn->bars++;
+	return 0;
+}
+
+void pci_bar_unmap(struct pci_bar *bar)
+{
+	bar->fn->bars--;
+	*bar = (struct pci_bar){0};
+}
+
+/* Counts an access; false: the card does not answer any more. */
+static bool answers(struct pci_function *fn, uint32_t reg)
+{
+	fn->accesses++;
+	if (fn->vanish_at && fn->accesses >= fn->vanish_at)
+		return false;
+	if (reg % 4 || reg / 4 >= FAKE_REGS) {
+		fn->misuse++;
+		return false;
+	}
+	return true;
+}
+
+uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
+{
+	if (bar->fn->gone)
+		return UINT32_MAX;
+	if (answers(bar->fn, offset))
+		return card_read(bar->fn, offset);
+	bar->fn->gone = true;
+	return UINT32_MAX;
+}
+
+void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+{
+	if (!bar->fn->gone && answers(bar->fn, offset))
+		card_write(bar->fn, offset, value);
+}
+
+void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
+{
+	reg_write(bar, offset, reg_read(bar, offset) | bits);
+}
+
+void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
+{
+	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
+}
+
+int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
+	unsigned timeout_us)
+{
+	uint64_t end = fake_now_us + timeout_us;
+
+	for (;;) {
+		uint32_t now = reg_read(bar, offset);
+
+		if (bar->fn->gone)
+			return -ENODEV;
+		if ((now & mask) == value)
+			return 0;
+		if (fake_now_us >= end)
+			return -ETIMEDOUT;
+		fake_now_us += 100;
+	}
+}
+
+void pci_delay_us(unsigned us)
+{
+	fake_now_us += us;
+}
+
+unsigned pci_irq_count(struct pci_function *fn, enum pci_irq kind)
+{
+	return fn->irq_have[kind];
+}
+
+int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors, int fd[])
+{
+	if (fn->gone)
+		return -ENODEV;
+	for (unsigned i = 0; i < vectors; i++)
+		fd[i] = 100 + (int)i;
+	fn->irq_kind = kind;
+	fn->irq_enabled = vectors;
+	return 0;
+}
+
+void pci_irq_disable(struct pci_function *fn)
+{
+	fn->irq_enabled = 0;
+}
+
+int pci_irq_unmask(struct pci_function *fn)
+{
+	fn->irq_unmasked++;
+	return 0;
+}
