@@ -244,7 +244,7 @@ static const struct row rows[] = {
 	{TX_QUEUE(0u) + TDWBAL, 128, 0x40, 0, 0xffffffff},
 	{TX_QUEUE(0u) + TDWBAH, 128, 0x40, 0, 0xffffffff},
 	{DMATXCTL, 1, 4, 0x81000000, 0xffff006b, NULL, x540_write_dmatxctl},
-	{DTXTCPFLGL, 1, 4, 0x0f730ff6, 0x0fff0fff}, {DTXTCPFLGH, 1, 4, 0x00000f7f, 0x00000fff},
+	{DTXTCPFLGL, 1, 4, 0x0f760ff6, 0x0fff0fff}, {DTXTCPFLGH, 1, 4, 0x00000f7f, 0x00000fff},
 	{0x08100, 1, 4, 0x00000010, 0x00000fff},                                 /* DTXMXSZRQ */
 	{0x08120, 1, 4, 0, 0x0000000f},                                          /* MTQC */
 	{0x0ca00, 1, 4, 0, 0xffffffff},                                          /* LBDRPEN */
