@@ -19,6 +19,8 @@ import lab
 CACHE = pathlib.Path(os.environ.get("IXGBED_GUEST", lab.BUILD / "guest")).resolve()
 # An emulated machine is some twenty times slower than the one it runs on.
 PATIENCE = 6 * lab.PATIENCE
+# What a kernel says of a machine that stands still now and then.
+SLOW = r"hrtimer: interrupt took|clocksource: .*(?:watchdog|unstable|skew)|perf: interrupt took too long"
 
 INIT = """#!/bin/sh
 /bin/busybox --install -s /bin
@@ -175,7 +177,7 @@ class Guest:
         # is the console's: without levels.
         bad = [line for line in ours.splitlines()
                if (match := re.match(r"<(\d+)>", line)) and int(match.group(1)) % 8 <= 4
-               and not re.search(allow, line)]
+               and not re.search(f"{SLOW}|{allow}", line)]
         bad += re.findall(r".*(?:WARNING:|BUG:|Oops|Call Trace).*", after)
         if status != "0":
             bad.insert(0, f"the script ended with {status}")
