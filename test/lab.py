@@ -35,13 +35,13 @@ def wait_for(condition, what, limit=None):
 
 
 class Process:
-    def __init__(self, args, env, cwd):
+    def __init__(self, args, env, cwd, pass_fds=()):
         self.args = args
         self.lines = []
         self._changed = threading.Condition()
         self._child = subprocess.Popen(
             args, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace")
+            stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=pass_fds)
         self.pid = self._child.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -148,7 +148,11 @@ class Lab:
     def start(self, name, *args, wrap=(), env=None):
         """Starts a program of the build folder (or a path); `wrap` goes in front, as 'ip netns exec X'."""
         path = name if "/" in name else program(name)
-        process = Process([*wrap, path, *map(str, args)], dict(self.env, **(env or {})), self.dir)
+        return self.start_with([*wrap, path, *map(str, args)], env)
+
+    def start_with(self, command, env=None, pass_fds=()):
+        """Starts any command, with descriptors that it inherits."""
+        process = Process(command, dict(self.env, **(env or {})), self.dir, pass_fds)
         self._running.append(process)
         return process
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The whole stack for a test: nicsim with cards, pcid or ixgbed on them, and handles of their schemes."""
+import lab
+import scheme_client
+
+CONFIG = lab.ROOT / "pcid" / "pcid.toml"
+MAC = {"a": "02:00:00:00:0a:01", "b": "02:00:00:00:0b:01"}
+
+
+def entry(*options):
+    """A configuration with one entry for the card that nicsim makes, its driver with these options."""
+    words = ", ".join(f'"{word}"' for word in ("ixgbed", *options, "$NAME", "$BAR0", "$IRQ"))
+    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528] }}\ncommand = [{words}]\n"
+
+
+class Stack:
+    """Cards a, b, ... in one nicsim; network:a_ixgbe, network:b_ixgbe, ... by one pcid."""
+
+    def __init__(self, run, **wires):
+        self.run = run
+        self.cards = list(wires)
+        arguments = []
+        for card, wire in wires.items():
+            arguments += ["--device", "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
+        self.nicsim = run.start("nicsim", "--verbose", "--strict", *arguments)
+        for card in self.cards:
+            self.nicsim.expect(rf"on {card}\.sock")
+
+    def address(self, card):
+        return f"vfio-user:{self.run.dir}/{card}.sock"
+
+    def pcid(self, *options, config=None, driver=(), wrap=(), ready=True):
+        """pcid on all cards; `driver`: options of ixgbed. Waits until all are served."""
+        path = config
+        if path is None:
+            path = self.run.dir / "pcid.toml"
+            path.write_text(entry(*driver))
+        sockets = [word for card in self.cards for word in ("--vfio-user", self.run.dir / f"{card}.sock")]
+        process = self.run.start("pcid", "--config", path, "--driver-path", lab.BUILD / "daemon", *sockets,
+                                 *options, wrap=wrap)
+        self.drivers = {}
+        if ready:
+            for card in self.cards:
+                match = process.expect(rf"network:{card}_ixgbe ready \(ixgbed pid (\d+), vfio-user:.*{card}\.sock\)")
+                self.drivers[card] = int(match[1])
+        return process
+
+    def ixgbed(self, card, *options, wrap=()):
+        """ixgbed by itself on one card."""
+        process = self.run.start("ixgbed", "--device", self.address(card), *options, wrap=wrap)
+        process.expect(r"network:\S+ ready")
+        return process
+
+    def open(self, card, path="", access=scheme_client.READ | scheme_client.WRITE, limit=lab.PATIENCE):
+        return scheme_client.Handle(self.run.schemes, f"{card}_ixgbe", path, access, limit)
+
+    def value(self, card, path):
+        return scheme_client.value(self.run.schemes, f"{card}_ixgbe", path)
+
+    def stats(self, card):
+        return scheme_client.stats(self.run.schemes, f"{card}_ixgbe")
+
+    def set(self, card, path, text):
+        scheme_client.set_value(self.run.schemes, f"{card}_ixgbe", path, text)
+
+    def wait_link(self, card, up=True):
+        word = b"up" if up else b"down"
+        lab.wait_for(lambda: self.value(card, "/link").startswith(word), f"link of {card} {word.decode()}")
+
+
+def frame(size, source="a", to="b", fill=0):
+    """An Ethernet frame of `size` bytes (without CRC) with a pattern that its position and fill make."""
+    head = bytes.fromhex(MAC[to].replace(":", "") + MAC[source].replace(":", "") + "88b5")
+    return head + bytes((fill + 7 * i) & 0xff for i in range(size - len(head)))
