@@ -110,9 +110,14 @@ int pcid_receive(int channel, struct pcid_message *message, int fds[PCID_CHANNEL
 	ssize_t n;
 
 	memset(message, 0, sizeof(*message));
-	do {
+	/* A peer that ends with something unread is reported once, by an error, ahead of what it
+	 * had still to say.
+	 */
+	for (unsigned resets = 0;; resets++) {
 		n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || resets > 0)))
+			break;
+	}
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	if (n == 0)

@@ -5,9 +5,10 @@
  * beside them. What the daemon needs, pcid owns and hands over here; the daemon creates nothing.
  *
  *     type     from    what                             descriptors
- *     START    pcid    function, DMA regions, name      the function's, a memfd a region, the
- * state's CLIENT   pcid    a client that was let in         connection, page, page read-only READY
- * daemon  it serves FAILED   daemon  why it cannot, a line of text
+ *     START    pcid    function, DMA regions, name      function's, one a region, state's
+ *     CLIENT   pcid    a client that was let in         connection, page, page read-only
+ *     READY    daemon  it serves
+ *     FAILED   daemon  why it cannot, a line of text
  *
  * End of file from pcid: stop. End of file from the daemon: it died or has stopped.
  */

@@ -304,6 +304,11 @@ void life_end(struct card *card)
 		if (error != 0 && error != -ENODEV)
 			complain("%s: does not fall silent: %s", card->address, strerror(-error));
 	}
+	/* The scheme before its clients: who reads end of file and opens again finds none. */
+	unwatch(card->pcid, &card->listener);
+	if (card->registrar != NULL)
+		scheme_registrar_destroy(card->registrar);
+	card->registrar = NULL;
 	if (driver->unsent != NULL)
 		refuse_client(driver->unsent, -ENODEV);
 	while (card->clients != NULL) {
@@ -316,10 +321,6 @@ void life_end(struct card *card)
 		close_client(&client->scheme);
 		free(client);
 	}
-	unwatch(card->pcid, &card->listener);
-	if (card->registrar != NULL)
-		scheme_registrar_destroy(card->registrar);
-	card->registrar = NULL;
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		if (card->region[i] != NULL)
 			pci_dma_destroy(card->fn, card->region[i]);

@@ -14,6 +14,7 @@ START, CLIENT, READY, FAILED = 1, 2, 3, 4
 CHUNK = 2 << 20
 F_ADD_SEALS, SHRINK, GROW = 1033, 2, 4
 ADDRESSES = (0x10000000, 0x20000000)
+STATE = 1 << 20
 
 
 class Pcid:
@@ -66,11 +67,11 @@ def start(path, regions, name="x_ixgbe", kind=2, fds=1, state=(1, 16)):
     """START for the card behind a vfio-user socket."""
     address = f"vfio-user:{path}".encode()
     function = struct.pack("<IIII128s", kind, fds, *state, address)
-    return struct.pack("<II64s", START, fds + len(regions), name.encode()) + function + b"".join(regions)
+    return struct.pack("<II64s", START, fds + len(regions) + 1, name.encode()) + function + b"".join(regions)
 
 
 class Card:
-    """A card opened as pcid opens it: connection and two regions that the server has mapped."""
+    """A card opened as pcid opens it: connection, two regions that the server has mapped, state."""
 
     def __init__(self, path, sizes=(512 << 10, 8 << 20)):
         self.path = path
@@ -78,14 +79,15 @@ class Card:
         self.memory = [memory(size) for size in sizes]
         for address, piece in zip(ADDRESSES, self.memory):
             self.client.dma_map(address, piece.size, piece)
+        self.state = memory(STATE)
 
     def start(self, **how):
         return start(self.path, [region(piece.size, address) for address, piece in zip(ADDRESSES, self.memory)], **how)
 
     def fds(self):
-        return [self.client.socket.fileno(), *(piece.fd for piece in self.memory)]
+        return [self.client.socket.fileno(), *(piece.fd for piece in self.memory), self.state.fd]
 
     def close(self):
         self.client.close()
-        for piece in self.memory:
+        for piece in (*self.memory, self.state):
             piece.close()

@@ -354,12 +354,13 @@ def broken_starts(card):
                    "its size is another one"),
         "the same address twice": (handover.start(path, [rings, handover.region(8 << 20, 0x10000000)]), fds,
                                    "its addresses are taken"),
-        "not sealed": (card.start(), [fds[0], card.loose.fd, fds[2]], "not sealed"),
+        "not sealed": (card.start(), [fds[0], card.loose.fd, *fds[2:]], "not sealed"),
+        "state": (card.start(), [*fds[:3], fds[1]], "memory for the driver's state cannot be used"),
     }
 
 
 @pytest.mark.parametrize("how", ["cut", "nothing", "another message", "a descriptor is missing", "no connection",
-                                 "no function", "size", "chunks", "the same address twice", "not sealed"])
+                                 "no function", "size", "chunks", "the same address twice", "not sealed", "state"])
 def test_what_pcid_says_is_checked(run, how):
     Stack(run, a="loop")
     card = handover.Card(run.dir / "a.sock")

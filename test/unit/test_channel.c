@@ -134,6 +134,26 @@ static void test_ends(void **state)
 	assert_int_equal(pcid_receive(pair->a, &got, fds), 0);
 }
 
+/* A peer that dies with something unread has its last words heard all the same. */
+static void test_last_words(void **state)
+{
+	struct pair *pair = *state;
+	const struct pcid_message ready = {.type = PCID_READY};
+	struct pcid_message failed = {.type = PCID_FAILED};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+
+	strcpy(failed.failed.text, "no card");
+	assert_int_equal(pcid_send(pair->a, &ready, NULL), 0);
+	assert_int_equal(pcid_send(pair->b, &failed, NULL), 0);
+	(void)close(pair->b);
+	pair->b = -1;
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 1);
+	assert_int_equal(got.type, PCID_FAILED);
+	assert_string_equal(got.failed.text, "no card");
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 0);
+}
+
 static void test_send_refuses(void **state)
 {
 	const struct pair *pair = *state;
@@ -236,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_receive_refuses, setup, teardown),
 	};
