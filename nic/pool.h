@@ -30,7 +30,9 @@ size_t nic_pool_get(struct nic_pool *pool, uint32_t *offsets, size_t n);
  * were. */
 size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n);
 
-/* Receives up to n frames and refills the ring from the pool. The caller owns the frames' buffers.
+/* Receives up to n frames and fills the ring from the pool: all that it takes, so the pool must
+ * hold more buffers than the ring for any to be left to send from. The caller owns the frames'
+ * buffers.
  */
 size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);
 /* Takes sent buffers back into the pool, then queues up to n frames; the rest stays the caller's.
