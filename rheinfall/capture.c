@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BURST 64u
 /* How long the driver may do nothing with what waits before a replay has failed. */
 #define SETTLE_NS (10 * SECOND_NS)
 
@@ -64,27 +63,26 @@ static void recorder_close(struct recorder *rec)
 
 /* Reads at most n frames; returns how many, or -errno. */
 static int receive_burst(
-	struct run *run, struct port *p, struct recorder *rec, uint64_t n, struct failure *why)
+	struct run *run, struct port *p, struct recorder *rec, unsigned n, struct failure *why)
 {
-	uint8_t frame[FRAME_MAX];
 	struct result *r = &run->result;
-	for (uint64_t i = 0; i < n; i++) {
-		ssize_t len = port_receive(p, frame);
-		if (len == 0)
-			return (int)i;
-		if (len < 0)
-			return port_failed(p, (int)len, why);
-		uint64_t now = now_ns();
+	struct batch *batch = &run->batch[0];
+	int got = port_receive(p, batch, n);
+	if (got < 0)
+		return port_failed(p, got, why);
+	uint64_t now = now_ns();
+	for (int i = 0; i < got; i++) {
+		const struct iovec *frame = &batch->frame[i];
 		if (r->rx.frames++ == 0)
 			r->begin_ns = now; /* rates count from the first */
-		r->rx.bytes += (uint64_t)len;
+		r->rx.bytes += frame->iov_len;
 		r->rx.last_ns = now;
 		if (r->meter)
-			(void)meter_note(r->meter, frame, (size_t)len, now);
+			(void)meter_note(r->meter, frame->iov_base, frame->iov_len, now);
 		if (rec->file)
-			recorder_write(rec, frame, (size_t)len);
+			recorder_write(rec, frame->iov_base, frame->iov_len);
 	}
-	return (int)n;
+	return got;
 }
 
 static int receive_loop(struct run *run, struct port *p, struct recorder *rec, struct failure *why)
@@ -104,8 +102,9 @@ static int receive_loop(struct run *run, struct port *p, struct recorder *rec, s
 			if (err)
 				return err;
 		}
-		uint64_t n = o->count > 0 ? least(BURST, o->count - r->rx.frames) : BURST;
-		int got = receive_burst(run, p, rec, n, why);
+		uint64_t n =
+			o->count > 0 ? least(SCHEME_BURST, o->count - r->rx.frames) : SCHEME_BURST;
+		int got = receive_burst(run, p, rec, (unsigned)n, why);
 		if (got < 0)
 			return got;
 		struct pollfd fd = {.fd = p->fd, .events = POLLIN};
@@ -139,7 +138,7 @@ static int send_patiently(
 {
 	while (!*run->interrupted) {
 		report_live(run, now_ns());
-		int sent = port_send(p, frame, len);
+		int sent = port_send_one(p, frame, len);
 		if (sent == 1) {
 			run->result.tx.frames++;
 			run->result.tx.bytes += len;

@@ -12,8 +12,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define SEND_BURST    32u
-#define RECEIVE_BURST 64u
+#define SEND_TURN    32u
+#define RECEIVE_TURN 2 /* bursts */
 /* What --rate may be behind and catch up with; more is forgotten, not sent in one burst. */
 #define MAX_DEBT_NS (SECOND_NS / 100)
 /* One way: how long the driver may do nothing with what waits before its end is not awaited. */
@@ -31,7 +31,6 @@ struct generator {
 	uint64_t given_up;
 	uint64_t progress_ns; /* when a frame was last sent, or came back for the first time */
 	uint64_t unique;      /* different frames that came back */
-	uint8_t tx[FRAME_MAX], rx[FRAME_MAX];
 };
 
 uint16_t clock_identity(void)
@@ -56,11 +55,11 @@ static uint64_t due(const struct generator *g, uint64_t number)
 	return g->due_ns + n / rate * SECOND_NS + n % rate * SECOND_NS / rate;
 }
 
-/* Frames of the burst that --count, --rate and --window allow now. */
+/* How many frames --count, --rate and --window allow in this turn. */
 static uint64_t allowance(struct generator *g, uint64_t now)
 {
 	const struct options *o = g->run->options;
-	uint64_t n = SEND_BURST, number = g->stamp.number;
+	uint64_t n = SEND_TURN, number = g->stamp.number;
 	if (o->count > 0)
 		n = least(n, o->count - number);
 	if (o->window > 0) {
@@ -84,47 +83,82 @@ static uint64_t allowance(struct generator *g, uint64_t now)
 	return n;
 }
 
-/* Returns how many were sent, or -errno. */
-static int send_burst(struct generator *g, uint64_t n)
+static size_t length_of(const struct options *o, uint64_t number)
+{
+	return o->size[o->sizes == 1 ? 0 : number % o->sizes];
+}
+
+/* Prepares the next n frames. */
+static void fill(struct generator *g, unsigned n)
+{
+	struct batch *batch = &g->run->batch[0];
+	struct stamp stamp = g->stamp;
+	batch->first = 0;
+	batch->n = n;
+	for (unsigned i = 0; i < n; i++, stamp.number++) {
+		size_t len = length_of(g->run->options, stamp.number);
+		stamp.sent_ns = now_ns();
+		payload_fill(&g->run->result.meter->tables, batch->data[i], len, &stamp);
+		batch->frame[i] = (struct iovec){.iov_base = batch->data[i], .iov_len = len};
+	}
+	g->stamp.sent_ns = stamp.sent_ns;
+}
+
+/* Sends n frames, by as few system calls as --burst allows. Returns how many went, or -errno. */
+static int send_frames(struct generator *g, unsigned n)
 {
 	const struct options *o = g->run->options;
 	struct result *r = &g->run->result;
+	struct batch *batch = &g->run->batch[0];
+	unsigned done = 0;
 	g->blocked = false;
-	for (uint64_t i = 0; i < n; i++) {
-		size_t len = o->size[o->sizes == 1 ? 0 : g->stamp.number % o->sizes];
-		g->stamp.sent_ns = now_ns();
-		payload_fill(&r->meter->tables, g->tx, len, &g->stamp);
-		int sent = port_send(g->port, g->tx, len);
-		if (sent != 1) {
-			g->blocked = sent == 0;
-			return sent < 0 ? sent : (int)i;
-		}
-		r->meter->limit = ++g->stamp.number;
-		r->tx.frames++;
-		r->tx.bytes += len;
-		r->tx.last_ns = g->progress_ns = g->stamp.sent_ns;
+	while (done < n && !g->blocked) {
+		unsigned some = n - done < o->burst ? n - done : o->burst;
+		/* What there is no room for is prepared again, with the time of that. */
+		fill(g, some);
+		int sent =
+			some > 1 ? port_send(g->port, batch)
+				 : port_send_one(g->port, batch->data[0], batch->frame[0].iov_len);
+		if (sent < 0)
+			return done > 0 ? (int)done : sent;
+		for (int i = 0; i < sent; i++)
+			r->tx.bytes += batch->frame[i].iov_len;
+		g->stamp.number += (unsigned)sent;
+		r->tx.frames = r->meter->limit = g->stamp.number;
+		if (sent > 0)
+			r->tx.last_ns = g->progress_ns = g->stamp.sent_ns;
+		g->blocked = (unsigned)sent < some;
+		done += (unsigned)sent;
 	}
-	return (int)n;
+	return (int)done;
 }
 
 /* Returns how many were read, or -errno. */
-static int receive_burst(struct generator *g)
+static int receive_frames(struct generator *g)
 {
 	struct result *r = &g->run->result;
-	for (unsigned i = 0; i < RECEIVE_BURST; i++) {
-		ssize_t len = port_receive(g->port, g->rx);
-		if (len <= 0)
-			return len < 0 ? (int)len : (int)i;
+	struct batch *batch = &g->run->batch[1];
+	int total = 0;
+	for (unsigned i = 0; i < RECEIVE_TURN; i++) {
+		int n = port_receive(g->port, batch, SCHEME_BURST);
+		if (n < 0)
+			return n;
 		uint64_t now = now_ns();
-		r->rx.frames++;
-		r->rx.bytes += (uint64_t)len;
-		r->rx.last_ns = now;
-		if (meter_note(r->meter, g->rx, (size_t)len, now)) {
-			g->unique++;
-			g->progress_ns = now;
+		for (int k = 0; k < n; k++) {
+			const struct iovec *frame = &batch->frame[k];
+			r->rx.frames++;
+			r->rx.bytes += frame->iov_len;
+			r->rx.last_ns = now;
+			if (meter_note(r->meter, frame->iov_base, frame->iov_len, now)) {
+				g->unique++;
+				g->progress_ns = now;
+			}
 		}
+		total += n;
+		if (n < (int)SCHEME_BURST)
+			break;
 	}
-	return RECEIVE_BURST;
+	return total;
 }
 
 /* Until when there is nothing to do but what poll reports. */
@@ -162,7 +196,7 @@ static int turn(struct generator *g, struct failure *why)
 	if (g->sending && sending_is_over(g, now))
 		g->sending = false;
 	if (g->sending) {
-		sent = send_burst(g, allowance(g, now));
+		sent = send_frames(g, (unsigned)allowance(g, now));
 		if (sent == -ENETDOWN) {
 			sent = port_await_link(g->port, run, why);
 			g->due_from = g->stamp.number;
@@ -174,7 +208,7 @@ static int turn(struct generator *g, struct failure *why)
 		}
 	}
 
-	int got = o->one_way ? 0 : receive_burst(g);
+	int got = o->one_way ? 0 : receive_frames(g);
 	if (got < 0)
 		return port_failed(g->port, got, why);
 	if (!g->sending) {
@@ -213,8 +247,10 @@ int generate(struct run *run, struct port *p, struct failure *why)
 
 	g.stamp.clock = clock_identity();
 	meter_init_own(run->result.meter, g.stamp.clock, g.stamp.stream);
-	memcpy(g.tx, o->to, 6);
-	memcpy(g.tx + 6, mac, 6);
+	for (size_t i = 0; i < SCHEME_BURST; i++) {
+		memcpy(run->batch[0].data[i], o->to, 6);
+		memcpy(run->batch[0].data[i] + 6, mac, 6);
+	}
 	run->result.begin_ns = g.due_ns = g.progress_ns = now_ns();
 
 	int more;

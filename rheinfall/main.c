@@ -32,7 +32,8 @@ static const char usage[] =
 	"        --read FILE            sends what was recorded\n"
 	"        --bridge URL1 URL2     carries frames between two cards, both ways\n"
 	"  end:  --count N  --duration S\n"
-	"  generate: --size N[,N...] | imix  --rate N  --window N  --to MAC  --drain MS  "
+	"  generate: --size N[,N...] | imix  --rate N  --burst N  --window N  --to MAC  --drain MS "
+	" "
 	"--one-way\n"
 	"  mirror:   --swap             exchange the addresses, for a path through switches\n"
 	"  --link-wait S  --no-promisc  --quiet  --json  --expect-lossless  --help\n"
@@ -49,6 +50,7 @@ enum {
 	OPT_COUNT,
 	OPT_DURATION,
 	OPT_RATE,
+	OPT_BURST,
 	OPT_WINDOW,
 	OPT_TO,
 	OPT_DRAIN,
@@ -72,6 +74,7 @@ static const struct option long_options[] = {
 	{"count", required_argument, NULL, OPT_COUNT},
 	{"duration", required_argument, NULL, OPT_DURATION},
 	{"rate", required_argument, NULL, OPT_RATE},
+	{"burst", required_argument, NULL, OPT_BURST},
 	{"window", required_argument, NULL, OPT_WINDOW},
 	{"to", required_argument, NULL, OPT_TO},
 	{"drain", required_argument, NULL, OPT_DRAIN},
@@ -95,6 +98,7 @@ static const struct {
 } belongs[] = {
 	{'s', IN(MODE_GENERATE), "--size", "--generate"},
 	{OPT_RATE, IN(MODE_GENERATE) | IN(MODE_REPLAY), "--rate", "--generate or --read"},
+	{OPT_BURST, IN(MODE_GENERATE), "--burst", "--generate"},
 	{OPT_WINDOW, IN(MODE_GENERATE), "--window", "--generate"},
 	{OPT_TO, IN(MODE_GENERATE), "--to", "--generate"},
 	{OPT_DRAIN, IN(MODE_GENERATE) | IN(MODE_MIRROR) | IN(MODE_BRIDGE), "--drain",
@@ -212,6 +216,7 @@ static int set_mode(struct options *o, enum mode mode, bool *chosen, struct fail
 /* One option; its value is wrong if the text names what it has to be. */
 static int parse_option(int option, const char *value, struct options *o, const char **wanted)
 {
+	uint64_t number;
 	switch (option) {
 	case 's':
 		*wanted = "--size: one or up to 16 lengths from 60 to 16384 bytes with commas, or "
@@ -226,6 +231,12 @@ static int parse_option(int option, const char *value, struct options *o, const 
 	case OPT_RATE:
 		*wanted = "--rate: frames a second from 1 to 1000000000";
 		return parse_number(value, 1, 1000000000, &o->rate);
+	case OPT_BURST:
+		*wanted = "--burst: frames of one system call from 1 to 32";
+		if (parse_number(value, 1, SCHEME_BURST, &number) < 0)
+			return -EINVAL;
+		o->burst = (unsigned)number;
+		return 0;
 	case OPT_WINDOW:
 		*wanted = "--window: a number of frames from 1 to 1000000";
 		return parse_number(value, 1, 1000000, &o->window);
@@ -391,12 +402,41 @@ static bool anything(const struct result *r)
 	return r->tx.frames + r->rx.frames + r->lane[0].frames + r->lane[1].frames > 0;
 }
 
+/* Runs what the options say and reports; returns the exit code. */
+static int execute(struct run *run)
+{
+	const struct options *o = run->options;
+	struct port ports[2] = {{.fd = -1}, {.fd = -1}};
+	struct failure why = {.text = ""};
+	int err = run_mode(run, ports, &why);
+	run->result.end_ns = now_ns();
+	read_pages(&run->result, ports);
+	port_close(&ports[0]);
+	port_close(&ports[1]);
+
+	if (run->live.terminal && run->live.shown)
+		fputc('\n', stderr);
+	if (err)
+		fprintf(stderr, "rheinfall: %s\n", why.text);
+	if (o->json)
+		report_json(run, err ? why.text : NULL);
+	else if (!err || anything(&run->result))
+		report_summary(run);
+	if (err)
+		return EXIT_FAILURE;
+	if (!o->expect_lossless || report_lossless(run))
+		return 0;
+	fprintf(stderr, "rheinfall: %s: not lossless\n", o->url[0]);
+	return EXIT_LOSSY;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.mode = MODE_MIRROR,
 		.url = {"network:"},
 		.sizes = 1,
 		.size = {1500},
+		.burst = SCHEME_BURST,
 		.drain_ns = SECOND_NS / 2,
 		.link_wait_ns = 10 * SECOND_NS};
 	struct failure why;
@@ -419,43 +459,29 @@ int main(int argc, char **argv)
 	/* Time-outs to the nanosecond instead of 50 us later: for --rate. */
 	(void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
 
-	struct run run = {.options = &options, .interrupted = &interrupted, .wake_fd = wake_fd};
-	struct port ports[2] = {{.fd = -1}, {.fd = -1}};
+	bool measures = options.mode == MODE_GENERATE || options.mode == MODE_RECEIVE;
+	struct run *run = calloc(1, sizeof(*run));
+	struct meter *meter = measures ? calloc(1, sizeof(*meter)) : NULL;
+	if (!run || (measures && !meter)) {
+		fprintf(stderr, "rheinfall: no memory\n");
+		free(run);
+		free(meter);
+		return EXIT_FAILURE;
+	}
 	uint64_t now = now_ns();
-	run.result.begin_ns = now;
-	run.live = (struct live){.on = !options.quiet,
+	run->options = &options;
+	run->interrupted = &interrupted;
+	run->wake_fd = wake_fd;
+	run->result.meter = meter;
+	run->result.begin_ns = now;
+	run->live = (struct live){.on = !options.quiet,
 		.terminal = isatty(STDERR_FILENO),
 		.next_ns = now + SECOND_NS,
 		.last_ns = now};
-	if (options.mode == MODE_GENERATE || options.mode == MODE_RECEIVE) {
-		run.result.meter = calloc(1, sizeof(*run.result.meter));
-		if (!run.result.meter) {
-			fprintf(stderr, "rheinfall: no memory\n");
-			return EXIT_FAILURE;
-		}
-	}
 
-	why.text[0] = '\0';
-	err = run_mode(&run, ports, &why);
-	run.result.end_ns = now_ns();
-	read_pages(&run.result, ports);
-	port_close(&ports[0]);
-	port_close(&ports[1]);
-
-	if (run.live.on && run.live.terminal && run.live.last_ns != now)
-		fputc('\n', stderr);
-	if (err)
-		fprintf(stderr, "rheinfall: %s\n", why.text);
-	if (options.json)
-		report_json(&run, err ? why.text : NULL);
-	else if (!err || anything(&run.result))
-		report_summary(&run);
-	bool lossy = !err && options.expect_lossless && !report_lossless(&run);
-	if (lossy)
-		fprintf(stderr, "rheinfall: %s: not lossless\n", options.url[0]);
-	free(run.result.meter);
+	int code = execute(run);
+	free(meter);
+	free(run);
 	close(wake_fd);
-	if (err)
-		return EXIT_FAILURE;
-	return lossy ? EXIT_LOSSY : 0;
+	return code;
 }

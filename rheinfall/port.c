@@ -162,28 +162,43 @@ void port_close(struct port *p)
 
 /* --- frames --- */
 
-int port_send(struct port *p, const uint8_t *frame, size_t len)
+static bool no_room(int error)
 {
-	ssize_t n = scheme_write(p->fd, p->status, frame, len);
-	if (n >= 0) {
-		p->written++;
-		return 1;
-	}
-	if (n == -EAGAIN || n == -EINTR)
-		return 0;
-	return n == -ECONNRESET ? -EPIPE : (int)n;
+	return error == -EAGAIN || error == -EINTR;
 }
 
-ssize_t port_receive(struct port *p, uint8_t frame[FRAME_MAX])
+int port_send_one(struct port *p, const uint8_t *frame, size_t len)
 {
-	ssize_t n = read(p->fd, frame, FRAME_MAX);
-	if (n > 0)
-		return n;
+	ssize_t n = scheme_write(p->fd, p->status, frame, len);
+	if (n < 0)
+		return no_room((int)n) ? 0 : (int)n;
+	p->written++;
+	return 1;
+}
+
+int port_send(struct port *p, struct batch *batch)
+{
+	int n = scheme_write_burst(
+		p->fd, p->status, batch->frame + batch->first, batch->n - batch->first);
+	if (n < 0)
+		return no_room(n) ? 0 : n;
+	p->written += (uint32_t)n;
+	batch->first += (unsigned)n;
+	return n;
+}
+
+int port_receive(struct port *p, struct batch *batch, unsigned max)
+{
+	for (unsigned i = 0; i < max && i < SCHEME_BURST; i++)
+		batch->frame[i] = (struct iovec){.iov_base = batch->data[i], .iov_len = FRAME_MAX};
+	batch->first = batch->n = 0;
+	int n = scheme_read_burst(p->fd, batch->frame, max);
 	if (n == 0)
 		return -EPIPE;
-	if (errno == EAGAIN || errno == EINTR)
-		return 0;
-	return errno == ECONNRESET ? -EPIPE : -errno;
+	if (n < 0)
+		return no_room(n) ? 0 : n;
+	batch->n = (unsigned)n;
+	return n;
 }
 
 int port_failed(const struct port *p, int error, struct failure *why)

@@ -83,6 +83,7 @@ void report_live(struct run *run, uint64_t now)
 		snprintf(text + n, sizeof(text) - (size_t)n, "   lost %s", group(sum.lost).text);
 	}
 	show(live, text);
+	live->shown = true;
 
 	live->last_ns = now;
 	live->tx_frames = tx_frames, live->rx_frames = rx_frames;

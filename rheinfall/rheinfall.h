@@ -39,6 +39,7 @@ struct options {
 	uint64_t count;       /* frames; 0: no limit */
 	uint64_t duration_ns; /* 0: no limit */
 	uint64_t rate;        /* frames a second; 0: as fast as it goes */
+	unsigned burst;       /* generate: frames that one system call sends; 1: plain writes */
 	uint64_t window;      /* frames under way at most; 0: no limit */
 	uint64_t drain_ns;    /* how long to wait for stragglers */
 	uint64_t link_wait_ns;
@@ -77,9 +78,18 @@ struct result {
 };
 
 struct live {
-	bool on, terminal;
+	bool on, terminal, shown;
 	uint64_t next_ns, last_ns;
 	uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes; /* at last_ns */
+};
+
+/* Frames on their way through here: frame[first .. n). They do not all begin in the same sets of
+ * the processor's caches.
+ */
+struct batch {
+	unsigned first, n;
+	struct iovec frame[SCHEME_BURST];
+	uint8_t data[SCHEME_BURST][FRAME_MAX + 192];
 };
 
 struct run {
@@ -88,6 +98,7 @@ struct run {
 	int wake_fd; /* becomes readable when *interrupted becomes 1 */
 	struct result result;
 	struct live live;
+	struct batch batch[2]; /* two directions at most */
 };
 
 static inline uint64_t now_ns(void)
@@ -131,13 +142,18 @@ static inline size_t port_frame_max(const struct port *p)
 	return atomic_load_explicit(&p->status->mtu, memory_order_relaxed) + FRAME_HEADER;
 }
 
-/* 1: written; 0: there is no room now. -ENETDOWN, -EMSGSIZE, -EINVAL: not written, the next frame
- * may be; others: the port is of no use any more.
+/* Writes what it can of a batch by one system call, advancing batch->first. Returns how many; 0:
+ * there is no room now. -ENETDOWN, -EMSGSIZE, -EINVAL: the first cannot be written, the next may
+ * be; others: the port is of no use any more.
  */
-int port_send(struct port *p, const uint8_t *frame, size_t len);
-/* The frame's length; 0: there is none now. -errno; -EPIPE: the driver has left. */
-ssize_t port_receive(struct port *p, uint8_t frame[FRAME_MAX]);
-/* The text for an error of the two. */
+int port_send(struct port *p, struct batch *batch);
+/* The same for one frame, as a plain write(2). */
+int port_send_one(struct port *p, const uint8_t *frame, size_t len);
+/* Reads at most `max` frames into an empty batch. Returns how many; 0: there are none now. -errno;
+ * -EPIPE: the driver has left.
+ */
+int port_receive(struct port *p, struct batch *batch, unsigned max);
+/* The text for an error of these. */
 int port_failed(const struct port *p, int error, struct failure *why);
 
 /* Waits for the link to be up, as long as the options say, or for a signal (then 0). */

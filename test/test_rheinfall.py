@@ -765,7 +765,7 @@ def test_the_line_overwrites_itself_on_a_terminal(run, double):
     ["--generate", "--count", "99999999999999999999999"], ["--generate", "--duration", "0"],
     ["--generate", "--duration", "1e3"], ["--generate", "--duration", "1.0000000001"],
     ["--generate", "--duration", "1."], ["--generate", "--duration", ".5"], ["--generate", "--duration", "-1"],
-    ["--generate", "--rate", "0"], ["--generate", "--rate", "1000000001"], ["--generate", "--window", "0"],
+    ["--generate", "--rate", "0"], ["--generate", "--rate", "1000000001"], ["--generate", "--burst", "0"], ["--generate", "--burst", "33"], ["--generate", "--window", "0"],
     ["--generate", "--window", "1000001"], ["--generate", "--to", "02:00:00:00:00"],
     ["--generate", "--to", "02:00:00:00:00:0g"], ["--generate", "--to", "02-00-00-00-00-01"],
     ["--generate", "--drain", "1.5"], ["--generate", "--link-wait", "soon"], ["--rate", "5"],
