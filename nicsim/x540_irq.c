@@ -30,20 +30,25 @@ static int other_vector(const struct x540 *card, uint32_t cause)
 	return misc & IVAR_VALID ? (int)(misc & IVAR_VECTOR) : -1;
 }
 
-/* Everything that is pending and not masked, by vector. */
-static uint64_t ready(struct x540 *card)
+/* The vectors that these causes lead to; without multiple ones there is vector 0. */
+static uint64_t vectors(const struct x540 *card, uint64_t queues, uint32_t other)
 {
-	struct x540_irq *irq = &card->irq;
-	uint64_t vectors = irq->queue_cause & irq->queue_mask;
-	uint32_t other = irq->other_cause & irq->other_mask;
-
 	if (!multiple(card))
-		return (vectors & EICR_QUEUES) || other ? 1 : 0;
+		return (queues & EICR_QUEUES) || other ? 1 : 0;
 	if (other & ~EICR_TIMER && other_vector(card, 0) >= 0)
-		vectors |= 1ull << other_vector(card, 0);
+		queues |= 1ull << other_vector(card, 0);
 	if (other & EICR_TIMER && other_vector(card, EICR_TIMER) >= 0)
-		vectors |= 1ull << other_vector(card, EICR_TIMER);
-	return vectors;
+		queues |= 1ull << other_vector(card, EICR_TIMER);
+	return queues;
+}
+
+/* Those of everything that is pending and not masked. */
+static uint64_t ready(const struct x540 *card)
+{
+	const struct x540_irq *irq = &card->irq;
+
+	return vectors(
+		card, irq->queue_cause & irq->queue_mask, irq->other_cause & irq->other_mask);
 }
 
 /* What a message does to the causes that led to it. */
@@ -147,29 +152,23 @@ void x540_irq_reset(struct x540 *card)
 	irqs_line(&card->fn.irqs, false);
 }
 
-/* Something happened on these vectors; the messages go out when the turn's work is done. */
-static void event(struct x540 *card, uint64_t vectors)
+/* Something happened on vectors that are not masked; the messages go out when the turn's work is
+ * done.
+ */
+static void event(struct x540 *card, uint64_t which)
 {
-	card->irq.fire |= vectors;
+	card->irq.fire |= which;
 	loop_defer(card->loop, &card->irq.work);
 }
 
 /* Queue causes by number, others by bit, as if the hardware had set them. */
 static void set_causes(struct x540 *card, uint64_t queues, uint32_t other)
 {
-	uint64_t vectors = queues;
+	struct x540_irq *irq = &card->irq;
 
-	card->irq.queue_cause |= queues;
-	card->irq.other_cause |= other;
-	if (!multiple(card)) {
-		vectors = 1;
-	} else {
-		if (other & ~EICR_TIMER && other_vector(card, 0) >= 0)
-			vectors |= 1ull << other_vector(card, 0);
-		if (other & EICR_TIMER && other_vector(card, EICR_TIMER) >= 0)
-			vectors |= 1ull << other_vector(card, EICR_TIMER);
-	}
-	event(card, vectors);
+	irq->queue_cause |= queues;
+	irq->other_cause |= other;
+	event(card, vectors(card, queues & irq->queue_mask, other & irq->other_mask));
 }
 
 void x540_cause(struct x540 *card, uint32_t bits)
@@ -200,11 +199,13 @@ static void mask(struct x540 *card, uint64_t queues, uint32_t other)
 
 static void unmask(struct x540 *card, uint64_t queues, uint32_t other)
 {
-	uint64_t before = ready(card);
+	struct x540_irq *irq = &card->irq;
 
-	card->irq.queue_mask |= queues;
-	card->irq.other_mask |= other;
-	event(card, ready(card) & ~before);
+	queues &= ~irq->queue_mask;
+	other &= ~irq->other_mask;
+	irq->queue_mask |= queues;
+	irq->other_mask |= other;
+	event(card, vectors(card, queues & irq->queue_cause, other & irq->other_cause));
 }
 
 /* Reading or writing EICR masks what EIAM says, where messages do not (8.2.3.5.6). */
