@@ -501,7 +501,9 @@ static void on_client(struct loop_io *io, uint32_t events)
 		client_leaves(server, end);
 		return;
 	}
-	wait = server->stalled || server->out_len ? EPOLLOUT : EPOLLIN;
+	wait = server->stalled ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN;
+	if (server->out_len)
+		wait |= EPOLLOUT;
 	if (wait != server->events) {
 		server->events = wait;
 		loop_modify(server->loop, io, wait);
