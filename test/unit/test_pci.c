@@ -199,6 +199,78 @@ static void iova_many(void **state)
 	iova_fini(&space);
 }
 
+/* --- DMA memory, with a backend that only takes notes --- */
+
+static struct {
+	unsigned maps, unmaps, fail_at; /* fail_at: that map fails; 0: none does */
+	struct {
+		uint64_t iova;
+		size_t offset, size;
+	} map[8];
+} notes;
+
+static int note_map(struct pci_function *fn, const struct dma_region *region, size_t offset,
+	uint64_t iova, size_t size, struct pci_error *why)
+{
+	(void)fn;
+	(void)region;
+	if (notes.fail_at == notes.maps + 1)
+		return pci_fail(why, -EIO, "no more");
+	notes.map[notes.maps].iova = iova;
+	notes.map[notes.maps].offset = offset;
+	notes.map[notes.maps++].size = size;
+	return 0;
+}
+
+static void note_unmap(struct pci_function *fn, uint64_t iova, size_t size)
+{
+	(void)fn;
+	assert_int_equal(iova, notes.map[notes.unmaps].iova);
+	assert_int_equal(size, notes.map[notes.unmaps++].size);
+}
+
+/* No run is long enough: chunks go where there is room, what lies together is one mapping. */
+static void dma_in_pieces(void **state)
+{
+	static const struct pci_backend backend = {.dma_map = note_map, .dma_unmap = note_unmap};
+	const struct iova_run ranges[] = {
+		{4 * GIB, 4 * GIB + 2 * MIB - 1},
+		{4 * GIB + 6 * MIB, 4 * GIB + 10 * MIB - 1},
+	};
+	struct pci_function fn = {.backend = &backend, .address = "card"};
+	struct dma_region *region, *other;
+	struct pci_error why;
+
+	(void)state;
+	assert_int_equal(iova_init(&fn.iova, ranges, 2), 0);
+	assert_int_equal(pci_dma_create(&fn, 5 * MIB, &region, &why), 0);
+	assert_int_equal(region->chunks, 3);
+	assert_int_equal(region->iova[0], 4 * GIB);
+	assert_int_equal(region->iova[1], 4 * GIB + 6 * MIB);
+	assert_int_equal(region->iova[2], 4 * GIB + 8 * MIB);
+	assert_int_equal(notes.maps, 2);
+	assert_int_equal(notes.map[0].size, 2 * MIB);
+	assert_int_equal(notes.map[1].offset, 2 * MIB);
+	assert_int_equal(notes.map[1].size, 3 * MIB);
+	assert_int_equal(pci_dma_create(&fn, 4096, &other, &why), -ENOSPC);
+	assert_string_equal(why.text, "card: no I/O virtual addresses left for 4 KiB");
+	pci_dma_destroy(&fn, region);
+	assert_int_equal(notes.unmaps, 2);
+
+	/* The second mapping fails: the first is undone, and no address is lost. */
+	memset(&notes, 0, sizeof(notes));
+	notes.fail_at = 2;
+	assert_int_equal(pci_dma_create(&fn, 5 * MIB, &region, &why), -EIO);
+	assert_int_equal(notes.maps, 1);
+	assert_int_equal(notes.unmaps, 1);
+	memset(&notes, 0, sizeof(notes));
+	assert_int_equal(pci_dma_create(&fn, 6 * MIB, &region, &why), 0);
+	assert_int_equal(pci_dma_create(&fn, 8 * MIB, &other, &why), -ENOSPC);
+	pci_dma_destroy(&fn, region);
+	assert_int_equal(notes.unmaps, 2);
+	iova_fini(&fn.iova);
+}
+
 /* --- descriptions of regions --- */
 
 struct described {
@@ -434,6 +506,7 @@ int main(void)
 		cmocka_unit_test(iova_first_fit),
 		cmocka_unit_test(iova_narrow),
 		cmocka_unit_test(iova_many),
+		cmocka_unit_test(dma_in_pieces),
 		cmocka_unit_test(regions),
 		cmocka_unit_test(random_regions),
 		cmocka_unit_test(groups),
