@@ -18,6 +18,7 @@
 
 #include "pcid/command.h"
 #include "pcid/config.h"
+#include "pcid/name.h"
 #include "pcid/toml.h"
 
 /* --- TOML --- */
@@ -428,6 +429,36 @@ static void test_find(void **state)
 	assert_int_equal(rmdir(top), 0);
 }
 
+/* --- names --- */
+
+static void test_names(void **state)
+{
+	static const struct {
+		const char *address, *program, *scheme, *card;
+	} good[] = {
+		{"0000:01:00.0", "ixgbed", "0000-01-00.0_ixgbe", "0000-01-00.0"},
+		{"vfio-user:/x/y/a.sock", "/usr/sbin/ixgbed", "a_ixgbe", "a"},
+		{"vfio-user:a", "ixgbed", "a_ixgbe", "a"},
+		{"vfio-user:dir.sock/a.b.sock", "d", "a.b_d", "a.b"},
+		{"vfio-user:/x/a:b.sock", "drv", "a-b_drv", "a-b"},
+	};
+	static const char *const bad[] = {"vfio-user:/x/", "vfio-user:", "vfio-user:/x/.sock",
+		"vfio-user:/x/a b.sock", "vfio-user:/x/\xc3\xa9.sock",
+		"vfio-user:/x/0123456789012345678901234567890123456789012345678901234567890123"};
+	struct pcid_name name;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(pcid_name(&name, good[i].address, good[i].program), 0);
+		assert_string_equal(name.scheme, good[i].scheme);
+		assert_string_equal(name.card, good[i].card);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (pcid_name(&name, bad[i], "ixgbed") != -EINVAL)
+			fail_msg("%s was taken", bad[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The daemon's port over a card that is an array: every buffer is somewhere, whatever card and
+ * clients do, and frames keep their order.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/port.h"
+
+#define BUFFERS 1200u
+#define RING    256u
+
+/* --- a card of arrays beneath nic.h --- */
+
+struct nic_queue {
+	struct frame rx[64]; /* that nic_rx() gives next */
+	size_t rx_count;
+	struct frame tx[RING]; /* that nic_tx() took */
+	size_t tx_count;
+	size_t tx_room;
+	bool returns; /* sent buffers come back */
+	uint16_t longest;
+};
+
+static struct nic_queue queue;
+static bool gone;
+static uint16_t mtu_set;
+static int mtu_error;
+
+struct nic_queue *nic_queue(struct nic *nic, unsigned index)
+{
+	(void)nic;
+	return index == 0 ? &queue : NULL;
+}
+
+size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
+{
+	(void)pool;
+	assert_true(q->rx_count <= n);
+	n = q->rx_count;
+	memcpy(frames, q->rx, n * sizeof(*frames));
+	q->rx_count = 0;
+	return n;
+}
+
+size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	size_t taken = 0;
+
+	if (q->returns) {
+		for (size_t i = 0; i < q->tx_count; i++)
+			assert_int_equal(nic_pool_put(pool, &q->tx[i].offset, 1), 1);
+		q->tx_count = 0;
+	}
+	while (taken < n && q->tx_count < q->tx_room && frames[taken].len <= q->longest)
+		q->tx[q->tx_count++] = frames[taken++];
+	return taken;
+}
+
+size_t nic_pool_get(struct nic_pool *pool, uint32_t *offsets, size_t n)
+{
+	if (n > pool->top)
+		n = pool->top;
+	pool->top -= (uint32_t)n;
+	memcpy(offsets, pool->free + pool->top, n * sizeof(*offsets));
+	return n;
+}
+
+size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		assert_true(pool->top < pool->size);
+		for (uint32_t j = 0; j < pool->top; j++)
+			assert_int_not_equal(pool->free[j], offsets[i]); /* not given back twice */
+		pool->free[pool->top++] = offsets[i];
+	}
+	return n;
+}
+
+int nic_pool_init(struct nic_pool *pool, const struct dma_region *region)
+{
+	*pool = (struct nic_pool){
+		.region = region, .size = (uint32_t)(region->size / NIC_BUFFER_STRIDE)};
+	pool->free = calloc(pool->size, sizeof(*pool->free));
+	assert_non_null(pool->free);
+	while (pool->top < pool->size) {
+		pool->free[pool->top] = pool->top * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
+		pool->top++;
+	}
+	return 0;
+}
+
+void nic_pool_fini(struct nic_pool *pool)
+{
+	free(pool->free);
+}
+
+size_t nic_tx_held(const struct nic_queue *q)
+{
+	return q->tx_count;
+}
+
+size_t nic_rx_held(const struct nic_queue *q)
+{
+	(void)q;
+	return 7;
+}
+
+void nic_flush(struct nic_queue *q)
+{
+	(void)q;
+}
+
+bool nic_gone(const struct nic *nic)
+{
+	(void)nic;
+	return gone;
+}
+
+void nic_mac(const struct nic *nic, uint8_t mac[6])
+{
+	(void)nic;
+	memset(mac, 0x42, 6);
+}
+
+int nic_link(struct nic *nic, struct nic_link *link)
+{
+	(void)nic;
+	*link = (struct nic_link){.up = true, .mbit = 10000};
+	return gone ? -ENODEV : 0;
+}
+
+int nic_stats(struct nic *nic, struct nic_stats *stats)
+{
+	(void)nic;
+	*stats = (struct nic_stats){.rx_frames = 1, .tx_bytes = 2, .bad_writebacks = 3};
+	return 0;
+}
+
+int nic_set_promiscuous(struct nic *nic, bool on)
+{
+	(void)nic;
+	return on ? 0 : -ENODEV;
+}
+
+int nic_set_mtu(struct nic *nic, uint16_t mtu)
+{
+	(void)nic;
+	if (mtu_error == 0)
+		mtu_set = mtu;
+	return mtu_error;
+}
+
+const char *nic_model(const struct nic *nic)
+{
+	(void)nic;
+	return "array";
+}
+
+const char *nic_irq_name(const struct nic *nic)
+{
+	(void)nic;
+	return "none";
+}
+
+void pci_delay_us(unsigned us)
+{
+	(void)us;
+}
+
+/* --- the port under test --- */
+
+static struct dma_region region;
+static struct port port;
+static struct scheme_port table;
+
+static int setup(void **state)
+{
+	const struct nic_config config = {
+		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+	struct pci_error why;
+
+	(void)state;
+	queue = (struct nic_queue){.tx_room = RING, .longest = 1518};
+	gone = false;
+	mtu_error = 0;
+	region.size = (size_t)BUFFERS * NIC_BUFFER_STRIDE;
+	region.base = calloc(1, region.size);
+	if (region.base == NULL || port_init(&port, NULL, &config, &why) != 0)
+		return -1;
+	table = port_table(&port);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	port_fini(&port);
+	free(region.base);
+	return 0;
+}
+
+/* Every buffer is in the pool, in the card's hands, or in the port's. */
+static void assert_all_there(size_t held_by_card)
+{
+	size_t reserved = port.reserved_end - port.reserved_at;
+
+	assert_int_equal(port.pool.top + reserved + port.tx_queued + queue.tx_count +
+				 (port.rx_end - port.rx_at) + held_by_card,
+		BUFFERS);
+}
+
+/* The card receives a frame of that length and those flags. */
+static void arrive(uint16_t len, uint16_t flags)
+{
+	struct frame frame = {.len = len, .flags = flags};
+
+	assert_int_equal(nic_pool_get(&port.pool, &frame.offset, 1), 1);
+	queue.rx[queue.rx_count++] = frame;
+}
+
+static void test_received_in_order(void **state)
+{
+	struct scheme_buffer frames[SCHEME_BURST];
+
+	(void)state;
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 0);
+	for (uint16_t i = 0; i < 64; i++)
+		arrive((uint16_t)(60 + i), 0);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), SCHEME_BURST);
+	assert_int_equal(frames[0].len, 60);
+	assert_ptr_equal(frames[0].data, region.base + port.rx[0].offset);
+	table.rx_pop(table.ctx, 5);
+	assert_true(port_has_frames(&port));
+	assert_int_equal(table.rx_peek(table.ctx, frames, 3), 3);
+	assert_int_equal(frames[2].len, 67);
+	table.rx_pop(table.ctx, 59);
+	assert_false(port_has_frames(&port));
+	assert_int_equal(port.taken, 64);
+	assert_all_there(0);
+}
+
+static void test_damaged_and_chained_are_dropped(void **state)
+{
+	struct scheme_buffer frames[SCHEME_BURST];
+
+	(void)state;
+	arrive(60, 0);
+	arrive(61, FRAME_ERROR);
+	arrive(2048, FRAME_MORE);
+	arrive(2048, FRAME_MORE);
+	arrive(100, 0);
+	arrive(62, 0);
+	arrive(2048, FRAME_MORE);
+	arrive(100, FRAME_ERROR);
+	arrive(0, FRAME_ERROR);
+	arrive(63, 0);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 3);
+	assert_int_equal(frames[0].len, 60);
+	assert_int_equal(frames[1].len, 62);
+	assert_int_equal(frames[2].len, 63);
+	assert_int_equal(port.rx_damaged, 2);
+	assert_int_equal(port.rx_chained, 2);
+	assert_all_there(0);
+}
+
+static void send(size_t n, size_t len)
+{
+	struct scheme_buffer buffers[SCHEME_BURST];
+
+	assert_int_equal(table.tx_reserve(table.ctx, buffers, n), n);
+	for (size_t i = 0; i < n; i++)
+		table.tx_push(table.ctx, len);
+}
+
+static void test_reserved_stay_reserved(void **state)
+{
+	struct scheme_buffer first[SCHEME_BURST];
+	struct scheme_buffer again[SCHEME_BURST];
+
+	(void)state;
+	assert_int_equal(table.tx_reserve(table.ctx, first, 4), 4);
+	assert_int_equal(first[0].len, NIC_BUFFER_SIZE);
+	assert_int_equal(table.tx_reserve(table.ctx, again, 6), 6);
+	for (int i = 0; i < 4; i++)
+		assert_ptr_equal(first[i].data, again[i].data);
+	table.tx_push(table.ctx, 60);
+	table.tx_push(table.ctx, 0); /* free again */
+	assert_int_equal(port.tx_queued, 1);
+	assert_ptr_equal(region.base + port.tx[0].offset, first[0].data);
+	assert_int_equal(table.tx_reserve(table.ctx, again, 2), 2);
+	assert_ptr_equal(again[0].data, first[2].data);
+	assert_ptr_equal(again[1].data, first[3].data);
+	assert_all_there(0);
+}
+
+static void test_a_full_ring_holds_up_and_goes_on(void **state)
+{
+	struct scheme_buffer buffers[SCHEME_BURST];
+	size_t sent = 0;
+	size_t n;
+
+	(void)state;
+	while ((n = table.tx_reserve(table.ctx, buffers, SCHEME_BURST)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			table.tx_push(table.ctx, 60 + sent++ % 1000);
+	}
+	/* The ring's and a burst of ours. */
+	assert_int_equal(sent, RING + PORT_BURST);
+	assert_false(port_can_send(&port));
+	assert_int_equal(port_flush(&port), 0);
+	assert_all_there(0);
+	for (size_t i = 0; i < RING; i++)
+		assert_int_equal(queue.tx[i].len, 60 + i);
+	queue.returns = true;
+	assert_int_equal(port_flush(&port), PORT_BURST);
+	assert_int_equal(queue.tx[0].len, 60 + RING);
+	assert_true(port_can_send(&port));
+	assert_int_equal(port.tx_refused, 0);
+	assert_all_there(0);
+}
+
+static void test_an_empty_pool_is_filled_by_what_was_sent(void **state)
+{
+	struct scheme_buffer buffers[SCHEME_BURST];
+	uint32_t away[BUFFERS];
+	size_t n;
+
+	(void)state;
+	send(32, 100);
+	assert_int_equal(port_flush(&port), 32);
+	n = nic_pool_get(&port.pool, away, BUFFERS); /* the rest is elsewhere */
+	assert_int_equal(table.tx_reserve(table.ctx, buffers, 4), 0);
+	assert_false(port_can_send(&port));
+	queue.returns = true;
+	assert_int_equal(table.tx_reserve(table.ctx, buffers, 4), 4);
+	assert_all_there(n);
+}
+
+/* A frame that the driver does not take must not keep those behind it for ever. */
+static void test_a_refused_frame_is_dropped(void **state)
+{
+	(void)state;
+	queue.longest = 1000;
+	send(1, 1400);
+	send(1, 60);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_refused, 1);
+	assert_int_equal(port_flush(&port), 1);
+	assert_int_equal(queue.tx[0].len, 60);
+	/* Of a card that is gone nothing is judged. */
+	gone = true;
+	queue.tx_count = 0;
+	queue.tx_room = 0;
+	send(1, 60);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_queued, 1);
+	assert_int_equal(port.tx_refused, 1);
+}
+
+static void test_a_smaller_mtu_drops_what_waits(void **state)
+{
+	(void)state;
+	queue.tx_room = 0;
+	queue.tx_count = 1; /* not empty: nothing is judged */
+	send(1, 1514);
+	send(1, 600);
+	send(1, 619);
+	send(1, 618); /* with a VLAN tag */
+	mtu_error = -EINVAL;
+	assert_int_equal(table.set_mtu(table.ctx, 600), -EINVAL);
+	assert_int_equal(port.tx_queued, 4);
+	assert_int_equal(table.mtu(table.ctx), 1500);
+	mtu_error = 0;
+	assert_int_equal(table.set_mtu(table.ctx, 600), 0);
+	assert_int_equal(mtu_set, 600);
+	assert_int_equal(table.mtu(table.ctx), 600);
+	assert_int_equal(port.tx_queued, 2);
+	assert_int_equal(port.tx[0].len, 600);
+	assert_int_equal(port.tx[1].len, 618);
+	assert_int_equal(port.tx_refused, 2);
+	queue.tx_count = 0;
+	assert_all_there(0);
+}
+
+static void test_draining_ends(void **state)
+{
+	(void)state;
+	queue.returns = true;
+	send(10, 60);
+	port_drain(&port, 100);
+	assert_int_equal(port.tx_queued, 0);
+	assert_int_equal(queue.tx_count, 0);
+	/* Also where nothing moves: after its limit. */
+	queue.tx_room = 0;
+	queue.returns = false;
+	queue.tx_count = 1;
+	send(10, 60);
+	port_drain(&port, 100);
+	assert_int_equal(port.tx_queued, 10);
+}
+
+static void test_state_and_stats(void **state)
+{
+	struct scheme_link link;
+	char text[4096];
+	char cut[20];
+	uint8_t mac[6];
+	size_t n;
+
+	(void)state;
+	table.link(table.ctx, &link);
+	assert_false(link.up);
+	assert_int_equal(port_read_link(&port), 0);
+	table.link(table.ctx, &link);
+	assert_true(link.up);
+	assert_int_equal(link.mbit, 10000);
+	table.mac(table.ctx, mac);
+	assert_int_equal(mac[5], 0x42);
+	assert_int_equal(table.set_promiscuous(table.ctx, true), 0);
+	assert_true(table.promiscuous(table.ctx));
+	assert_int_equal(table.set_promiscuous(table.ctx, false), -ENODEV);
+	assert_true(table.promiscuous(table.ctx));
+	n = table.stats(table.ctx, text, sizeof(text) - 1);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "rx_frames 1\n"));
+	assert_non_null(strstr(text, "tx_bytes 2\n"));
+	assert_non_null(strstr(text, "bad_writebacks 3\n"));
+	assert_non_null(strstr(text, "pool_size 1200\npool_free 1200\nrx_ring 256\nrx_held 7\n"));
+	assert_non_null(strstr(text, "model array\nirq none\n"));
+	assert_int_equal(text[n - 1], '\n');
+	assert_true(table.stats(table.ctx, cut, sizeof(cut)) <= sizeof(cut));
+}
+
+static void test_memory_too_small(void **state)
+{
+	/* Both rings, a burst each way, one that is being filled: 256 + 256 + 128 + 32. */
+	struct nic_config config = {.rx_ring = RING, .tx_ring = RING, .mtu = 1500};
+	struct dma_region small = {.size = 671u * NIC_BUFFER_STRIDE};
+	struct dma_region enough = {.size = 672u * NIC_BUFFER_STRIDE};
+	struct pci_error why;
+	struct port other;
+
+	(void)state;
+	config.frames = &small;
+	assert_int_equal(port_init(&other, NULL, &config, &why), -ENOSPC);
+	assert_non_null(strstr(why.text, "give --frames-mib 2"));
+	config.frames = &enough;
+	assert_int_equal(port_init(&other, NULL, &config, &why), 0);
+	port_fini(&other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_received_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_damaged_and_chained_are_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reserved_stay_reserved, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_full_ring_holds_up_and_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_empty_pool_is_filled_by_what_was_sent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_refused_frame_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_smaller_mtu_drops_what_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_draining_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_and_stats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
