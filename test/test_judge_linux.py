@@ -69,6 +69,8 @@ echo "carrier lost"
 carrier 1
 pings 100
 
+ethtool -t eth0 offline | grep -v '^$'
+carrier 1
 rmmod ixgbe
 insmod /modules/ixgbe.ko
 up
@@ -155,5 +157,7 @@ def test_linux_ixgbe(run, line, append, allow):
     assert lines.count(expected) == 2
     answered = [int(line.split()[1]) for line in lines if line.startswith("answered ")]
     assert answered == [*JUMBO, *SIZES, 100, 0, 1472]
+    # The driver's own test: registers, EEPROM, interrupts, a loop in the MAC, link.
+    assert "The test result is PASS" in lines
     assert any(re.match(rf" *\d+: +[1-9]\d* +{line}.*eth0", text) for text in lines)
     assert card.running()
