@@ -105,8 +105,8 @@ def kernel_modules(names):
 def command(folder, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False, append="",
             qemu=(), memory=512):
     """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
-    `modules` are loaded before the script, with what they need; `later` only lie in /modules/NAME.ko, with
-    what they need. `files`: name in the guest to text or bytes; `programs`: name to a program of this machine.
+    `modules` are loaded before the script, with what they need; of `later` only what they need: they themselves
+    lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this machine.
     `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the kernel's
     command line; `qemu`: more arguments."""
     assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
@@ -118,8 +118,10 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
     tree.link("bin/sh", "busybox")
     tree.file("init", INIT.encode(), 0o755)
     tree.file("script", script.encode())
-    loaded = kernel_modules(modules)
-    for path in [*loaded, *kernel_modules(later)]:
+    present = kernel_modules([*modules, *later])
+    waiting = [f"{name}.ko.xz" for name in later]
+    loaded = [path for path in present if path.name not in waiting]
+    for path in present:
         tree.file("modules/" + path.name.removesuffix(".xz"), lzma.decompress(path.read_bytes()))
     tree.file("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in loaded).encode())
     for name, content in (files or {}).items():

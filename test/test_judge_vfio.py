@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""pcid, ixgbed and rheinfall judged by Linux 6.12: the very programs that run over the socket of nicsim, in a
+guest, on the kernel's VFIO behind a virtual VT-d, which lets the card reach what was mapped for it and no more.
+In the guest the card is a PCI device like any other; outside it is nicsim's, with a loop for a wire."""
+import json
+import pathlib
+import re
+
+import pytest
+
+import guest
+import lab
+
+pytestmark = pytest.mark.guest
+
+CARD = "0000:00:01.0"
+KINDS = {"msix": r"IR-PCI-MSIX-\S+ +0-edge +vfio-msix\[0\]", "msi": r"IR-PCI-MSI-\S+ +0-edge +vfio-msi\[0\]",
+         "intx": r"IR-IO-APIC +\S+-fasteoi +vfio-intx"}
+NAME = "network:0000-00-01.0_ixgbe"
+FRAMES = 600
+
+PRELUDE = f"""
+card=/sys/bus/pci/devices/{CARD}
+export SCHEME_ROOT=/run/scheme
+mkdir -p $SCHEME_ROOT
+# The programs' processes, and what they say until then.
+await() {{
+	i=0
+	until grep -q "$1" $2; do i=$((i + 1)); [ $i -lt 600 ] || {{ cat $2; return 1; }}; sleep 0.1; done
+	cat $2
+}}
+begin() {{ pcid --config /etc/$1.toml --bind {CARD} >/tmp/pcid 2>&1 & pcid=$!; await " ready " /tmp/pcid; }}
+end() {{ kill $1; wait $1; }}
+generate() {{
+	"$@" rheinfall --generate --json --quiet --expect-lossless --window 32 --size 60,61,124,125,1499,1513,1514 \\
+		--count {FRAMES} | tr -d ' \\n'
+	echo
+}}
+# Bus mastering is bit 2 of the command.
+master() {{ echo "master $(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $card/config) >> 2 & 1))"; }}
+driver() {{ echo "driver $(basename "$(readlink $card/driver || echo none)")"; }}
+"""
+
+
+def boot(run, script, **what):
+    card = run.start("nicsim", "--device", "x540", "--strict", "--socket", run.dir / "card", "--wire", "loop")
+    card.expect("^nicsim: x540")
+    config = (lab.ROOT / "pcid/pcid.toml").read_text()
+    files = {"etc/pcid.toml": config, "usr/share/misc/pci.ids": pathlib.Path("/usr/share/misc/pci.ids").read_bytes()}
+    for kind in KINDS:
+        files[f"etc/{kind}.toml"] = config.replace('"ixgbed",', f'"ixgbed", "--irq", "--{kind}",')
+        assert files[f"etc/{kind}.toml"] != config
+    files["etc/poll.toml"] = config.replace('"ixgbed",', '"ixgbed", "--poll",')
+    programs = {f"bin/{name}": lab.program(name) for name in ("pcid", "ixgbed", "rheinfall", "scheme")}
+    machine = guest.Guest(run, PRELUDE + script, cards=[run.dir / "card"], iommu=True, files=files,
+                          programs={**programs, "bin/as": "/usr/bin/setpriv"},
+                          modules=["vfio-pci", "vfio_iommu_type1"], later=["ixgbe"], **what)
+    return card, machine
+
+
+def measured(line):
+    """What rheinfall measured, all of which must have come back, once, in order and whole."""
+    result = json.loads(line)
+    assert result["tx_frames"] == result["rx_frames"] == FRAMES
+    assert not any(result[fault] for fault in ("lost", "duplicated", "reordered", "late", "corrupted", "foreign"))
+    assert result["error"] is None
+    return True
+
+
+def sections(lines):
+    """The lines behind each '== NAME'."""
+    found = {}
+    for line in lines:
+        if line.startswith("== "):
+            found[line[3:]] = current = []
+        else:
+            current.append(line)
+    return found
+
+
+def test_each_kind_of_interrupt_and_none(run):
+    """From binding to giving back: frames both ways, over the kind that was asked for; then a quiet card."""
+    card, machine = boot(run, f"""
+echo "== list"
+pcid --config /etc/pcid.toml --list
+for kind in {" ".join(KINDS)} poll; do
+	echo "== $kind"
+	begin $kind
+	scheme ls
+	generate env
+	grep vfio /proc/interrupts || echo "no interrupts"
+	driver
+	master
+	end $pcid
+	master
+	driver
+done
+""")
+    said = sections(machine.finish())
+    assert said["list"][0] == f"{CARD} 8086:1528 Intel Corporation Ethernet Controller 10-Gigabit X540-AT2"
+    for kind in [*KINDS, "poll"]:
+        ready, shown, result, *interrupts, driver, on, off, after = said[kind]
+        assert re.fullmatch(rf"pcid: {NAME} ready \(ixgbed pid \d+, {CARD}\)", ready)
+        assert re.fullmatch(rf"{NAME} +02:00:00:00:00:01 +up 10000 +mtu 1500", shown)
+        assert measured(result)
+        assert (driver, on, off, after) == ("driver vfio-pci", "master 1", "master 0", "driver none")
+        if kind == "poll":
+            assert interrupts == ["no interrupts"]
+        else:
+            assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts[0])
+    # --strict: nothing that the datasheet forbids was done to it, no memory reached for that was not mapped.
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text
+
+
+def test_users_deaths_and_neighbours(run):
+    """What a card meets in life: a driver that is killed, a user who may lock too little memory and one who may
+    lock enough, Linux's own driver with the interface up, and down."""
+    card, machine = boot(run, f"""
+echo "== killed"
+begin msix
+rheinfall --generate --quiet >/tmp/rheinfall 2>&1 & rheinfall=$!
+until scheme cat network:/stats | grep "^rx_frames [1-9]"; do sleep 0.1; done
+kill -9 $(pidof ixgbed)
+wait $rheinfall || echo "rheinfall ended with $?"
+head -n 1 /tmp/rheinfall
+wait $pcid || echo "pcid ended with $?"
+tail -n 2 /tmp/pcid
+master
+driver
+
+echo "== user"
+echo vfio-pci >$card/driver_override
+echo {CARD} >/sys/bus/pci/drivers_probe
+chown 1000 /dev/vfio/$(basename $(readlink $card/iommu_group))
+export SCHEME_ROOT=/run/user
+mkdir $SCHEME_ROOT
+chown 1000 $SCHEME_ROOT
+ulimit -l 1000
+as --reuid=1000 ixgbed --device {CARD} 2>/tmp/refused || echo "ixgbed ended with $?"
+cat /tmp/refused
+ulimit -l $(sed 's/.*ulimit -l \\([0-9]*\\).*/\\1/' /tmp/refused)
+as --reuid=1000 ixgbed --device {CARD} >/tmp/ixgbed 2>&1 & ixgbed=$!
+await " ready" /tmp/ixgbed
+generate as --reuid=1000
+end $ixgbed
+export SCHEME_ROOT=/run/scheme
+
+echo "== busy"
+echo >$card/driver_override
+echo {CARD} >/sys/bus/pci/drivers/vfio-pci/unbind
+insmod /modules/ixgbe.ko
+ip link set eth0 up
+pcid --config /etc/pcid.toml --bind {CARD} 2>&1 || echo "pcid ended with $?"
+driver
+ip link set eth0 down
+begin msix
+generate env
+end $pcid
+driver
+ip link set eth0 up
+until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do sleep 0.1; done
+""")
+    said = sections(machine.finish(allow=r"RLIMIT_MEMLOCK \(1024000\) exceeded"))
+    ready = rf"pcid: {NAME} ready \(ixgbed pid (\d+), {CARD}\)"
+    pid = re.fullmatch(ready, said["killed"][0]).group(1)
+    assert said["killed"][2:] == [
+        "rheinfall ended with 1",
+        f"rheinfall: {NAME}: its driver has left",
+        "pcid ended with 1",
+        f"pcid: {NAME}: ixgbed pid {pid} was killed by signal 9 (Killed)",
+        "pcid: no driver is left",
+        "master 0",
+        "driver none",
+    ]
+
+    *refused, ready_alone, result = said["user"]
+    assert refused[0] == "ixgbed ended with 1"
+    assert re.fullmatch(rf"ixgbed: {CARD}: the limit of locked memory is 1000 KiB, (\d+) are needed: "
+                        r"ulimit -l \1, or LimitMEMLOCK=\1K in the service", refused[1])
+    assert len(refused) == 2
+    assert ready_alone == f"ixgbed: {NAME} ready ({CARD})"
+    assert measured(result)
+
+    refused, code, holder, again, result, after = said["busy"]
+    assert refused == f"pcid: {CARD}: not taken: its interface eth0 is up: take it down and its addresses away first"
+    assert (code, holder, after) == ("pcid ended with 1", "driver ixgbe", "driver ixgbe")
+    assert re.fullmatch(ready, again)
+    assert measured(result)
+    assert card.running()
