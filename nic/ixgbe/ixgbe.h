@@ -43,8 +43,8 @@ struct ixgbe_queue {
 	const struct pci_bar *bar;
 	const uint64_t *iova; /* of the frame region's chunks */
 	uint32_t region_size;
-	uint32_t rx_last_offset; /* the last at which a buffer may begin */
-	uint32_t rdt, tdt;       /* tail registers */
+	uint32_t rx_span;  /* a buffer's offset lies up to that far beyond NIC_BUFFER_HEAD */
+	uint32_t rdt, tdt; /* tail registers */
 
 	/* receive */
 	uint32_t rx_batch; /* slots kept back before the tail is written */

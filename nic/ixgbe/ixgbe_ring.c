@@ -17,32 +17,27 @@
 #define TX_MIN 14u
 /* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
 #define TX_CHAIN_MAX 40u
-/* A data descriptor in the advanced format; the card appends the CRC. */
-#define TX_COMMAND (TX_DATA | TX_IFCS | TX_DEXT)
-
 /* At most that many descriptors stand between two RS (on 64-byte frames, one write-back for 32). */
 #define TX_RS_EVERY 32u
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* Out of the loops, so that these keep their registers. */
+#define rare __attribute__((noinline, cold))
+
+#define CHUNK ((uint32_t)DMA_CHUNK_SIZE)
 
 static inline struct ixgbe_queue *ixgbe_queue(struct nic_queue *q)
 {
 	return (struct ixgbe_queue *)q;
 }
 
-static inline uint64_t bus_address(const struct ixgbe_queue *q, uint32_t offset)
+static rare void refuse(struct ixgbe_queue *q)
 {
-	return q->iova[offset >> DMA_CHUNK_SHIFT] + (offset & (DMA_CHUNK_SIZE - 1));
+	nic_count(&q->head.bad_offsets);
 }
 
 /* --- receive --- */
-
-static inline bool buffer_in_order(const struct ixgbe_queue *q, uint32_t offset)
-{
-	return offset >= NIC_BUFFER_HEAD && offset <= q->rx_last_offset &&
-	       (offset & (DMA_CHUNK_SIZE - 1)) <= DMA_CHUNK_SIZE - NIC_BUFFER_SIZE;
-}
 
 static void rx_publish(struct ixgbe_queue *q)
 {
@@ -58,25 +53,31 @@ static size_t rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
 	struct ring *ring = &q->head.rx;
+	dma_word __dma *words = ring->words;
+	uint32_t *buffer = ring->buffer;
+	const uint64_t *iova = q->iova;
 	uint32_t tail = ring->tail;
 	uint32_t mask = ring->mask;
+	uint32_t span = q->rx_span;
 	size_t room = ring_room(ring);
 	size_t i;
 
 	if (n > room)
 		n = room;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++, tail++) {
 		uint32_t offset = offsets[i];
+		uint32_t within = offset & (CHUNK - 1);
+		uint32_t slot = tail & mask;
 
-		if (unlikely(!buffer_in_order(q, offset))) {
-			nic_count(&q->head.bad_offsets);
+		/* In the region, behind its metadata, and in one chunk. */
+		if (unlikely(offset - NIC_BUFFER_HEAD > span || within > CHUNK - NIC_BUFFER_SIZE)) {
+			refuse(q);
 			break;
 		}
-		ring->buffer[tail & mask] = offset;
-		dma_write(ring_word(ring, tail, 0), bus_address(q, offset));
+		buffer[slot] = offset;
+		dma_write(words + 2 * slot, iova[offset >> DMA_CHUNK_SHIFT] + within);
 		/* The header's address; its bit 0 is where DD will be. */
-		dma_write(ring_word(ring, tail, 1), 0);
-		tail++;
+		dma_write(words + 2 * slot + 1, 0);
 	}
 	ring->tail = tail;
 
@@ -93,7 +94,7 @@ static size_t rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t
  * The MTU's frame fits a buffer, so a card that begins one without ending it is out of order: all
  * is dropped to the next EOP.
  */
-static bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *frame)
+static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *frame)
 {
 	uint16_t len = (uint16_t)(word >> RX_LENGTH_SHIFT);
 	bool torn = q->rx_whole != (RX_DD | RX_EOP);
@@ -114,6 +115,9 @@ static size_t rx_return(struct nic_queue *head, struct frame *frames, size_t n)
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
 	struct ring *ring = &q->head.rx;
+	const dma_word __dma *words = ring->words;
+	const uint32_t *buffer = ring->buffer;
+	uint64_t whole = q->rx_whole;
 	uint32_t at = ring->head;
 	uint32_t mask = ring->mask;
 	/* Slots beyond hold no buffer, but the DD of an earlier round. */
@@ -123,17 +127,20 @@ static size_t rx_return(struct nic_queue *head, struct frame *frames, size_t n)
 	if (n > bound)
 		n = bound;
 	for (i = 0; i < n; i++, at++) {
+		uint32_t slot = at & mask;
 		/* One read: DD, EOP and length are of the same moment. */
-		uint64_t word = dma_read(ring_word(ring, at, 1));
+		uint64_t word = dma_read(words + 2 * slot + 1);
 		uint16_t len = (uint16_t)(word >> RX_LENGTH_SHIFT);
 
-		frames[i].offset = ring->buffer[at & mask];
-		if (likely((word & (RX_DD | RX_EOP | RX_RXE)) == q->rx_whole &&
+		frames[i].offset = buffer[slot];
+		if (likely((word & (RX_DD | RX_EOP | RX_RXE)) == whole &&
 			    len - RX_MIN <= RX_MAX - RX_MIN)) {
 			frames[i].len = len;
 			frames[i].flags = 0;
-		} else if (!rx_odd(q, word, &frames[i])) {
-			break;
+		} else {
+			if (!rx_odd(q, word, &frames[i]))
+				break;
+			whole = q->rx_whole;
 		}
 	}
 	ring->head = at;
@@ -144,94 +151,144 @@ static size_t rx_return(struct nic_queue *head, struct frame *frames, size_t n)
 
 /* --- transmit --- */
 
-/* len is at most that of the largest frame, thus less than any region. */
-static inline bool piece_in_order(const struct ixgbe_queue *q, uint32_t offset, uint32_t len)
+/* A piece of a frame lies in the region and in one chunk. */
+static inline bool piece_in_order(uint64_t region_size, uint32_t offset, uint32_t len)
 {
-	return offset <= q->region_size - len &&
-	       (offset & (DMA_CHUNK_SIZE - 1)) <= DMA_CHUNK_SIZE - len;
+	return (uint64_t)offset + len <= region_size && (offset & (CHUNK - 1)) + len <= CHUNK;
 }
 
-static inline void tx_write(struct ixgbe_queue *q, uint32_t at, uint32_t offset, uint64_t word)
+struct chain {
+	uint32_t entries; /* 0: none */
+	uint32_t bytes;
+};
+
+/* The chain at frames[0 .. n), if it is in order. */
+static struct chain tx_measure(
+	const struct ixgbe_queue *q, const struct frame *frames, size_t n, uint32_t max)
+{
+	uint32_t bytes = 0;
+
+	if (n > TX_CHAIN_MAX)
+		n = TX_CHAIN_MAX;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct frame *f = &frames[i];
+
+		if (f->len == 0 || f->len > max - bytes || f->flags & ~FRAME_MORE ||
+			!piece_in_order(q->region_size, f->offset, f->len))
+			break;
+		bytes += f->len;
+		if (!(f->flags & FRAME_MORE) && bytes >= TX_MIN)
+			return (struct chain){i + 1, bytes};
+		if (!(f->flags & FRAME_MORE))
+			break;
+	}
+	return (struct chain){0, 0};
+}
+
+/* What the descriptors of a frame have in common: a data descriptor in the advanced format, the CRC
+ * appended by the card, and the frame's length.
+ */
+static inline uint64_t tx_word(uint32_t bytes)
+{
+	return TX_DATA | TX_IFCS | TX_DEXT | (uint64_t)bytes << TX_PAYLEN_SHIFT;
+}
+
+static inline void tx_write(
+	struct ixgbe_queue *q, uint32_t at, const struct frame *piece, uint64_t word)
+{
+	struct ring *ring = &q->head.tx;
+	uint32_t slot = at & ring->mask;
+	uint32_t within = piece->offset & (CHUNK - 1);
+
+	ring->buffer[slot] = piece->offset;
+	dma_write(ring->words + 2 * slot, q->iova[piece->offset >> DMA_CHUNK_SHIFT] + within);
+	dma_write(ring->words + 2 * slot + 1, word | piece->len);
+}
+
+/* Queues the chain at frames[0 .. n). Without entries: nothing is written, as it is not in order
+ * (counted) or there is no room for it.
+ */
+static rare struct chain tx_queue_chain(struct ixgbe_queue *q, const struct frame *frames, size_t n,
+	uint32_t room, uint32_t at, uint32_t max)
+{
+	struct chain chain = tx_measure(q, frames, n, max);
+
+	if (!chain.entries)
+		refuse(q);
+	if (chain.entries > room)
+		return (struct chain){0, 0};
+	for (uint32_t i = 0; i < chain.entries; i++)
+		tx_write(q, at + i, &frames[i],
+			tx_word(chain.bytes) | (i + 1 < chain.entries ? 0 : TX_EOP));
+	return chain;
+}
+
+/* Has the card report the frame whose last descriptor was written as `word`; not shown to it yet.
+ */
+static void tx_report(struct ixgbe_queue *q, uint32_t at, uint64_t word)
 {
 	struct ring *ring = &q->head.tx;
 
-	ring->buffer[at & ring->mask] = offset;
-	dma_write(ring_word(ring, at, 0), bus_address(q, offset));
-	dma_write(ring_word(ring, at, 1), word);
-}
-
-/* The entries of the chain at frames[0 .. n), and its length in *total; 0 if it is not in order. */
-static size_t tx_measure(const struct ixgbe_queue *q, const struct frame *frames, size_t n,
-	uint32_t max, uint32_t *total)
-{
-	if (n > TX_CHAIN_MAX)
-		n = TX_CHAIN_MAX;
-	*total = 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct frame *f = &frames[i];
-
-		if (f->len == 0 || f->len > max - *total || f->flags & ~FRAME_MORE ||
-			!piece_in_order(q, f->offset, f->len))
-			return 0;
-		*total += f->len;
-		if (!(f->flags & FRAME_MORE))
-			return *total >= TX_MIN ? i + 1 : 0;
-	}
-	return 0;
+	q->rs[q->rs_tail++ & ring->mask] = at;
+	dma_write(ring_word(ring, at, 1), word | TX_RS);
 }
 
 static size_t tx_provide(struct nic_queue *head, const struct frame *frames, size_t n)
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
 	struct ring *ring = &q->head.tx;
+	dma_word __dma *words = ring->words;
+	uint32_t *buffer = ring->buffer;
+	const uint64_t *iova = q->iova;
+	uint64_t region_size = q->region_size;
 	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
+	uint32_t mask = ring->mask;
 	uint32_t room = ring_room(ring);
-	uint32_t tail = ring->tail;
-	uint32_t since = 0; /* descriptors since the last RS */
+	uint32_t at = ring->tail;
+	uint32_t end = at + (n < room ? (uint32_t)n : room); /* an entry takes a descriptor */
+	uint32_t reported = at;
+	const struct frame *frame = frames;
 	uint64_t word = 0;
-	size_t i = 0;
 
-	while (i < n && room) {
-		uint32_t len = frames[i].len;
-		uint32_t chain = 1;
+	while (at != end) {
+		uint32_t offset = frame->offset;
+		uint32_t len = frame->len;
+		uint32_t within = offset & (CHUNK - 1);
+		uint32_t slot = at & mask;
 
-		if (unlikely(frames[i].flags || len - TX_MIN > max - TX_MIN ||
-			     !piece_in_order(q, frames[i].offset, len))) {
-			chain = (uint32_t)tx_measure(q, frames + i, n - i, max, &len);
-			if (!chain) {
-				nic_count(&q->head.bad_offsets);
+		if (likely(!frame->flags && len - TX_MIN <= max - TX_MIN &&
+			    piece_in_order(region_size, offset, len))) {
+			word = len | tx_word(len) | TX_EOP;
+			buffer[slot] = offset;
+			dma_write(words + 2 * slot, iova[offset >> DMA_CHUNK_SHIFT] + within);
+			dma_write(words + 2 * slot + 1, word);
+			frame++;
+			at++;
+		} else {
+			struct chain chain = tx_queue_chain(
+				q, frame, n - (size_t)(frame - frames), end - at, at, max);
+
+			if (!chain.entries)
 				break;
-			}
-			if (chain > room)
-				break;
-			for (uint32_t k = 0; k + 1 < chain; k++, i++)
-				tx_write(q, tail++, frames[i].offset,
-					frames[i].len | TX_COMMAND |
-						(uint64_t)len << TX_PAYLEN_SHIFT);
+			frame += chain.entries;
+			at += chain.entries;
+			word = frame[-1].len | tx_word(chain.bytes) | TX_EOP;
 		}
-		word = frames[i].len | TX_COMMAND | TX_EOP | (uint64_t)len << TX_PAYLEN_SHIFT;
-		room -= chain;
-		since += chain;
-		if (since >= q->tx_every) {
-			since = 0;
-			word |= TX_RS;
-			q->rs[q->rs_tail++ & ring->mask] = tail;
+		if (unlikely(at - reported >= q->tx_every)) {
+			tx_report(q, at - 1, word);
+			reported = at;
 		}
-		tx_write(q, tail++, frames[i++].offset, word);
 	}
-
-	/* Nobody knows when more will come: the last frame reports, too. It is still software's. */
-	if (since) {
-		q->rs[q->rs_tail++ & ring->mask] = tail - 1;
-		dma_write(ring_word(ring, tail - 1, 1), word | TX_RS);
-	}
-	if (tail != ring->tail) {
-		ring->tail = ring->shown = tail;
-		/* The descriptors (and the frames), before the tail that gives them to the card. */
-		dma_write_barrier();
-		reg_write(q->bar, q->tdt, tail & ring->mask);
-	}
-	return i;
+	if (at == ring->tail)
+		return 0;
+	/* Nobody knows when more will come: the last frame reports, too. */
+	if (at != reported)
+		tx_report(q, at - 1, word);
+	ring->tail = ring->shown = at;
+	/* The descriptors (and the frames), before the tail that gives them to the card. */
+	dma_write_barrier();
+	reg_write(q->bar, q->tdt, at & mask);
+	return (size_t)(frame - frames);
 }
 
 static size_t tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
@@ -305,7 +362,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	q->bar = &dev->bar;
 	q->iova = config->frames->iova;
 	q->region_size = (uint32_t)config->frames->size;
-	q->rx_last_offset = q->region_size - NIC_BUFFER_SIZE;
+	q->rx_span = q->region_size - NIC_BUFFER_STRIDE;
 	q->rdt = RDT(index);
 	q->tdt = TDT(index);
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
