@@ -101,7 +101,7 @@ static int send_all(
 /* Keeps one descriptor where one may come; closes the rest. False: there were too many. */
 static bool take_fds(struct msghdr *message, int *one)
 {
-	bool welcome = !(message->msg_flags & MSG_CTRUNC);
+	bool welcome = true;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		size_t n;
@@ -178,13 +178,13 @@ static int refuse(int socket, const struct vfio_user_header *command, int64_t en
 	};
 	struct iovec part = {&reply, sizeof(reply)};
 	uint8_t waste[4096];
-	size_t left = command->size - sizeof(*command);
+	uint32_t left = command->size - (uint32_t)sizeof(*command);
 	int error;
 
 	if (left > MAX_PAYLOAD)
 		return -EPROTO;
 	while (left) {
-		size_t n = left < sizeof(waste) ? left : sizeof(waste);
+		uint32_t n = left < sizeof(waste) ? left : sizeof(waste);
 
 		error = receive_all(socket, waste, n, NULL, end);
 		if (error)
@@ -204,8 +204,6 @@ static int next_reply(int socket, struct vfio_user_header *head, int *fd, int64_
 
 		if (error)
 			return error;
-		if (head->size < sizeof(*head))
-			return -EPROTO;
 		if ((head->flags & VFIO_USER_TYPE_MASK) == VFIO_USER_REPLY)
 			return 0;
 		if (head->flags & VFIO_USER_TYPE_MASK || (fd && *fd >= 0))
@@ -265,7 +263,8 @@ int vfio_user_call(struct vfio_user_socket *s, const struct vfio_user_request *r
 	if (error)
 		goto bad;
 	error = -EPROTO;
-	size = reply.size - sizeof(reply);
+	/* What is smaller than its header wraps round, and is too large: here as in refuse(). */
+	size = reply.size - (uint32_t)sizeof(reply);
 	if (reply.id != head.id || reply.command != head.command)
 		goto bad;
 	if (reply.flags & VFIO_USER_ERROR) {
@@ -304,8 +303,7 @@ bool vfio_user_idle(struct vfio_user_socket *s)
 		if (n <= 0)
 			return true;
 		if (receive_all(s->fd, &head, sizeof(head), NULL, end) ||
-			head.size < sizeof(head) || head.flags & VFIO_USER_TYPE_MASK ||
-			refuse(s->fd, &head, end))
+			head.flags & VFIO_USER_TYPE_MASK || refuse(s->fd, &head, end))
 			return true;
 	}
 	return true;

@@ -134,7 +134,7 @@ static void hand_over(const char *address)
 	must(pci_open(&second, address, &why) == -EBUSY, "a second opening");
 	printf("%s\n", why.text);
 	must(pci_dma_create(fn, 4 << 20, &region, &why) == 0, "pci_dma_create");
-	strcpy((char *)region->base, "left here");
+	snprintf((char *)region->base, 16, "left here");
 	pci_dma_export(region, &memory);
 	for (unsigned i = 0; i < 2; i++) {
 		must(pci_export(fn, &handover, fd) == 0, "pci_export");

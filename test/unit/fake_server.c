@@ -102,14 +102,18 @@ static void transmit(int socket, const void *data, size_t size, int fd, unsigned
 /* Asks the client for memory, which it refuses; counts the refusals that come at once. */
 static void ask_for_memory(struct fake *f, int socket, unsigned times, bool with_fd)
 {
+	uint32_t size = f->mischief.value;
+
 	struct {
 		struct vfio_user_header head;
 		struct vfio_user_dma_access access;
 	} ask = {{0x7777, VFIO_USER_DMA_READ, sizeof(ask), 0, 0}, {0x1000, 64}};
 
+	if (size)
+		ask.head.size = size;
 	for (unsigned i = 0; i < times; i++)
 		transmit(socket, &ask, sizeof(ask), f->bar_fd, with_fd);
-	if (times == 1 && !with_fd) {
+	if (times == 1 && !with_fd && !size) {
 		struct vfio_user_header reply;
 
 		if (recv(socket, &reply, sizeof(reply), MSG_WAITALL) == sizeof(reply) &&
@@ -161,6 +165,7 @@ static bool reply(struct fake *f, int socket, struct message *m, size_t size, in
 		fds = 20;
 		break;
 	case FAKE_UNASKED: ask_for_memory(f, socket, 1, false); break;
+	case FAKE_UNASKED_LATER: break;
 	case FAKE_UNASKED_FD: ask_for_memory(f, socket, 1, true); break;
 	case FAKE_FLOOD: ask_for_memory(f, socket, 300, false); break;
 	case FAKE_PATCH: memcpy(m->payload + bad->offset, &bad->value, 4); break;
@@ -173,6 +178,8 @@ static bool reply(struct fake *f, int socket, struct message *m, size_t size, in
 		break;
 	}
 	transmit(socket, m, size, fd, fds);
+	if (deed == FAKE_UNASKED_LATER)
+		ask_for_memory(f, socket, 1, false);
 	return deed != FAKE_FLIP;
 }
 

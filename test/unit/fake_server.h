@@ -33,7 +33,8 @@ enum fake_deed {
 	FAKE_REFUSE_LONG,   /* an error reply with a payload */
 	FAKE_FD,            /* a descriptor more than there should be */
 	FAKE_FDS,           /* 20 descriptors */
-	FAKE_UNASKED,       /* a DMA_READ of its own before the reply */
+	FAKE_UNASKED,       /* a DMA_READ of its own before the reply, its size `value` if not 0 */
+	FAKE_UNASKED_LATER, /* the same after the reply */
 	FAKE_UNASKED_FD,    /* the same with a descriptor */
 	FAKE_FLOOD,         /* hundreds of them */
 	FAKE_PATCH,         /* the payload's word at `offset` is `value` */

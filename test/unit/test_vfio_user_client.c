@@ -561,6 +561,10 @@ static const struct bad_case bad_opens[] = {
 	{DEED(DEVICE_GET_REGION_INFO, FAKE_SHORT), -EPROTO, "not in order"},
 	{DEED(DEVICE_GET_REGION_INFO, FAKE_LONG), -EPROTO, "not in order"},
 	{DEED(DEVICE_GET_REGION_INFO, FAKE_FDS), -EPROTO, "not in order"},
+	{DEED(DEVICE_GET_REGION_INFO, FAKE_UNASKED_FD), -EPROTO, "not in order"},
+	{{VFIO_USER_DEVICE_GET_REGION_INFO, 0, FAKE_UNASKED, 0, UINT32_MAX, NULL}, -EPROTO,
+		"not in order"},
+	{{VFIO_USER_DEVICE_GET_REGION_INFO, 0, FAKE_UNASKED, 0, 15, NULL}, -EPROTO, "not in order"},
 	{REGION(0, 2000), -EPROTO, "in 2000 bytes"},
 	{REGION(8, 3), -EPROTO, "as 3"},
 	{REGION(16, 63), -EPROTO, "config space of 63 bytes"},
@@ -610,6 +614,33 @@ static void unasked(void **state)
 	assert_false(pci_check_gone(fn));
 	pci_close(fn);
 	fake_stop(&f);
+}
+
+/* The same while nothing is under way: the socket is readable, the card is not gone. A message that
+ * is no command ends the connection.
+ */
+static void unasked_later(void **state)
+{
+	static const uint32_t sizes[] = {0, 15};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct fake f = {.mischief = {VFIO_USER_DEVICE_GET_IRQ_INFO, 0, FAKE_UNASKED_LATER,
+					 0, sizes[i], NULL}};
+		struct pci_function *fn = open_good(&f);
+		struct pollfd p = {.fd = pci_gone_fd(fn), .events = POLLIN};
+
+		assert_int_equal(pci_irq_count(fn, PCI_IRQ_MSIX), FAKE_VECTORS);
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(pci_check_gone(fn), sizes[i] != 0);
+		assert_int_equal(poll(&p, 1, 0), sizes[i] != 0);
+		if (!sizes[i]) {
+			assert_int_equal(pci_irq_count(fn, PCI_IRQ_MSIX), FAKE_VECTORS);
+			assert_int_equal(f.refusals, 1);
+		}
+		pci_close(fn);
+		fake_stop(&f);
+	}
 }
 
 static const struct bad_case bad_bars[] = {
@@ -1049,6 +1080,7 @@ int main(void)
 		TEST(bad_hand_over),
 		TEST(opens_that_fail),
 		TEST(unasked),
+		TEST(unasked_later),
 		TEST(bars_that_fail),
 		TEST(short_file),
 		TEST(later_failures),
