@@ -34,7 +34,8 @@ static bool take(int lock, off_t byte)
 	return set_lock(lock, F_WRLCK, byte, 1);
 }
 
-/* Locks of a file that is no longer the one of that name bind nobody. */
+/* Locks of a file that is no longer the one of that name bind nobody. To remove the name takes both
+ * locks, so that whoever holds one and has found this true may rely on it. */
 static bool current(int lock, const char *name)
 {
 	struct stat mine, named;
@@ -166,7 +167,7 @@ void wire_plug_close(struct wire_plug *plug)
 	}
 	/* The last one takes the file along, also of two that leave at once: each lets go first. */
 	set_lock(plug->lock, F_UNLCK, FIRST, 2);
-	if (set_lock(plug->lock, F_WRLCK, FIRST, 2))
+	if (set_lock(plug->lock, F_WRLCK, FIRST, 2) && current(plug->lock, plug->lock_name))
 		unlink(plug->lock_name);
 	close(plug->lock);
 	plug->lock = plug->listener = -1;

@@ -30,8 +30,11 @@ static bool receive(void *ctx, const uint8_t *frame, size_t len, bool may_wait)
 	it->frames++;
 	if (!it->keep)
 		return true;
-	it->bytes = realloc(it->bytes, it->used + sizeof(head) + len);
-	assert_non_null(it->bytes);
+	if (it->size - it->used < sizeof(head) + len) {
+		it->size = 2 * it->size + sizeof(head) + len;
+		it->bytes = realloc(it->bytes, it->size);
+		assert_non_null(it->bytes);
+	}
 	memcpy(it->bytes + it->used, &head, sizeof(head));
 	memcpy(it->bytes + it->used + sizeof(head), frame, len);
 	it->used += sizeof(head) + len;

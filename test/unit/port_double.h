@@ -19,6 +19,7 @@ struct port_double {
 	size_t frames;     /* received */
 	uint8_t *bytes;    /* a 16-bit length and so many bytes each, if keep */
 	size_t used;
+	size_t size;
 	bool keep;
 	struct sim_error broken;
 };

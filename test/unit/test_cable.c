@@ -136,6 +136,21 @@ static unsigned int send_all(struct port_double *port, unsigned int from, unsign
 	return i;
 }
 
+/* Sends until even the sockets are full; returns the number of frames. */
+static unsigned int fill(struct fixture *f, struct port_double *port)
+{
+	unsigned int sent = 0;
+
+	for (unsigned int before = ~0u; sent != before;) {
+		before = sent;
+		sent = send_all(port, sent, 100000);
+		run_turns(f->loop, 5);
+	}
+	assert_in_range(sent, 1, 99999);
+	port->sendable = 0;
+	return sent;
+}
+
 static void test_both_ways(void **state)
 {
 	struct fixture *f = *state;
@@ -180,20 +195,13 @@ static void test_backpressure(void **state)
 {
 	struct fixture *f = *state;
 	struct wanted some = {.port = &f->b};
-	unsigned int sent = 0, stops = 0;
+	unsigned int sent, stops = 0;
 
 	plug_both(f);
 	f->b.room = 0;
-	/* Until even the sockets are full. */
-	for (unsigned int before = ~0u; sent != before;) {
-		before = sent;
-		sent = send_all(&f->a, sent, 100000);
-		run_turns(f->loop, 5);
-	}
-	assert_in_range(sent, 1, 99999);
+	sent = fill(f, &f->a);
 	assert_int_equal(f->b.frames, 0);
 	/* In small pieces, and more to send whenever there is room. */
-	f->a.sendable = 0;
 	for (unsigned int turn = 0; sent < 3000; turn++) {
 		unsigned int before = sent;
 
@@ -281,6 +289,36 @@ static void test_link_down_loses(void **state)
 	port_double_close(&f->b);
 }
 
+/* However often the link changes while there is no room to say so, the last word is said. */
+static void test_flaps_while_full(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t frame[60] = {0};
+	unsigned int changes;
+
+	plug_both(f);
+	f->b.room = 0;
+	fill(f, &f->a);
+	while (!wire_send(f->a.wire, frame, sizeof(frame)))
+		;
+	for (unsigned int i = 0; i < 101; i++) {
+		wire_set_link(f->a.wire, i % 2);
+		run_turns(f->loop, 2);
+	}
+	changes = f->b.changes;
+	assert_true(f->b.carrier);
+	f->b.room = SIZE_MAX;
+	wire_resume(f->b.wire);
+	assert_true(run_until(f->loop, both_down, f));
+	run_turns(f->loop, 1000);
+	assert_false(f->b.carrier);
+	assert_int_equal((f->b.changes - changes) % 2, 1);
+	wire_set_link(f->a.wire, true);
+	assert_true(run_until(f->loop, both_up, f));
+	port_double_close(&f->a);
+	port_double_close(&f->b);
+}
+
 static void test_third_end(void **state)
 {
 	struct fixture *f = *state;
@@ -303,6 +341,11 @@ static void test_third_end(void **state)
 	port_double_close(&f->b);
 }
 
+static bool listens(void *ctx)
+{
+	return !access(((struct fixture *)ctx)->path, F_OK);
+}
+
 /* Whichever end leaves, the other sees it, and a new one can come. */
 static void test_leave_and_come(void **state)
 {
@@ -321,6 +364,7 @@ static void test_leave_and_come(void **state)
 		if (i % 2) { /* time to see it, or none */
 			assert_true(run_until(f->loop, reached, &down));
 			assert_false(staying->carrier);
+			assert_true(run_until(f->loop, listens, f));
 		}
 		port_double_open(leaving, "cable:x", f->loop);
 		down.changes = changes + 2;
@@ -363,15 +407,15 @@ static void test_leave_unread(void **state)
 
 	plug_both(f);
 	f->b.room = f->a.room = 0;
-	while (send_all(&f->b, 1, 1000) == 1000)
-		;
+	fill(f, &f->b);
 	assert_int_equal(send_all(&f->a, 1, 4), 4);
 	run_turns(f->loop, 10);
+	assert_int_equal(f->b.sendable, 0);
 	port_double_close(&f->a);
 	assert_true(run_until(f->loop, reached, &down));
 	assert_false(f->b.carrier);
 	assert_int_equal(f->b.frames, 0);
-	assert_true(f->b.sendable > 0);
+	assert_int_equal(f->b.sendable, 1);
 	port_double_close(&f->b);
 }
 
@@ -432,6 +476,27 @@ static void test_strangers(void **state)
 	assert_true(run_until(f->loop, both_up, f));
 	port_double_close(&f->a);
 	port_double_close(&f->b);
+}
+
+/* Left without notice: a card that waits to send is woken. */
+static void test_stranger_wakes_sender(void **state)
+{
+	static const uint8_t greeting[16] = "\x08\0\x01\0cable 1\0\0\0\x02\0";
+	struct fixture *f = *state;
+	int fd;
+
+	port_double_open(&f->a, "cable:x", f->loop);
+	fd = connect_by_hand(f);
+	assert_int_equal(send(fd, greeting, sizeof(greeting), 0), sizeof(greeting));
+	run_turns(f->loop, 10);
+	assert_true(f->a.carrier);
+	fill(f, &f->a);
+	assert_int_equal(send(fd, "GET / HTTP", 10, 0), 10);
+	run_turns(f->loop, 10);
+	assert_false(f->a.carrier);
+	assert_int_equal(f->a.sendable, 1);
+	close(fd);
+	port_double_close(&f->a);
 }
 
 /* Records come in pieces as small as a byte. */
@@ -518,23 +583,19 @@ static void test_foreign(void **state)
 	unlink(f->lock);
 }
 
-/* Two processes that come at the same moment, again and again. */
-static int child(struct fixture *f, int start)
+/* Two processes that come at the same moment. */
+static int meet(struct fixture *f)
 {
 	struct sim_error why = {0};
-	struct wanted up = {.port = &f->a, .changes = 1, .frames = 1};
+	struct wanted up = {.port = &f->a, .changes = 1};
 	uint8_t frame[60] = {0};
-	char byte;
 
 	port_double_init(&f->a);
-	if (read(start, &byte, 1) != 0)
-		return 2;
 	if (wire_open(&f->a.wire, "cable:x", f->loop, &f->a.port, &why)) {
 		fprintf(stderr, "%s\n", why.text);
 		return 3;
 	}
 	wire_set_link(f->a.wire, true);
-	up.frames = 0;
 	if (!run_until(f->loop, reached, &up))
 		return 4;
 	if (wire_send(f->a.wire, frame, sizeof(frame)))
@@ -546,36 +607,60 @@ static int child(struct fixture *f, int start)
 	return 0;
 }
 
+/* And who come and go without a look at each other. */
+static int come_and_go(struct fixture *f)
+{
+	struct sim_error why = {0};
+
+	for (unsigned int i = 0; i < 300; i++) {
+		port_double_init(&f->a);
+		if (wire_open(&f->a.wire, "cable:x", f->loop, &f->a.port, &why)) {
+			fprintf(stderr, "%s\n", why.text);
+			return 3;
+		}
+		run_turns(f->loop, i % 3 + 1);
+		port_double_close(&f->a);
+	}
+	return 0;
+}
+
+static void in_two_processes(struct fixture *f, int (*child)(struct fixture *f))
+{
+	pid_t pids[2];
+	int start[2];
+	char byte;
+
+	assert_int_equal(pipe2(start, O_CLOEXEC), 0);
+	for (unsigned int p = 0; p < 2; p++) {
+		pids[p] = fork();
+		assert_true(pids[p] >= 0);
+		if (!pids[p]) {
+			close(start[1]);
+			/* An epoll descriptor would be shared with the parent. */
+			if (loop_create(&f->loop) || read(start[0], &byte, 1))
+				_exit(2);
+			_exit(child(f));
+		}
+	}
+	close(start[0]);
+	close(start[1]);
+	for (unsigned int p = 0; p < 2; p++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[p], &status, 0), pids[p]);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+	assert_int_equal(access(f->path, F_OK), -1);
+	assert_int_equal(access(f->lock, F_OK), -1);
+}
+
 static void test_race(void **state)
 {
-	struct fixture *f = *state;
-
-	for (unsigned int i = 0; i < 30; i++) {
-		pid_t pids[2];
-		int start[2];
-
-		assert_int_equal(pipe2(start, O_CLOEXEC), 0);
-		for (unsigned int p = 0; p < 2; p++) {
-			pids[p] = fork();
-			assert_true(pids[p] >= 0);
-			if (!pids[p]) {
-				close(start[1]);
-				/* An epoll descriptor would be shared with the parent. */
-				_exit(loop_create(&f->loop) ? 1 : child(f, start[0]));
-			}
-		}
-		close(start[0]);
-		close(start[1]);
-		for (unsigned int p = 0; p < 2; p++) {
-			int status;
-
-			assert_int_equal(waitpid(pids[p], &status, 0), pids[p]);
-			assert_true(WIFEXITED(status));
-			assert_int_equal(WEXITSTATUS(status), 0);
-		}
-		assert_int_equal(access(f->path, F_OK), -1);
-		assert_int_equal(access(f->lock, F_OK), -1);
-	}
+	for (unsigned int i = 0; i < 20; i++)
+		in_two_processes(*state, meet);
+	for (unsigned int i = 0; i < 3; i++)
+		in_two_processes(*state, come_and_go);
 }
 
 int main(void)
@@ -586,11 +671,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_backpressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_carrier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link_down_loses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flaps_while_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_third_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_and_come, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stranger_wakes_sender, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nicsim/wire_kind.h"
@@ -394,6 +395,22 @@ static void test_gen_at_rate(void **state)
 	port_double_close(port);
 }
 
+/* After a stop (of the process, or of the machine) it does not make up for lost time. */
+static void test_gen_backlog(void **state)
+{
+	const struct timespec stop = {.tv_nsec = 300000000};
+	struct fixture *f = *state;
+	struct wanted one = {.port = &f->port, .frames = 1};
+
+	port_double_open(&f->port, "gen:60@1000", f->loop);
+	assert_true(run_until(f->loop, arrived, &one));
+	nanosleep(&stop, NULL);
+	f->port.frames = 0;
+	run_turns(f->loop, 2); /* else 300 are due, 64 of them at once */
+	assert_in_range(f->port.frames, 1, 63);
+	port_double_close(&f->port);
+}
+
 /* Capture files as others write them, made here byte by byte. */
 struct capture {
 	FILE *file;
@@ -704,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_gen_pace),
 		cmocka_unit_test_setup_teardown(test_gen_as_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gen_at_rate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gen_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_play, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_bad_files, setup, teardown),
