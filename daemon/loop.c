@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,6 +350,9 @@ int loop_run(struct loop *loop, struct pci_error *why)
 		} else if (now - last_work >= budget) {
 			worked = !sleep_until_something(loop);
 			round = 0; /* it has looked */
+		} else {
+			/* Whoever makes the work may wait for this very processor. */
+			(void)sched_yield();
 		}
 	}
 	return loop->error;
