@@ -99,8 +99,8 @@ static bool is_memory(int fd, const struct stat *st)
 		       fs.f_type == RAMFS_MAGIC);
 }
 
-/* Finds or maps the file; closes fd. */
-static int file_get(int fd, unsigned prot, struct file **out)
+/* Finds or maps the file; closes fd. NULL: *error says why. */
+static struct file *file_get(int fd, unsigned prot, int *error)
 {
 	struct stat st;
 	struct file *file = NULL;
@@ -139,6 +139,7 @@ static int file_get(int fd, unsigned prot, struct file **out)
 	if (file->base == MAP_FAILED) {
 		rc = -errno;
 		free(file);
+		file = NULL;
 		goto out;
 	}
 	rc = 0;
@@ -150,8 +151,8 @@ static int file_get(int fd, unsigned prot, struct file **out)
 	files = file;
 out:
 	close(fd);
-	*out = file;
-	return rc;
+	*error = rc;
+	return rc ? NULL : file;
 }
 
 static void file_put(struct file *file)
@@ -218,8 +219,8 @@ int dma_map(struct dma *dma, uint64_t iova, uint64_t size, unsigned prot, int fd
 	if (rc)
 		goto close_fd;
 	if (fd >= 0) {
-		rc = file_get(fd, prot, &file);
-		if (rc)
+		file = file_get(fd, prot, &rc);
+		if (!file)
 			return rc;
 		if (offset > file->size || size > file->size - offset) {
 			file_put(file);

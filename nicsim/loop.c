@@ -189,9 +189,7 @@ static void run_work(struct loop *loop)
 	if (!loop->first)
 		return;
 	loop_defer(loop, &end);
-	for (;;) {
-		struct loop_work *work = loop->first;
-
+	for (struct loop_work *work; (work = loop->first);) {
 		loop->first = work->next;
 		if (!loop->first)
 			loop->last = &loop->first;

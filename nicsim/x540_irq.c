@@ -33,12 +33,15 @@ static int other_vector(const struct x540 *card, uint32_t cause)
 /* The vectors that these causes lead to; without multiple ones there is vector 0. */
 static uint64_t vectors(const struct x540 *card, uint64_t queues, uint32_t other)
 {
+	int misc = other & ~EICR_TIMER ? other_vector(card, 0) : -1;
+	int timer = other & EICR_TIMER ? other_vector(card, EICR_TIMER) : -1;
+
 	if (!multiple(card))
 		return (queues & EICR_QUEUES) || other ? 1 : 0;
-	if (other & ~EICR_TIMER && other_vector(card, 0) >= 0)
-		queues |= 1ull << other_vector(card, 0);
-	if (other & EICR_TIMER && other_vector(card, EICR_TIMER) >= 0)
-		queues |= 1ull << other_vector(card, EICR_TIMER);
+	if (misc >= 0)
+		queues |= 1ull << misc;
+	if (timer >= 0)
+		queues |= 1ull << timer;
 	return queues;
 }
 
@@ -94,11 +97,13 @@ static void deliver(struct x540 *card)
 		return;
 	}
 	now = fire ? loop_now() : 0;
-	while (fire) {
-		unsigned vector = (unsigned)__builtin_ctzll(fire);
-		uint64_t bit = 1ull << vector, gap = interval(card, vector);
+	for (unsigned vector = 0; fire && vector < IRQ_VECTORS; vector++) {
+		uint64_t bit = 1ull << vector, gap;
 
+		if (!(fire & bit))
+			continue;
 		fire &= ~bit;
+		gap = interval(card, vector);
 		if (irq->next[vector] > now && irq->next[vector] - now <= gap) {
 			if (irq->next[vector] - now < wait)
 				wait = irq->next[vector] - now;

@@ -93,9 +93,11 @@ static void put_be32(uint8_t *at, uint32_t value)
 
 /* --- insertion --- */
 
+/* What the field holds belongs to the sum: drivers put 0 there, or what cancels headers that lie
+ * between this one and the next layer's (Linux's ixgbe, tunnels).
+ */
 static void insert_ip(uint8_t *ip, uint32_t len)
 {
-	put_sum(ip + 10, 0);
 	put_sum(ip + 10, fold(sum(ip, len)));
 }
 

@@ -8,184 +8,185 @@
 #ifndef NICSIM_X540_REGS_H
 #define NICSIM_X540_REGS_H
 
-/* clang-format off: fields stand indented beneath their register */
+/* Fields stand indented beneath their register. */
+/* clang-format off */
 
 /* --- general --- */
-#define CTRL                  0x00000u
-#define CTRL_MASTER_DISABLE   0x00000004u
-#define CTRL_LINK_RESET       0x00000008u
-#define CTRL_RESET            0x04000000u
-#define STATUS                0x00008u
-#define STATUS_LINK_UP        0x00000080u
-#define STATUS_MASTER_ENABLED 0x00080000u
-#define FRTIMER               0x00048u
+#define CTRL 0x00000u
+#define   CTRL_MASTER_DISABLE 0x00000004u
+#define   CTRL_LINK_RESET 0x00000008u
+#define   CTRL_RESET 0x04000000u
+#define STATUS 0x00008u
+#define   STATUS_LINK_UP 0x00000080u
+#define   STATUS_MASTER_ENABLED 0x00080000u
+#define FRTIMER 0x00048u
 
 /* --- non-volatile memory, semaphores --- */
-#define EEC               0x10010u
-#define EEC_UPDATE        0x00800000u
-#define EEC_UPDATE_DONE   0x04000000u
-#define EERD              0x10014u
-#define EEWR              0x10018u
-#define EERW_START        0x00000001u
-#define EERW_DONE         0x00000002u
-#define SWSM              0x10140u
-#define SWSM_SMBI         0x00000001u
-#define SWSM_SWESMBI      0x00000002u
-#define SW_FW_SYNC        0x10160u
-#define SW_FW_SYNC_REGSMP 0x80000000u
+#define EEC 0x10010u
+#define   EEC_UPDATE 0x00800000u
+#define   EEC_UPDATE_DONE 0x04000000u
+#define EERD 0x10014u
+#define EEWR 0x10018u
+#define   EERW_START 0x00000001u
+#define   EERW_DONE 0x00000002u
+#define SWSM 0x10140u
+#define   SWSM_SMBI 0x00000001u
+#define   SWSM_SWESMBI 0x00000002u
+#define SW_FW_SYNC 0x10160u
+#define   SW_FW_SYNC_REGSMP 0x80000000u
 
 /* --- interrupts --- */
-#define EICR               0x00800u
-#define EICR_QUEUES        0x0000ffffu
-#define EICR_RX_MISS       0x00020000u
-#define EICR_LSC           0x00100000u
-#define EICR_OTHER         0x3fff0000u /* causes that share the vector of IVAR_MISC */
-#define EICR_TIMER         0x40000000u
-#define EICS               0x00808u
-#define EIAC               0x00810u
-#define EITR(n)            ((n) < 24 ? 0x00820u + 4u * (n) : 0x12300u + 4u * ((n)-24u))
-#define EITR_INTERVAL(v)   (((v) >> 3) & 0x1ffu) /* in units of 2 us at 10 Gbit/s */
-#define EIMS               0x00880u
-#define EIMC               0x00888u
-#define EIAM               0x00890u
-#define GPIE               0x00898u
-#define GPIE_MULTIPLE_MSIX 0x00000010u
-#define GPIE_OCD           0x00000020u
-#define GPIE_EIAME         0x40000000u
-#define IVAR(n)            (0x00900u + 4u * (n)) /* queues 2n and 2n + 1: rx, tx, rx, tx */
-#define IVAR_VALID         0x80u
-#define IVAR_VECTOR        0x3fu
-#define IVAR_MISC          0x00a00u /* TCP timer, other causes */
-#define EICS_EX(n)         (0x00a90u + 4u * (n))
-#define EIMS_EX(n)         (0x00aa0u + 4u * (n))
-#define EIMC_EX(n)         (0x00ab0u + 4u * (n))
-#define EIAM_EX(n)         (0x00ad0u + 4u * (n))
+#define EICR 0x00800u
+#define   EICR_QUEUES 0x0000ffffu
+#define   EICR_RX_MISS 0x00020000u
+#define   EICR_LSC 0x00100000u
+#define   EICR_OTHER 0x3fff0000u /* causes that share the vector of IVAR_MISC */
+#define   EICR_TIMER 0x40000000u
+#define EICS 0x00808u
+#define EIAC 0x00810u
+#define EITR(n) ((n) < 24 ? 0x00820u + 4u * (n) : 0x12300u + 4u * ((n)-24u))
+#define   EITR_INTERVAL(v) (((v) >> 3) & 0x1ffu) /* in units of 2 us at 10 Gbit/s */
+#define EIMS 0x00880u
+#define EIMC 0x00888u
+#define EIAM 0x00890u
+#define GPIE 0x00898u
+#define   GPIE_MULTIPLE_MSIX 0x00000010u
+#define   GPIE_OCD 0x00000020u
+#define   GPIE_EIAME 0x40000000u
+#define IVAR(n) (0x00900u + 4u * (n)) /* queues 2n and 2n + 1: rx, tx, rx, tx */
+#define   IVAR_VALID 0x80u
+#define   IVAR_VECTOR 0x3fu
+#define IVAR_MISC 0x00a00u /* TCP timer, other causes */
+#define EICS_EX(n) (0x00a90u + 4u * (n))
+#define EIMS_EX(n) (0x00aa0u + 4u * (n))
+#define EIMC_EX(n) (0x00ab0u + 4u * (n))
+#define EIAM_EX(n) (0x00ad0u + 4u * (n))
 
 /* --- receive --- */
-#define RX_QUEUE(n)        ((n) < 64 ? 0x01000u + 0x40u * (n) : 0x0d000u + 0x40u * ((n)-64u))
-#define RDBAL              0x00u /* from here: offsets inside a queue's block */
-#define RDBAH              0x04u
-#define RDLEN              0x08u
-#define RDH                0x10u
-#define SRRCTL             0x14u
-#define SRRCTL_BUFFER(v)   (((v)&0x1fu) << 10) /* bytes */
-#define SRRCTL_TYPE(v)     (((v) >> 25) & 7u)
-#define SRRCTL_DROP        0x10000000u
-#define RDT                0x18u
-#define RXDCTL             0x28u
-#define RXDCTL_ENABLE      0x02000000u
-#define RXDCTL_VME         0x40000000u
-#define QPRC               0x30u
-#define QBRC_L             0x34u
-#define QBRC_H             0x38u
-#define QPRDC(n)           (0x01430u + 0x40u * (n))
-#define RDRXCTL            0x02f00u
-#define RDRXCTL_CRC_STRIP  0x00000002u
-#define RDRXCTL_INIT_DONE  0x00000008u
-#define RXCTRL             0x03000u
-#define RXCTRL_ENABLE      0x00000001u
-#define RXPBSIZE(n)        (0x03c00u + 4u * (n))
-#define RXCSUM             0x05000u
-#define RXCSUM_PCSD        0x00002000u
-#define FCTRL              0x05080u
-#define FCTRL_MPE          0x00000100u
-#define FCTRL_UPE          0x00000200u
-#define FCTRL_BAM          0x00000400u
-#define VLNCTRL            0x05088u
-#define VLNCTRL_TYPE(v)    ((v)&0xffffu)
-#define VLNCTRL_FILTER     0x40000000u
-#define MCSTCTRL           0x05090u
-#define MCSTCTRL_OFFSET(v) ((v)&3u)
-#define MCSTCTRL_ENABLE    0x00000004u
-#define MTA(n)             (0x05200u + 4u * (n))
-#define VFTA(n)            (0x0a000u + 4u * (n))
-#define RAL(n)             (0x0a200u + 8u * (n))
-#define RAH(n)             (0x0a204u + 8u * (n))
-#define RAH_VALID          0x80000000u
-#define RAR_ENTRIES        128u
+#define RX_QUEUE(n) ((n) < 64 ? 0x01000u + 0x40u * (n) : 0x0d000u + 0x40u * ((n)-64u))
+#define RDBAL 0x00u /* from here: offsets inside a queue's block */
+#define RDBAH 0x04u
+#define RDLEN 0x08u
+#define RDH 0x10u
+#define SRRCTL 0x14u
+#define   SRRCTL_BUFFER(v) (((v)&0x1fu) << 10) /* bytes */
+#define   SRRCTL_TYPE(v) (((v) >> 25) & 7u)
+#define   SRRCTL_DROP 0x10000000u
+#define RDT 0x18u
+#define RXDCTL 0x28u
+#define   RXDCTL_ENABLE 0x02000000u
+#define   RXDCTL_VME 0x40000000u
+#define QPRC 0x30u
+#define QBRC_L 0x34u
+#define QBRC_H 0x38u
+#define QPRDC(n) (0x01430u + 0x40u * (n))
+#define RDRXCTL 0x02f00u
+#define   RDRXCTL_CRC_STRIP 0x00000002u
+#define   RDRXCTL_INIT_DONE 0x00000008u
+#define RXCTRL 0x03000u
+#define   RXCTRL_ENABLE 0x00000001u
+#define RXPBSIZE(n) (0x03c00u + 4u * (n))
+#define RXCSUM 0x05000u
+#define   RXCSUM_PCSD 0x00002000u
+#define FCTRL 0x05080u
+#define   FCTRL_MPE 0x00000100u
+#define   FCTRL_UPE 0x00000200u
+#define   FCTRL_BAM 0x00000400u
+#define VLNCTRL 0x05088u
+#define   VLNCTRL_TYPE(v) ((v)&0xffffu)
+#define   VLNCTRL_FILTER 0x40000000u
+#define MCSTCTRL 0x05090u
+#define   MCSTCTRL_OFFSET(v) ((v)&3u)
+#define   MCSTCTRL_ENABLE 0x00000004u
+#define MTA(n) (0x05200u + 4u * (n))
+#define VFTA(n) (0x0a000u + 4u * (n))
+#define RAL(n) (0x0a200u + 8u * (n))
+#define RAH(n) (0x0a204u + 8u * (n))
+#define   RAH_VALID 0x80000000u
+#define RAR_ENTRIES 128u
 
 /* --- transmit --- */
-#define TX_QUEUE(n)           (0x06000u + 0x40u * (n))
-#define TDBAL                 0x00u
-#define TDBAH                 0x04u
-#define TDLEN                 0x08u
-#define TDH                   0x10u
-#define TDT                   0x18u
-#define TXDCTL                0x28u
-#define TXDCTL_WTHRESH(v)     (((v) >> 16) & 0x7fu)
-#define TXDCTL_ENABLE         0x02000000u
-#define TXDCTL_FLUSH          0x04000000u
-#define QPTC                  0x30u
-#define TDWBAL                0x38u
-#define TDWBAL_ENABLE         0x00000001u
-#define TDWBAH                0x3cu
-#define QBTC_L(n)             (0x08700u + 8u * (n))
-#define QBTC_H(n)             (0x08704u + 8u * (n))
-#define DMATXCTL              0x04a80u
-#define DMATXCTL_ENABLE       0x00000001u
-#define DMATXCTL_VLAN_TYPE(v) ((v) >> 16)
-#define DTXTCPFLGL            0x04a88u
-#define DTXTCPFLGH            0x04a8cu
+#define TX_QUEUE(n) (0x06000u + 0x40u * (n))
+#define TDBAL 0x00u
+#define TDBAH 0x04u
+#define TDLEN 0x08u
+#define TDH 0x10u
+#define TDT 0x18u
+#define TXDCTL 0x28u
+#define   TXDCTL_WTHRESH(v) (((v) >> 16) & 0x7fu)
+#define   TXDCTL_ENABLE 0x02000000u
+#define   TXDCTL_FLUSH 0x04000000u
+#define QPTC 0x30u
+#define TDWBAL 0x38u
+#define   TDWBAL_ENABLE 0x00000001u
+#define TDWBAH 0x3cu
+#define QBTC_L(n) (0x08700u + 8u * (n))
+#define QBTC_H(n) (0x08704u + 8u * (n))
+#define DMATXCTL 0x04a80u
+#define   DMATXCTL_ENABLE 0x00000001u
+#define   DMATXCTL_VLAN_TYPE(v) ((v) >> 16)
+#define DTXTCPFLGL 0x04a88u
+#define DTXTCPFLGH 0x04a8cu
 
 /* --- MAC --- */
-#define HLREG0             0x04240u
-#define HLREG0_TX_CRC      0x00000001u
-#define HLREG0_RX_STRIP    0x00000002u
-#define HLREG0_JUMBO       0x00000004u
-#define HLREG0_TX_PAD      0x00000400u
-#define HLREG0_LOOPBACK    0x00008000u
-#define HLREG0_LEN_ERRORS  0x08000000u
-#define MSCA               0x0425cu
-#define MSCA_COMMAND       0x40000000u
-#define MSRWD              0x04260u
-#define MAXFRS             0x04268u
-#define MFLCN              0x04294u
-#define MFLCN_PASS_CONTROL 0x00000001u
-#define MFLCN_RFCE         0x00000008u
-#define LINKS              0x042a4u
-#define LINKS_NOW          0x00000080u
-#define LINKS_SPEED        0x30000000u /* both bits: 10 Gbit/s */
-#define LINKS_UP           0x40000000u /* latched low */
-#define LINKS_AN_DONE      0x80000000u
+#define HLREG0 0x04240u
+#define   HLREG0_TX_CRC 0x00000001u
+#define   HLREG0_RX_STRIP 0x00000002u
+#define   HLREG0_JUMBO 0x00000004u
+#define   HLREG0_TX_PAD 0x00000400u
+#define   HLREG0_LOOPBACK 0x00008000u
+#define   HLREG0_LEN_ERRORS 0x08000000u
+#define MSCA 0x0425cu
+#define   MSCA_COMMAND 0x40000000u
+#define MSRWD 0x04260u
+#define MAXFRS 0x04268u
+#define MFLCN 0x04294u
+#define   MFLCN_PASS_CONTROL 0x00000001u
+#define   MFLCN_RFCE 0x00000008u
+#define LINKS 0x042a4u
+#define   LINKS_NOW 0x00000080u
+#define   LINKS_SPEED 0x30000000u /* both bits: 10 Gbit/s */
+#define   LINKS_UP 0x40000000u /* latched low */
+#define   LINKS_AN_DONE 0x80000000u
 
 /* --- statistics --- */
-#define RXMPC(n)   (0x03fa0u + 4u * (n))
-#define CRCERRS    0x04000u
-#define RLEC       0x04040u
-#define LXONRXCNT  0x041a4u
+#define RXMPC(n) (0x03fa0u + 4u * (n))
+#define CRCERRS 0x04000u
+#define RLEC 0x04040u
+#define LXONRXCNT 0x041a4u
 #define LXOFFRXCNT 0x041a8u
-#define PRC64      0x0405cu /* to PRC1522, six of them */
-#define GPRC       0x04074u
-#define BPRC       0x04078u
-#define MPRC       0x0407cu
-#define GPTC       0x04080u
-#define GORCL      0x04088u
-#define GORCH      0x0408cu
-#define GOTCL      0x04090u
-#define GOTCH      0x04094u
-#define RUC        0x040a4u
-#define ROC        0x040acu
-#define TORL       0x040c0u
-#define TORH       0x040c4u
-#define TPR        0x040d0u
-#define TPT        0x040d4u
-#define PTC64      0x040d8u /* to PTC1522 */
-#define MPTC       0x040f0u
-#define BPTC       0x040f4u
-#define RXNFGPC    0x041b0u
-#define RXNFGBCL   0x041b4u
-#define RXNFGBCH   0x041b8u
-#define RXDGPC     0x02f50u
-#define RXDGBCL    0x02f54u
-#define RXDGBCH    0x02f58u
-#define TXDGPC     0x087a0u
-#define TXDGBCL    0x087a4u
-#define TXDGBCH    0x087a8u
+#define PRC64 0x0405cu /* to PRC1522, six of them */
+#define GPRC 0x04074u
+#define BPRC 0x04078u
+#define MPRC 0x0407cu
+#define GPTC 0x04080u
+#define GORCL 0x04088u
+#define GORCH 0x0408cu
+#define GOTCL 0x04090u
+#define GOTCH 0x04094u
+#define RUC 0x040a4u
+#define ROC 0x040acu
+#define TORL 0x040c0u
+#define TORH 0x040c4u
+#define TPR 0x040d0u
+#define TPT 0x040d4u
+#define PTC64 0x040d8u /* to PTC1522 */
+#define MPTC 0x040f0u
+#define BPTC 0x040f4u
+#define RXNFGPC 0x041b0u
+#define RXNFGBCL 0x041b4u
+#define RXNFGBCH 0x041b8u
+#define RXDGPC 0x02f50u
+#define RXDGBCL 0x02f54u
+#define RXDGBCH 0x02f58u
+#define TXDGPC 0x087a0u
+#define TXDGBCL 0x087a4u
+#define TXDGBCH 0x087a8u
 
 /* --- flow director: accepted, without effect --- */
-#define FDIRCTRL           0x0ee00u
-#define FDIRCTRL_INIT_DONE 0x00000008u
-#define FDIRCMD            0x0ee2cu
-#define FDIRCMD_COMMAND    0x00000003u
+#define FDIRCTRL 0x0ee00u
+#define   FDIRCTRL_INIT_DONE 0x00000008u
+#define FDIRCMD 0x0ee2cu
+#define   FDIRCMD_COMMAND 0x00000003u
 
 #endif

@@ -10,7 +10,6 @@ enum {
 	CLEARS = 1, /* a read clears it: a counter */
 	POWER = 2,  /* a software reset leaves it alone */
 	ONE = 4,    /* writing 1 clears */
-	BACK = 8,   /* write-only for drivers: nothing to read is meant by its 0 */
 };
 
 struct row {
@@ -19,10 +18,10 @@ struct row {
 	uint32_t reset, writable;
 	uint32_t (*read)(struct x540 *card, uint32_t offset);
 	void (*write)(struct x540 *card, uint32_t offset, uint32_t value); /* after the store */
-	uint8_t flags;
-	/* Not 0: the row is another name for the registers there. */
-	uint32_t alias;
+	uint16_t flags;
+	/* `alias` not 0: the row is another name for the registers there. */
 	uint16_t alias_stride;
+	uint32_t alias;
 };
 
 static uint32_t read_fdirctrl(struct x540 *card, uint32_t offset)
@@ -53,185 +52,186 @@ static uint32_t read_high(struct x540 *card, uint32_t offset)
 	return value;
 }
 
-/* The queue blocks of ring n. */
-#define RX_ROWS(base, n)                                                                \
-	{base + RDBAL, n, 0x40, 0, 0xffffff80}, {base + RDBAH, n, 0x40, 0, 0xffffffff}, \
-		{base + RDLEN, n, 0x40, 0, 0x000fff80},                                 \
-		{base + 0x0c, n, 0x40, 0x0000a200, 0xff00a2e0}, /* DCA_RXCTRL */        \
-		{base + RDH, n, 0x40, 0, 0x0000ffff},                                   \
-		{base + SRRCTL, n, 0x40, 0x00000402, 0x1fc7ff1f},                       \
-		{base + RDT, n, 0x40, 0, 0x0000ffff, NULL, x540_write_rdt},             \
-		{base + RXDCTL, n, 0x40, 0, 0x4200ffff, NULL, x540_write_rxdctl},       \
-	{                                                                               \
-		base + 0x2c, n, 0x40, 0, 0x0000000d                                     \
-	} /* RSCCTL */
+/* clang-format off */
+/* The blocks of n receive queues. */
+#define RX_ROWS(base, n) \
+	{(base) + RDBAL, n, 0x40, 0, 0xffffff80}, \
+	{(base) + RDBAH, n, 0x40, 0, 0xffffffff}, \
+	{(base) + RDLEN, n, 0x40, 0, 0x000fff80}, \
+	{(base) + 0x0c, n, 0x40, 0x0000a200, 0xff00a2e0}, /* DCA_RXCTRL */ \
+	{(base) + RDH, n, 0x40, 0, 0x0000ffff}, \
+	{(base) + SRRCTL, n, 0x40, 0x00000402, 0x1fc7ff1f}, \
+	{(base) + RDT, n, 0x40, 0, 0x0000ffff, NULL, x540_write_rdt}, \
+	{(base) + RXDCTL, n, 0x40, 0, 0x4200ffff, NULL, x540_write_rxdctl}, \
+	{(base) + 0x2c, n, 0x40, 0, 0x0000000d} /* RSCCTL */
 
-#define COUNTER(offset)                                \
-	{                                              \
-		offset, 1, 4, 0, 0, NULL, NULL, CLEARS \
-	}
-#define COUNTERS(offset, n)                            \
-	{                                              \
-		offset, n, 4, 0, 0, NULL, NULL, CLEARS \
-	}
-#define COUNTER36(low, high, n, stride)                        \
-	{low, n, stride, 0, 0, read_low, NULL, CLEARS},        \
-	{                                                      \
-		high, n, stride, 0, 0, read_high, NULL, CLEARS \
-	}
-#define STORE(offset, n)                    \
-	{                                   \
-		offset, n, 4, 0, 0xffffffff \
-	}
-#define FIXED(offset, value)           \
-	{                              \
-		offset, 1, 4, value, 0 \
-	}
-#define ALIAS(at, n, gap, of, of_gap)                       \
-	{                                                   \
-		at, n, gap, 0, 0, NULL, NULL, 0, of, of_gap \
-	}
+#define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, CLEARS}
+#define COUNTER(offset) COUNTERS(offset, 1)
+#define COUNTER36(low, high, n, stride) \
+	{low, n, stride, 0, 0, read_low, NULL, CLEARS}, \
+	{high, n, stride, 0, 0, read_high, NULL, CLEARS}
+#define FIXED(offset, value) {offset, 1, 4, value, 0}
+#define ALIAS(at, n, gap, of, of_gap) {at, n, gap, 0, 0, NULL, NULL, 0, of_gap, of}
 
-/* clang-format off: one register a line */
+/* One register a line. */
 static const struct row rows[] = {
-	{0, 0, 0, 0, 0}, /* row 0: none */
+	{0, 0, 0, 0, 0},                                        /* row 0: none */
 
 	/* General (X540 datasheet 8.2.4.1) */
 	{CTRL, 2, 4, 0, CTRL_MASTER_DISABLE, NULL, x540_write_ctrl},
 	{STATUS, 1, 4, 0, 0, x540_read_status},
-	{0x00018, 1, 4, 0, 0x1405c000, NULL, NULL, 0},                          /* CTRL_EXT */
-	{0x00020, 1, 4, 0, 0x0003ffff},                                         /* ESDP */
-	{0x00028, 1, 4, 0, 0x0000000f},                                         /* I2CCTL */
-	{0x00030, 1, 4, 0, 0xffffffff},                                         /* PHY_GPIO */
-	{FRTIMER, 1, 4, 0, 0, x540_read_timer}, {0x0004c, 1, 4, 0, 0x00000fff}, /* TCPTIMER */
-	{0x00200, 1, 4, 0x00006084, 0xcfcfcfcf},                                /* LEDCTL */
-	{0x05078, 1, 4, 0x81000000, 0xffff0000},                                /* EXVET */
-	{0x14f10, 1, 4, 0, 0xffffffff},                                         /* SMADARCTL */
+	{0x00018, 1, 4, 0, 0x1405c000},                         /* CTRL_EXT */
+	{0x00020, 1, 4, 0, 0x0003ffff},                         /* ESDP */
+	{0x00028, 1, 4, 0, 0x0000000f},                         /* I2CCTL */
+	{0x00030, 1, 4, 0, 0xffffffff},                         /* PHY_GPIO */
+	{FRTIMER, 1, 4, 0, 0, x540_read_timer},
+	{0x0004c, 1, 4, 0, 0x00000fff},                         /* TCPTIMER */
+	{0x00200, 1, 4, 0x00006084, 0xcfcfcfcf},                /* LEDCTL */
+	{0x05078, 1, 4, 0x81000000, 0xffff0000},                /* EXVET */
+	{0x14f10, 1, 4, 0, 0xffffffff},                         /* SMADARCTL */
 
 	/* Non-volatile memory, semaphores, manageability (8.2.4.2, 8.2.4.30): no firmware runs */
 	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, x540_write_eec, POWER},
 	{EERD, 1, 4, EERW_DONE, 0, NULL, x540_write_eerd, POWER},
 	{EEWR, 1, 4, EERW_DONE, 0, NULL, x540_write_eewr, POWER},
-	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER}, /* FLA */
-	FIXED(0x10110, 0x000c0000),                        /* EEMNGCTL: configuration done */
+	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER},      /* FLA */
+	FIXED(0x10110, 0x000c0000),                             /* EEMNGCTL: configuration done */
 	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, x540_read_swsm, NULL, POWER},
-	FIXED(0x10148, 0x00008000), /* FWSM: the firmware is valid, in no mode */
-	FIXED(0x10150, 0),          /* FACTPS */
+	FIXED(0x10148, 0x00008000),                             /* FWSM: the firmware is valid, in no mode */
+	FIXED(0x10150, 0),                                      /* FACTPS */
 	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, x540_read_sw_fw_sync, NULL, POWER},
-	{0x10200, 1, 4, 0, 0x00000003},   /* GRC */
-	{0x15800, 448, 4, 0, 0xffffffff}, /* FLEX_MNG */
-	FIXED(0x15f00, 0),                /* HICR: not enabled */
-	{0x15f0c, 1, 4, 0, 0xffffffff},   /* FWSTS */
-	{0x15f10, 5, 4, 0, 0},            /* SWSR, LSWFW */
-	FIXED(0x042d0, 0),                /* MMNGC: no veto */
-	FIXED(0x05820, 0),                /* MANC */
+	{0x10200, 1, 4, 0, 0x00000003},                         /* GRC */
+	{0x15800, 448, 4, 0, 0xffffffff},                       /* FLEX_MNG */
+	FIXED(0x15f00, 0),                                      /* HICR: not enabled */
+	{0x15f0c, 1, 4, 0, 0xffffffff},                         /* FWSTS */
+	{0x15f10, 4, 4, 0, 0},                                  /* SWSR, LSWFW */
+	FIXED(0x042d0, 0),                                      /* MMNGC: no veto */
+	FIXED(0x05820, 0),                                      /* MANC */
 
 	/* PCI Express (8.2.4.4) */
-	{0x11000, 1, 4, 0, 0xffffffff},                                  /* GCR */
-	{0x11004, 3, 4, 0, 0xffffffff}, {0x11010, 16, 4, 0, 0xffffffff}, /* GSCL, GSCN */
-	{0x11050, 1, 4, 0, 0xffffffff},                                  /* GCR_EXT */
-	FIXED(0x11064, 0x00000001),                                      /* MREVID */
-	{0x11068, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},                 /* PBACL */
-	FIXED(0x11070, 0),                                               /* DCA_ID */
-	{0x11074, 1, 4, 0, 0x0000001f},                                  /* DCA_CTRL */
-	{0x11088, 2, 4, 0, 0xffffffff},                                  /* CIAA, CIAD */
-	{0x11090, 8, 4, 0, 0},                                           /* PCIE_DIAG */
-	{0x110b0, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},                 /* PICAUSE */
-	{0x110b4, 4, 4, 0, 0xffffffff},                                  /* PIENA ... */
-	{0x110c4, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},                 /* PBACL 1 to 4 */
-	{0x110f0, 1, 4, 0, 0xffffffff},                                  /* MISC_REG */
-	FIXED(0x110f4, 0x00004000),                                      /* BARCTRL */
+	{0x11000, 1, 4, 0, 0xffffffff},                         /* GCR */
+	{0x11004, 3, 4, 0, 0xffffffff},
+	{0x11010, 16, 4, 0, 0xffffffff},                        /* GSCL, GSCN */
+	{0x11050, 1, 4, 0, 0xffffffff},                         /* GCR_EXT */
+	FIXED(0x11064, 0x00000001),                             /* MREVID */
+	{0x11068, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PBACL */
+	FIXED(0x11070, 0),                                      /* DCA_ID */
+	{0x11074, 1, 4, 0, 0x0000001f},                         /* DCA_CTRL */
+	{0x11088, 2, 4, 0, 0xffffffff},                         /* CIAA, CIAD */
+	{0x11090, 8, 4, 0, 0},                                  /* PCIE_DIAG */
+	{0x110b0, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PICAUSE */
+	{0x110b4, 4, 4, 0, 0xffffffff},                         /* PIENA ... */
+	{0x110c4, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PBACL 1 to 4 */
+	{0x110f0, 1, 4, 0, 0xffffffff},                         /* MISC_REG */
+	FIXED(0x110f4, 0x00004000),                             /* BARCTRL */
 
 	/* Interrupts (8.2.4.5) */
 	{EICR, 1, 4, 0, 0, x540_read_eicr, x540_write_eicr},
-	{EICS, 1, 4, 0, 0, x540_read_mask, x540_write_mask, BACK},
+	{EICS, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
 	{EIMS, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMC, 1, 4, 0, 0, x540_read_mask, x540_write_mask, BACK}, {EIAC, 1, 4, 0, 0x7fffffff},
+	{EIMC, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
+	{EIAC, 1, 4, 0, 0x7fffffff},
 	{EIAM, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EICS_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask, BACK},
+	{EICS_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
 	{EIMS_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMC_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask, BACK},
-	{EIAM_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask}, {EITR(0), 24, 4, 0, 0x001ffff8},
-	{EITR(24), 105, 4, 0, 0x001ffff8}, {0x00894, 1, 4, 0, 0xffffffff}, /* EITRSEL */
-	{GPIE, 1, 4, 0, 0xc000ffff}, {IVAR(0), 64, 4, 0, 0xbfbfbfbf},
-	{IVAR_MISC, 1, 4, 0, 0x0000bfbf}, {0x12000, 128, 4, 0, 0x00000fff}, /* RSCINT */
+	{EIMC_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
+	{EIAM_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
+	{EITR(0), 24, 4, 0, 0x001ffff8},
+	{EITR(24), 105, 4, 0, 0x001ffff8},
+	{0x00894, 1, 4, 0, 0xffffffff},                         /* EITRSEL */
+	{GPIE, 1, 4, 0, 0xc000ffff},
+	{IVAR(0), 64, 4, 0, 0xbfbfbfbf},
+	{IVAR_MISC, 1, 4, 0, 0x0000bfbf},
+	{0x12000, 128, 4, 0, 0x00000fff},                       /* RSCINT */
 
 	/* Receive filters (8.2.4.7) */
-	{0x05000, 1, 4, 0, 0x00003000}, /* RXCSUM */
-	{0x05008, 1, 4, 0, 0x0003ffff}, /* RFCTL */
-	{FCTRL, 1, 4, 0, 0x00000702}, {VLNCTRL, 1, 4, 0x00008100, 0x7000ffff},
-	{MCSTCTRL, 1, 4, 0, 0x00000007}, {0x050a0, 1, 4, 0, 0xffffffff},  /* RUPPBMR */
-	{0x050b0, 2, 4, 0, 0xffffffff},                                   /* PFFLPL, PFFLPH */
-	{0x05108, 5, 4, 0, 0xffffffff},                                   /* FCoE filters */
-	{0x05100, 1, 4, 0, 0x00000fff},                                   /* FCRXCTRL */
-	{0x0511c, 1, 4, 0, 0}, {0x05128, 8, 4, 0, 0xffffffff},            /* ETQF */
-	{0x05158, 1, 4, 0, 0xffffffff},                                   /* REOFF */
-	{0x051b0, 1, 4, 0, 0x60001f81},                                   /* VT_CTL */
-	{0x051e0, 2, 4, 0, 0xffffffff},                                   /* VFRE */
-	{0x051f8, 1, 4, 0, 0xffffffff},                                   /* RSOFF */
-	{0x05180, 2, 4, 0, 0xffffffff},                                   /* VMTXSW */
-	{MTA(0), 128, 4, 0, 0xffffffff}, {0x0ea00, 64, 4, 0, 0xffffffff}, /* PSRTYPE */
-	ALIAS(0x05480, 16, 4, 0x0ea00, 4), {RAL(0), RAR_ENTRIES, 8, 0, 0xffffffff},
+	{0x05000, 1, 4, 0, 0x00003000},                         /* RXCSUM */
+	{0x05008, 1, 4, 0, 0x0003ffff},                         /* RFCTL */
+	{FCTRL, 1, 4, 0, 0x00000702},
+	{VLNCTRL, 1, 4, 0x00008100, 0x7000ffff},
+	{MCSTCTRL, 1, 4, 0, 0x00000007},
+	{0x050a0, 1, 4, 0, 0xffffffff},                         /* RUPPBMR */
+	{0x050b0, 2, 4, 0, 0xffffffff},                         /* PFFLPL, PFFLPH */
+	{0x05108, 4, 4, 0, 0xffffffff},                         /* FCoE filters */
+	{0x05100, 1, 4, 0, 0x00000fff},                         /* FCRXCTRL */
+	{0x0511c, 1, 4, 0, 0},
+	{0x05128, 8, 4, 0, 0xffffffff},                         /* ETQF */
+	{0x05158, 1, 4, 0, 0xffffffff},                         /* REOFF */
+	{0x051b0, 1, 4, 0, 0x60001f81},                         /* VT_CTL */
+	{0x051e0, 2, 4, 0, 0xffffffff},                         /* VFRE */
+	{0x051f8, 1, 4, 0, 0xffffffff},                         /* RSOFF */
+	{0x05180, 2, 4, 0, 0xffffffff},                         /* VMTXSW */
+	{MTA(0), 128, 4, 0, 0xffffffff},
+	{0x0ea00, 64, 4, 0, 0xffffffff},                        /* PSRTYPE */
+	ALIAS(0x05480, 16, 4, 0x0ea00, 4),
+	{RAL(0), RAR_ENTRIES, 8, 0, 0xffffffff},
 	{RAH(0), RAR_ENTRIES, 8, 0, 0x8000ffff, NULL, x540_write_rah},
-	ALIAS(0x05400, 16, 8, RAL(0), 8), ALIAS(0x05404, 16, 8, RAH(0), 8),
-	{0x0a600, 256, 4, 0, 0xffffffff},                                    /* MPSAR */
-	{VFTA(0), 128, 4, 0, 0xffffffff}, {0x05818, 1, 4, 0, 0xffff200f},    /* MRQC */
-	{0x0eb00, 32, 4, 0, 0x0f0f0f0f},                                     /* RETA */
-	ALIAS(0x05c00, 32, 4, 0x0eb00, 4), {0x0eb80, 10, 4, 0, 0xffffffff},  /* RSSRK */
-	ALIAS(0x05c80, 10, 4, 0x0eb80, 4), {0x0e000, 128, 4, 0, 0xffffffff}, /* SAQF */
-	{0x0e200, 128, 4, 0, 0xffffffff},                                    /* DAQF */
-	{0x0e400, 128, 4, 0, 0xffffffff},                                    /* SDPQF */
-	{0x0e600, 128, 4, 0, 0xffffffff},                                    /* FTQF */
-	{0x0e800, 128, 4, 0, 0xffffffff},                                    /* L34TIMIR */
-	{0x0ec00, 8, 4, 0, 0xffffffff},                                      /* ETQS */
-	{0x0ec30, 1, 4, 0, 0x000000ff},                                      /* SYNQF */
-	{0x0ec60, 1, 4, 0, 0xffffffff},                                      /* IMIRVP */
-	{0x0ec70, 1, 4, 0, 0x77777777},                                      /* RQTC */
-	{0x0ec90, 1, 4, 0, 0xffffffff},                                      /* LLITHRESH */
-	{0x0ed00, 1, 4, 0, 0x00000003},                                      /* FCRECTL */
-	{0x0ed10, 8, 4, 0, 0x0000007f},                                      /* FCRETA */
+	ALIAS(0x05400, 16, 8, RAL(0), 8),
+	ALIAS(0x05404, 16, 8, RAH(0), 8),
+	{0x0a600, 256, 4, 0, 0xffffffff},                       /* MPSAR */
+	{VFTA(0), 128, 4, 0, 0xffffffff},
+	{0x05818, 1, 4, 0, 0xffff200f},                         /* MRQC */
+	{0x0eb00, 32, 4, 0, 0x0f0f0f0f},                        /* RETA */
+	ALIAS(0x05c00, 32, 4, 0x0eb00, 4),
+	{0x0eb80, 10, 4, 0, 0xffffffff},                        /* RSSRK */
+	ALIAS(0x05c80, 10, 4, 0x0eb80, 4),
+	{0x0e000, 128, 4, 0, 0xffffffff},                       /* SAQF */
+	{0x0e200, 128, 4, 0, 0xffffffff},                       /* DAQF */
+	{0x0e400, 128, 4, 0, 0xffffffff},                       /* SDPQF */
+	{0x0e600, 128, 4, 0, 0xffffffff},                       /* FTQF */
+	{0x0e800, 128, 4, 0, 0xffffffff},                       /* L34TIMIR */
+	{0x0ec00, 8, 4, 0, 0xffffffff},                         /* ETQS */
+	{0x0ec30, 1, 4, 0, 0x000000ff},                         /* SYNQF */
+	{0x0ec60, 1, 4, 0, 0xffffffff},                         /* IMIRVP */
+	{0x0ec70, 1, 4, 0, 0x77777777},                         /* RQTC */
+	{0x0ec90, 1, 4, 0, 0xffffffff},                         /* LLITHRESH */
+	{0x0ed00, 1, 4, 0, 0x00000003},                         /* FCRECTL */
+	{0x0ed10, 8, 4, 0, 0x0000007f},                         /* FCRETA */
 	{FDIRCTRL, 1, 4, 0, 0xffffffff, read_fdirctrl},
-	{0x0ee04, 10, 4, 0, 0xffffffff}, /* flow director: addresses, ports, hash */
+	{0x0ee04, 10, 4, 0, 0xffffffff},                        /* flow director: addresses, ports, hash */
 	{FDIRCMD, 1, 4, 0, 0xffffffff, NULL, write_fdircmd},
-	{0x0ee30, 3, 4, 0, 0xffffffff},   /* FDIRFREE is 0xee38 */
-	{0x0ee3c, 4, 4, 0, 0xffffffff},   /* masks */
-	{0x0ee4c, 5, 4, 0, 0xffffffff},   /* FDIRLEN, counters */
-	{0x0ee60, 7, 4, 0, 0xffffffff},   /* keys, masks */
-	{0x0f000, 64, 4, 0, 0xffffffff},  /* VMOLR */
-	{0x0f100, 64, 4, 0, 0x80000fff},  /* VLVF */
-	{0x0f200, 128, 4, 0, 0xffffffff}, /* VLVFB */
-	{0x0f400, 128, 4, 0, 0xffffffff}, /* UTA */
-	{0x0f600, 4, 4, 0, 0x00001f0f},   /* MRCTL */
-	{0x0f610, 8, 4, 0, 0xffffffff},   /* VMRVLAN */
-	{0x0f630, 8, 4, 0, 0xffffffff},   /* VMRVM */
+	{0x0ee30, 3, 4, 0, 0xffffffff},                         /* FDIRFREE is 0xee38 */
+	{0x0ee3c, 4, 4, 0, 0xffffffff},                         /* masks */
+	{0x0ee4c, 5, 4, 0, 0xffffffff},                         /* FDIRLEN, counters */
+	{0x0ee60, 7, 4, 0, 0xffffffff},                         /* keys, masks */
+	{0x0f000, 64, 4, 0, 0xffffffff},                        /* VMOLR */
+	{0x0f100, 64, 4, 0, 0x80000fff},                        /* VLVF */
+	{0x0f200, 128, 4, 0, 0xffffffff},                       /* VLVFB */
+	{0x0f400, 128, 4, 0, 0xffffffff},                       /* UTA */
+	{0x0f600, 4, 4, 0, 0x00001f0f},                         /* MRCTL */
+	{0x0f610, 8, 4, 0, 0xffffffff},                         /* VMRVLAN */
+	{0x0f630, 8, 4, 0, 0xffffffff},                         /* VMRVM */
 
 	/* Receive DMA (8.2.4.8, 8.2.4.9) */
-	RX_ROWS(0x01000, 64), RX_ROWS(0x0d000, 64),
+	RX_ROWS(0x01000, 64),
+	RX_ROWS(0x0d000, 64),
 	ALIAS(0x02100, 16, 4, RX_QUEUE(0u) + SRRCTL, 0x40),
 	ALIAS(0x02200, 16, 4, RX_QUEUE(0u) + 0x0c, 0x40),
 	{RDRXCTL, 1, 4, 0x00108800 | RDRXCTL_INIT_DONE, 0x077f0022},
-	{0x02f04, 1, 4, 0, 0x00017f01}, /* QDE */
-	{0x02f08, 1, 4, 0, 0xffffffff}, /* RDHMPN, DRECCCTL */
-	{0x02f20, 1, 4, 0, 0xffffffff}, /* RDDCC */
-	{0x02f30, 2, 4, 0, 0xffffffff}, /* RDMAM, RDMAD */
-	{0x02f8c, 1, 4, 0, 0xffffffff}, /* DRECCCTL2 */
+	{0x02f04, 1, 4, 0, 0x00017f01},                         /* QDE */
+	{0x02f08, 1, 4, 0, 0xffffffff},                         /* RDHMPN, DRECCCTL */
+	{0x02f20, 1, 4, 0, 0xffffffff},                         /* RDDCC */
+	{0x02f30, 2, 4, 0, 0xffffffff},                         /* RDMAM, RDMAD */
+	{0x02f8c, 1, 4, 0, 0xffffffff},                         /* DRECCCTL2 */
 	{RXCTRL, 1, 4, 0, RXCTRL_ENABLE, NULL, x540_write_rxctrl},
-	{0x03008, 1, 4, 0, 0xffffffff},          /* PFCTOP */
-	{0x03020, 1, 4, 0, 0x00ffffff},          /* RTRUP2TC */
-	{0x03028, 1, 4, 0x00000020, 0x000000ff}, /* RSCDBU */
-	FIXED(0x03190, 0),                       /* RXMEMWRAP */
-	{RXPBSIZE(0), 1, 4, X540_RX_BUFFER, 0x000ffc00}, {RXPBSIZE(1), 7, 4, 0, 0x000ffc00},
-	{0x03d04, 1, 4, 0, 0x000000ff},                                 /* DROPEN */
-	{0x02400, 2, 4, 0, 0xffffffff},                                 /* DMACR, DMCTLX */
-	{0x03300, 8, 4, 0, 0x000001ff},                                 /* DMCTH */
-	{0x15f20, 1, 4, 0, 0x000ffff0},                                 /* DMCMNGTH */
-	{0x02410, 3, 4, 0, 0xffffffff},                                 /* FCoE direct placement */
-	{0x02420, 1, 4, 0, 0xffffffff}, {0x02430, 1, 4, 0, 0xffffffff}, /* RTRPCS */
-	{0x02140, 8, 4, 0, 0xffffffff},                                 /* RTRPT4C */
-	{0x02160, 8, 4, 0, 0},                                          /* RTRPT4S */
-	{0x02fa4, 2, 4, 0, 0},                                          /* LMVM_RX, LVMMC_RX */
-	{0x02fb0, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},                /* WQBR_RX */
-	{0x051b8, 1, 4, 0, 0xffffffff},                                 /* RXFECCERR0 */
+	{0x03008, 1, 4, 0, 0xffffffff},                         /* PFCTOP */
+	{0x03020, 1, 4, 0, 0x00ffffff},                         /* RTRUP2TC */
+	{0x03028, 1, 4, 0x00000020, 0x000000ff},                /* RSCDBU */
+	FIXED(0x03190, 0),                                      /* RXMEMWRAP */
+	{RXPBSIZE(0), 1, 4, X540_RX_BUFFER, 0x000ffc00},
+	{RXPBSIZE(1), 7, 4, 0, 0x000ffc00},
+	{0x03d04, 1, 4, 0, 0x000000ff},                         /* DROPEN */
+	{0x02400, 2, 4, 0, 0xffffffff},                         /* DMACR, DMCTLX */
+	{0x03300, 8, 4, 0, 0x000001ff},                         /* DMCTH */
+	{0x15f20, 1, 4, 0, 0x000ffff0},                         /* DMCMNGTH */
+	{0x02410, 3, 4, 0, 0xffffffff},                         /* FCoE direct placement */
+	{0x02420, 1, 4, 0, 0xffffffff},
+	{0x02430, 1, 4, 0, 0xffffffff},                         /* RTRPCS */
+	{0x02140, 8, 4, 0, 0xffffffff},                         /* RTRPT4C */
+	{0x02160, 8, 4, 0, 0},                                  /* RTRPT4S */
+	{0x02fa4, 2, 4, 0, 0},                                  /* LMVM_RX, LVMMC_RX */
+	{0x02fb0, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WQBR_RX */
+	{0x051b8, 1, 4, 0, 0xffffffff},                         /* RXFECCERR0 */
 
 	/* Transmit (8.2.4.10 to 8.2.4.12) */
 	{TX_QUEUE(0u) + TDBAL, 128, 0x40, 0, 0xffffff80},
@@ -244,109 +244,119 @@ static const struct row rows[] = {
 	{TX_QUEUE(0u) + TDWBAL, 128, 0x40, 0, 0xffffffff},
 	{TX_QUEUE(0u) + TDWBAH, 128, 0x40, 0, 0xffffffff},
 	{DMATXCTL, 1, 4, 0x81000000, 0xffff006b, NULL, x540_write_dmatxctl},
-	{DTXTCPFLGL, 1, 4, 0x0f760ff6, 0x0fff0fff}, {DTXTCPFLGH, 1, 4, 0x00000f7f, 0x00000fff},
-	{0x08100, 1, 4, 0x00000010, 0x00000fff},                                 /* DTXMXSZRQ */
-	{0x08120, 1, 4, 0, 0x0000000f},                                          /* MTQC */
-	{0x0ca00, 1, 4, 0, 0xffffffff},                                          /* LBDRPEN */
-	{0x0cb00, 1, 4, 0, 0x000000ff},                                          /* TIPG */
-	{0x0cc00, 1, 4, 0x00028000, 0x000ffc00},                                 /* TXPBSIZE 0 */
-	{0x0cc04, 7, 4, 0, 0x000ffc00}, {0x04950, 1, 4, 0x00000096, 0x000003ff}, /* TXPBTHRESH 0 */
-	{0x04954, 7, 4, 0, 0x000003ff}, {0x0cd10, 1, 4, 0, 0x0000ffff},          /* MNGTXMAP */
-	{0x04900, 1, 4, 0, 0xffffffff},                                          /* RTTDCS */
-	{0x04904, 1, 4, 0, 0x0000007f},                                          /* RTTDQSEL */
-	{0x04908, 1, 4, 0, 0xffffffff},                                          /* RTTDT1C */
-	FIXED(0x0490c, 0),                                                       /* RTTDT1S */
-	{0x04910, 8, 4, 0, 0xffffffff},                                          /* RTTDT2C */
-	{0x04930, 8, 4, 0, 0},                                                   /* RTTDT2S */
-	{0x04980, 2, 4, 0, 0xffffffff},                  /* RTTBCNRM, RTTBCNRC */
-	{0x04988, 3, 4, 0, 0xffffffff},                  /* RTTBCNRS, RTTBCNRD, RTTDTECC */
-	{0x04a90, 3, 4, 0, 0xffffffff},                  /* RTTQCNTG, TEOFF, TSOFF */
-	{0x0c800, 1, 4, 0, 0x00ffffff},                  /* RTTUP2TC */
-	{0x0cd00, 1, 4, 0, 0xffffffff},                  /* RTTPCS */
-	{0x0cd20, 8, 4, 0, 0xffffffff},                  /* RTTPT2C */
-	{0x0cd40, 8, 4, 0, 0},                           /* RTTPT2S */
-	{0x08000, 64, 4, 0, 0xffffffff},                 /* VMVIR */
-	{0x08108, 1, 4, 0, 0},                           /* LVMMC_TX */
-	{0x08110, 2, 4, 0, 0xffffffff},                  /* VFTE */
-	{0x08124, 1, 4, 0, 0},                           /* LMVM_TX */
-	{0x08130, 4, 4, 0, 0xffffffff, NULL, NULL, ONE}, /* WQBR_TX */
-	{0x08200, 8, 4, 0, 0xffffffff},                  /* PFVFSPOOF */
-	{0x08220, 1, 4, 0, 0x00000001},                  /* PFDTXGSWC */
-	{0x082e0, 4, 4, 0, 0xffffffff},                  /* TXLLQ */
-	{0x08790, 2, 4, 0, 0xffffffff},                  /* VMECM */
+	{DTXTCPFLGL, 1, 4, 0x0f760ff6, 0x0fff0fff},
+	{DTXTCPFLGH, 1, 4, 0x00000f7f, 0x00000fff},
+	{0x08100, 1, 4, 0x00000010, 0x00000fff},                /* DTXMXSZRQ */
+	{0x08120, 1, 4, 0, 0x0000000f},                         /* MTQC */
+	{0x0ca00, 1, 4, 0, 0xffffffff},                         /* LBDRPEN */
+	{0x0cb00, 1, 4, 0, 0x000000ff},                         /* TIPG */
+	{0x0cc00, 1, 4, 0x00028000, 0x000ffc00},                /* TXPBSIZE 0 */
+	{0x0cc04, 7, 4, 0, 0x000ffc00},
+	{0x04950, 1, 4, 0x00000096, 0x000003ff},                /* TXPBTHRESH 0 */
+	{0x04954, 7, 4, 0, 0x000003ff},
+	{0x0cd10, 1, 4, 0, 0x0000ffff},                         /* MNGTXMAP */
+	{0x04900, 1, 4, 0, 0xffffffff},                         /* RTTDCS */
+	{0x04904, 1, 4, 0, 0x0000007f},                         /* RTTDQSEL */
+	{0x04908, 1, 4, 0, 0xffffffff},                         /* RTTDT1C */
+	FIXED(0x0490c, 0),                                      /* RTTDT1S */
+	{0x04910, 8, 4, 0, 0xffffffff},                         /* RTTDT2C */
+	{0x04930, 8, 4, 0, 0},                                  /* RTTDT2S */
+	{0x04980, 2, 4, 0, 0xffffffff},                         /* RTTBCNRM, RTTBCNRC */
+	{0x04988, 3, 4, 0, 0xffffffff},                         /* RTTBCNRS, RTTBCNRD, RTTDTECC */
+	{0x04a90, 3, 4, 0, 0xffffffff},                         /* RTTQCNTG, TEOFF, TSOFF */
+	{0x0c800, 1, 4, 0, 0x00ffffff},                         /* RTTUP2TC */
+	{0x0cd00, 1, 4, 0, 0xffffffff},                         /* RTTPCS */
+	{0x0cd20, 8, 4, 0, 0xffffffff},                         /* RTTPT2C */
+	{0x0cd40, 8, 4, 0, 0},                                  /* RTTPT2S */
+	{0x08000, 64, 4, 0, 0xffffffff},                        /* VMVIR */
+	{0x08108, 1, 4, 0, 0},                                  /* LVMMC_TX */
+	{0x08110, 2, 4, 0, 0xffffffff},                         /* VFTE */
+	{0x08124, 1, 4, 0, 0},                                  /* LMVM_TX */
+	{0x08130, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WQBR_TX */
+	{0x08200, 8, 4, 0, 0xffffffff},                         /* PFVFSPOOF */
+	{0x08220, 1, 4, 0, 0x00000001},                         /* PFDTXGSWC */
+	{0x082e0, 4, 4, 0, 0xffffffff},                         /* TXLLQ */
+	{0x08790, 2, 4, 0, 0xffffffff},                         /* VMECM */
 
 	/* Flow control (8.2.4.13): frames are counted, the flow is not held */
-	{0x03200, 4, 4, 0, 0xffffffff}, /* FCTTV */
-	{0x03220, 8, 4, 0, 0x8007fff0}, /* FCRTL */
-	{0x03260, 8, 4, 0, 0x8007fff0}, /* FCRTH */
-	{0x032a0, 1, 4, 0, 0x0000ffff}, /* FCRTV */
-	{0x03d00, 1, 4, 0, 0x0000001a}, /* FCCFG */
-	FIXED(0x0ce00, 0),              /* TFCS */
+	{0x03200, 4, 4, 0, 0xffffffff},                         /* FCTTV */
+	{0x03220, 8, 4, 0, 0x8007fff0},                         /* FCRTL */
+	{0x03260, 8, 4, 0, 0x8007fff0},                         /* FCRTH */
+	{0x032a0, 1, 4, 0, 0x0000ffff},                         /* FCRTV */
+	{0x03d00, 1, 4, 0, 0x0000001a},                         /* FCCFG */
+	FIXED(0x0ce00, 0),                                      /* TFCS */
 
 	/* Security (8.2.4.22, 8.2.4.23): the engines are off, as on parts without them */
-	{0x08800, 1, 4, 0, 0x00000007},          /* SECTXCTRL */
-	FIXED(0x08804, 0x00000003),              /* SECTXSTAT: ready, offload disabled */
-	{0x08808, 1, 4, 0x00000250, 0x000003ff}, /* SECTXBUFFAF */
-	{0x08810, 1, 4, 0x00001000, 0x00001fff}, /* SECTXMINIFG */
-	{0x08d00, 1, 4, 0, 0x00000003},          /* SECRXCTRL */
-	FIXED(0x08d04, 0x00000003),              /* SECRXSTAT */
-	{0x08900, 6, 4, 0, 0xffffffff},          /* IPSTX */
-	{0x08e00, 13, 4, 0, 0xffffffff},         /* IPSRX */
-	{0x08a00, 15, 4, 0, 0xffffffff},         /* LSECTX */
-	{0x08f00, 12, 4, 0, 0xffffffff},         /* LSECRX */
+	{0x08800, 1, 4, 0, 0x00000007},                         /* SECTXCTRL */
+	FIXED(0x08804, 0x00000003),                             /* SECTXSTAT: ready, offload disabled */
+	{0x08808, 1, 4, 0x00000250, 0x000003ff},                /* SECTXBUFFAF */
+	{0x08810, 1, 4, 0x00001000, 0x00001fff},                /* SECTXMINIFG */
+	{0x08d00, 1, 4, 0, 0x00000003},                         /* SECRXCTRL */
+	FIXED(0x08d04, 0x00000003),                             /* SECRXSTAT */
+	{0x08900, 6, 4, 0, 0xffffffff},                         /* IPSTX */
+	{0x08e00, 13, 4, 0, 0xffffffff},                        /* IPSRX */
+	{0x08a00, 15, 4, 0, 0xffffffff},                        /* LSECTX */
+	{0x08f00, 12, 4, 0, 0xffffffff},                        /* LSECRX */
 
 	/* Time synchronisation (8.2.4.26): the clock stands */
-	{0x05120, 1, 4, 0, 0xffffffff},                                 /* RXMTRL */
-	{0x05188, 1, 4, 0, 0x0000001e},                                 /* TSYNCRXCTL */
-	{0x051a0, 3, 4, 0, 0},                                          /* RXSATR, RXSTMPH */
-	{0x051e8, 1, 4, 0, 0},                                          /* RXSTMPL */
-	{0x08c00, 1, 4, 0, 0x00000010},                                 /* TSYNCTXCTL */
-	{0x08c04, 2, 4, 0, 0},                                          /* TXSTMP */
-	{0x08c0c, 19, 4, 0, 0xffffffff},                                /* SYSTIM ... */
-	{0x08c58, 1, 4, 0, 0xffffffff},                                 /* SYSTIMR */
-	{0x08c60, 1, 4, 0, 0xffffffff}, {0x08c68, 1, 4, 0, 0xffffffff}, /* TSIM */
-	{0x0003c, 1, 4, 0, 0xffffffff},                                 /* TSSDP */
+	{0x05120, 1, 4, 0, 0xffffffff},                         /* RXMTRL */
+	{0x05188, 1, 4, 0, 0x0000001e},                         /* TSYNCRXCTL */
+	{0x051a0, 3, 4, 0, 0},                                  /* RXSATR, RXSTMPH */
+	{0x051e8, 1, 4, 0, 0},                                  /* RXSTMPL */
+	{0x08c00, 1, 4, 0, 0x00000010},                         /* TSYNCTXCTL */
+	{0x08c04, 2, 4, 0, 0},                                  /* TXSTMP */
+	{0x08c0c, 19, 4, 0, 0xffffffff},                        /* SYSTIM ... */
+	{0x08c58, 1, 4, 0, 0xffffffff},                         /* SYSTIMR */
+	{0x08c60, 1, 4, 0, 0xffffffff},
+	{0x08c68, 1, 4, 0, 0xffffffff},                         /* TSIM */
+	{0x0003c, 1, 4, 0, 0xffffffff},                         /* TSSDP */
 
 	/* Virtualisation (8.2.4.27): mailboxes hold what is written, no other function exists */
-	{0x00600, 1, 4, 0, 0},                                                  /* PFVFLRE */
-	{0x001c0, 1, 4, 0, 0}, {0x00700, 2, 4, 0, 0xffffffff, NULL, NULL, ONE}, /* PFVFLREC */
-	{0x00710, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},                        /* PFMBICR */
-	{0x00720, 4, 4, 0, 0xffffffff},                                         /* PFMBIMR */
-	{0x04b00, 64, 4, 0, 0x0000001f},                                        /* PFMAILBOX */
-	{0x13000, 1024, 4, 0, 0xffffffff},                                      /* PFMBMEM */
+	{0x00600, 1, 4, 0, 0},                                  /* PFVFLRE */
+	{0x001c0, 1, 4, 0, 0},
+	{0x00700, 2, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PFVFLREC */
+	{0x00710, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PFMBICR */
+	{0x00720, 4, 4, 0, 0xffffffff},                         /* PFMBIMR */
+	{0x04b00, 64, 4, 0, 0x0000001f},                        /* PFMAILBOX */
+	{0x13000, 1024, 4, 0, 0xffffffff},                      /* PFMBMEM */
 
 	/* Power management, wake-up (8.2.4.16): nothing wakes */
-	{0x05800, 1, 4, 0, 0x00000017},                  /* WUC */
-	{0x05808, 1, 4, 0, 0x803f80ff},                  /* WUFC */
-	{0x05810, 1, 4, 0, 0xffffffff, NULL, NULL, ONE}, /* WUS */
-	{0x05838, 1, 4, 0, 0x0001000f},                  /* IPAV */
-	{0x05840, 8, 4, 0, 0xffffffff},                  /* IP4AT */
-	{0x05880, 4, 4, 0, 0xffffffff},                  /* IP6AT */
-	FIXED(0x05900, 0),                               /* WUPL */
-	{0x05a00, 32, 4, 0, 0},                          /* WUPM */
-	{0x05f64, 1, 4, 0, 0xffffffff},                  /* PROXYFC */
-	{0x09000, 256, 4, 0, 0xffffffff},                /* FHFT */
-	{0x09800, 128, 4, 0, 0xffffffff},                /* FHFT_EXT */
-	{0x05010, 16, 4, 0, 0xffffffff},                 /* MAVTV, MFUTP */
+	{0x05800, 1, 4, 0, 0x00000017},                         /* WUC */
+	{0x05808, 1, 4, 0, 0x803f80ff},                         /* WUFC */
+	{0x05810, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WUS */
+	{0x05838, 1, 4, 0, 0x0001000f},                         /* IPAV */
+	{0x05840, 8, 4, 0, 0xffffffff},                         /* IP4AT */
+	{0x05880, 4, 4, 0, 0xffffffff},                         /* IP6AT */
+	FIXED(0x05900, 0),                                      /* WUPL */
+	{0x05a00, 32, 4, 0, 0},                                 /* WUPM */
+	{0x05f64, 1, 4, 0, 0xffffffff},                         /* PROXYFC */
+	{0x09000, 256, 4, 0, 0xffffffff},                       /* FHFT */
+	{0x09800, 128, 4, 0, 0xffffffff},                       /* FHFT_EXT */
+	{0x05010, 16, 4, 0, 0xffffffff},                        /* MAVTV, MFUTP */
 
 	/* MAC (8.2.4.17, 8.2.4.18) */
-	{HLREG0, 1, 4, 0x08012c0b, 0x1f7ff407}, FIXED(0x04244, 0), /* HLREG1 */
-	{0x04248, 1, 4, 0x0000ffff, 0x0000ffff},                   /* PAP */
-	{0x0424c, 1, 4, 0, 0xffffffff},                            /* MACA */
-	{MSCA, 1, 4, 0, 0xffffffff, NULL, x540_write_msca}, {MSRWD, 1, 4, 0, 0x0000ffff},
-	{MAXFRS, 1, 4, 0x05ee0000, 0xffff0000}, FIXED(0x04288, 0),    /* PCSS1 */
-	FIXED(0x0428c, 0),                                            /* PCSS2 */
-	FIXED(0x04290, 0),                                            /* XPCSS */
-	{MFLCN, 1, 4, 0, 0x00000fff}, {0x04298, 1, 4, 0, 0xffffffff}, /* SERDESC */
-	{0x0429c, 1, 4, 0, 0xffffffff},                               /* MACS */
-	FIXED(0x042a0, 0), /* AUTOC: none, the PHY negotiates */
-	{LINKS, 1, 4, 0, 0, x540_read_links}, FIXED(0x04324, 0), /* LINKS2 */
-	{0x04318, 1, 4, 0, 0},                                   /* MPVC */
-	{0x04330, 1, 4, 0, 0xffffffff},                          /* MACC */
-	{0x04380, 1, 4, 0, 0xffffffff},                          /* EEE_SU */
-	FIXED(0x04398, 0),                                       /* EEE_STAT */
-	{0x043a0, 1, 4, 0, 0x00030000},                          /* EEER */
-	{0x14f00, 1, 4, 0, 0xffffffff},                          /* CORECTL */
+	{HLREG0, 1, 4, 0x08012c0b, 0x1f7ff407},
+	FIXED(0x04244, 0),                                      /* HLREG1 */
+	{0x04248, 1, 4, 0x0000ffff, 0x0000ffff},                /* PAP */
+	{0x0424c, 1, 4, 0, 0xffffffff},                         /* MACA */
+	{MSCA, 1, 4, 0, 0xffffffff, NULL, x540_write_msca},
+	{MSRWD, 1, 4, 0, 0x0000ffff},
+	{MAXFRS, 1, 4, 0x05ee0000, 0xffff0000},
+	FIXED(0x04288, 0),                                      /* PCSS1 */
+	FIXED(0x0428c, 0),                                      /* PCSS2 */
+	FIXED(0x04290, 0),                                      /* XPCSS */
+	{MFLCN, 1, 4, 0, 0x00000fff},
+	{0x04298, 1, 4, 0, 0xffffffff},                         /* SERDESC */
+	{0x0429c, 1, 4, 0, 0xffffffff},                         /* MACS */
+	FIXED(0x042a0, 0),                                      /* AUTOC: none, the PHY negotiates */
+	{LINKS, 1, 4, 0, 0, x540_read_links},
+	FIXED(0x04324, 0),                                      /* LINKS2 */
+	{0x04318, 1, 4, 0, 0},                                  /* MPVC */
+	{0x04330, 1, 4, 0, 0xffffffff},                         /* MACC */
+	{0x04380, 1, 4, 0, 0xffffffff},                         /* EEE_SU */
+	FIXED(0x04398, 0),                                      /* EEE_STAT */
+	{0x043a0, 1, 4, 0, 0x00030000},                         /* EEER */
+	{0x14f00, 1, 4, 0, 0xffffffff},                         /* CORECTL */
 
 	/* Statistics (8.2.4.24): cleared by reading; they wrap */
 	COUNTERS(CRCERRS, 3), COUNTER(0x04010), COUNTERS(0x04034, 2), COUNTER(RLEC),
@@ -364,13 +374,14 @@ static const struct row rows[] = {
 	COUNTER36(RXDGBCL, RXDGBCH, 1, 4), COUNTER(0x02f5c), COUNTER36(0x02f60, 0x02f64, 1, 4),
 	COUNTER(0x02f68), COUNTER36(0x02f6c, 0x02f70, 1, 4), COUNTER(0x02f74),
 	COUNTER36(0x02f78, 0x02f7c, 1, 4), COUNTER(TXDGPC), COUNTER36(TXDGBCL, TXDGBCH, 1, 4),
-	{0x02f40, 1, 4, 0, 0x0000001f}, /* RXDSTATCTRL */
+	{0x02f40, 1, 4, 0, 0x0000001f},                         /* RXDSTATCTRL */
 	{RX_QUEUE(0u) + QPRC, 16, 0x40, 0, 0, NULL, NULL, CLEARS},
 	COUNTER36(RX_QUEUE(0u) + QBRC_L, RX_QUEUE(0u) + QBRC_H, 16, 0x40),
 	{QPRDC(0), 16, 0x40, 0, 0, NULL, NULL, CLEARS},
 	{TX_QUEUE(0u) + QPTC, 16, 0x40, 0, 0, NULL, NULL, CLEARS},
-	COUNTER36(QBTC_L(0), QBTC_H(0), 16, 8), {0x02300, 32, 4, 0, 0x0f0f0f0f}, /* RQSMR */
-	{0x08600, 32, 4, 0, 0x0f0f0f0f},                                         /* TQSM */
+	COUNTER36(QBTC_L(0), QBTC_H(0), 16, 8),
+	{0x02300, 32, 4, 0, 0x0f0f0f0f},                        /* RQSMR */
+	{0x08600, 32, 4, 0, 0x0f0f0f0f},                        /* TQSM */
 };
 /* clang-format on */
 
@@ -378,9 +389,9 @@ static const struct row rows[] = {
 
 void x540_table_init(struct x540 *card)
 {
-	for (uint16_t r = 1; r < ROWS; r++) {
+	for (unsigned r = 1; r < ROWS; r++) {
 		for (unsigned i = 0; i < rows[r].count; i++)
-			card->row[(rows[r].offset + i * rows[r].stride) / 4] = r;
+			card->row[(rows[r].offset + i * rows[r].stride) / 4] = (uint16_t)r;
 	}
 }
 

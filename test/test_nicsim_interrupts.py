@@ -192,7 +192,7 @@ def test_vector_without_eventfd_keeps_its_message(card, events):
     card.set(GPIE, MULTIPLE)
     card.set(EIMS, 3)
     card.set(EICS, 2)
-    assert card.reg(EICR) == 2
+    assert card.reg(EICS) == 2
     card.client.set_irqs(MSIX, DATA_EVENTFD | TRIGGER, 1, 1, fds=[events[1].fd])
     assert events[1].wait() == 1
     # Another eventfd for the same vector takes its place.

@@ -491,11 +491,25 @@ def test_checksum_insertion(pair, build, header, l4, size):
     seed = pseudo(IP() if build is ip4 else IPv6(), protocol, length)
     data = want[:at] + struct.pack(">H", seed) + want[at + 2:]
     if build is ip4:
-        data = data[:24] + b"\x12\x34" + data[26:]
+        data = data[:24] + b"\0\0" + data[26:]
     b.context(ip=header, ipv4=build is ip4, l4type={"udp": 0, "tcp": 1}[l4])
     b.queue_frame(data, EOP | IFCS | RS, options=0x300)
     b.kick()
     assert a.received(0)[:len(want)] == want
+
+
+def test_ip_checksum_includes_what_its_field_holds(pair):
+    """A driver may cancel headers between the outer IP header and the next layer that way."""
+    a, b = pair
+    a.rx()
+    want = bytes(ip4(UDP(sport=1, dport=2) / Raw(b"x" * 50)))
+    between = sum(struct.unpack(">4H", want[34:42]))
+    while between >> 16:
+        between = (between & 0xffff) + (between >> 16)
+    b.context(ip=28)
+    b.queue_frame(want[:24] + struct.pack(">H", between ^ 0xffff) + want[26:], EOP | IFCS | RS, options=0x100)
+    b.kick()
+    assert a.received(0) == want
 
 
 def test_legacy_checksum(pair):
@@ -529,6 +543,8 @@ def test_segmentation(pair, build, header, mss):
     payload = bytes(n * 3 & 0xff for n in range(20000))
     packet = build(TCP(sport=1, dport=2, flags="FPA", seq=0xfffff000))
     whole = bytes(packet)
+    if build is ip4:
+        whole = whole[:24] + b"\0\0" + whole[26:]
     head = whole[:14 + header + 16] + struct.pack(">H", pseudo(IP() if build is ip4 else IPv6(), 6, 0)) + \
         whole[14 + header + 18:]
     first = b.place(head + payload[:5000])
