@@ -118,6 +118,8 @@ int vfio_user_import(struct pci_function **out, const struct pci_handover *hando
 void pci_dma_release(struct pci_function *fn);
 /* Closes the eventfds, without telling the card. */
 void pci_irq_release(struct pci_function *fn);
+/* Switches all interrupts off, whoever switched them on. */
+void pci_irq_all_off(struct pci_function *fn);
 /* Memory decoding on: without it a BAR does not answer. */
 int pci_set_memory(struct pci_function *fn);
 

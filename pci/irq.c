@@ -51,6 +51,18 @@ void pci_irq_release(struct pci_function *fn)
 	fn->vectors = 0;
 }
 
+/* One kind at a time may be on. What is may also be a former owner's, who died with it: so all are
+ * switched off; that those that were not on refuse it does not matter.
+ */
+void pci_irq_all_off(struct pci_function *fn)
+{
+	pci_irq_release(fn);
+	for (enum pci_irq kind = PCI_IRQ_MSIX; kind < PCI_IRQ_KINDS; kind++) {
+		if (pci_irq_count(fn, kind))
+			set_off(fn, kind);
+	}
+}
+
 int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors, int fd[])
 {
 	unsigned count;
@@ -65,14 +77,7 @@ int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors,
 		return -ENOTSUP;
 	if (!vectors || vectors > count || vectors > PCI_MAX_VECTORS)
 		return -EINVAL;
-	/* One kind at a time. What is on may also be a former owner's, who died with it: so all are
-	 * switched off; that those that were not on refuse it does not matter.
-	 */
-	pci_irq_disable(fn);
-	for (enum pci_irq k = PCI_IRQ_MSIX; k < PCI_IRQ_KINDS; k++) {
-		if (pci_irq_count(fn, k))
-			set_off(fn, k);
-	}
+	pci_irq_all_off(fn);
 	for (; fn->vectors < vectors; fn->vectors++) {
 		fn->vector_fd[fn->vectors] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fn->vector_fd[fn->vectors] < 0) {

@@ -293,7 +293,7 @@ int pci_quiesce(struct pci_function *fn)
 	pending = wait_for_transactions(fn);
 	if (pending && pending != -ETIMEDOUT)
 		return pending;
-	pci_irq_disable(fn);
+	pci_irq_all_off(fn);
 	error = fn->backend->reset(fn);
 	if (error && error != -ENOTSUP)
 		return error;

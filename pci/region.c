@@ -11,8 +11,7 @@
 /* Whole pages inside the region, or nothing. */
 static bool add_area(struct pci_region *region, uint64_t offset, uint64_t size)
 {
-	if (region->areas == PCI_MAX_AREAS || offset > region->size ||
-		size > region->size - offset || offset % PCI_PAGE)
+	if (offset > region->size || size > region->size - offset || offset % PCI_PAGE)
 		return false;
 	size -= size % PCI_PAGE;
 	if (size) {

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "pci/function.h"
@@ -417,53 +415,14 @@ static int new_function(struct vfio_user_function **out, const char *address, in
 	return 0;
 }
 
-/* Why connect() failed, in words that say what to do. */
-static int explain_connect(const char *address, const char *path, int error, struct pci_error *why)
-{
-	struct stat status;
-
-	switch (error) {
-	case ENOENT:
-		return pci_fail(
-			why, -ENOENT, "%s: no such socket: start the server first", address);
-	case ECONNREFUSED:
-		if (stat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
-			return pci_fail(why, -ENOENT, "%s: that file is no socket", address);
-		return pci_fail(why, -ENOENT,
-			"%s: nobody serves that socket any more: start the server again", address);
-	case EACCES:
-		return pci_fail(why, -EACCES,
-			"%s: not allowed: be its owner, or have write permission on the socket",
-			address);
-	case EAGAIN:
-		return pci_fail(why, -ETIMEDOUT,
-			"%s: the server takes no connection: is another program using it?",
-			address);
-	case EPROTOTYPE:
-		return pci_fail(
-			why, -EPROTO, "%s: what listens there is no vfio-user server", address);
-	default: return pci_fail(why, -error, "%s: can't connect: %s", address, strerror(error));
-	}
-}
-
 int vfio_user_open(struct pci_function **out, const char *address, struct pci_error *why)
 {
-	const struct timeval patience = {.tv_sec = VFIO_USER_CONNECT_MS / 1000};
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct vfio_user_function *f = NULL;
-	int fd, error;
+	int fd = vfio_user_connect(address, strchr(address, ':') + 1, why);
+	int error;
 
-	strncpy(to.sun_path, strchr(address, ':') + 1, sizeof(to.sun_path) - 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return pci_fail(why, -errno, "%s: %s", address, strerror(errno));
-	/* Also bounds how long connect() waits for room in the server's backlog. */
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
-		connect(fd, (const struct sockaddr *)&to, sizeof(to))) {
-		error = explain_connect(address, to.sun_path, errno, why);
-		close(fd);
-		return error;
-	}
+		return fd;
 	error = new_function(&f, address, fd);
 	if (error)
 		return pci_fail(why, error, "%s: %s", address, strerror(-error));

@@ -35,6 +35,12 @@ struct vfio_user_request {
 	int timeout_ms;
 };
 
+/* Connects to the server at `path`: the socket, or -errno with a text that begins with `address`.
+ * -ENOENT: no such socket, or nobody serves it; -EACCES; -ETIMEDOUT: it takes no connection;
+ * -EPROTO: it is a socket of another kind.
+ */
+int vfio_user_connect(const char *address, const char *path, struct pci_error *why);
+
 /* Sends it and waits for the reply: the size of its payload, or -errno. With *broken false that is
  * the server's own answer to a request that reached it. With *broken true the connection is of no
  * further use: -ENODEV: the server has closed it; -ETIMEDOUT: it did not answer, or did not take

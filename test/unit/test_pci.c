@@ -355,6 +355,26 @@ static void regions(void **state)
 	assert_int_equal(parse(&region, &d, sizeof(d)), -EPROTO);
 }
 
+/* As many areas as there is room for, and one more. */
+static void many_areas(void **state)
+{
+	struct {
+		struct described d;
+		struct vfio_region_sparse_mmap_area more[PCI_MAX_AREAS];
+	} all = {.d = whole};
+	struct pci_region region;
+
+	(void)state;
+	for (unsigned i = 0; i < PCI_MAX_AREAS; i++)
+		all.more[i] = (struct vfio_region_sparse_mmap_area){0, 0x1000};
+	all.d.areas = PCI_MAX_AREAS;
+	assert_int_equal(pci_parse_region(&region, (const uint8_t *)&all, sizeof(all), NULL), 0);
+	assert_int_equal(region.areas, PCI_MAX_AREAS);
+	all.d.areas = PCI_MAX_AREAS + 1;
+	assert_int_equal(
+		pci_parse_region(&region, (const uint8_t *)&all, sizeof(all), NULL), -EPROTO);
+}
+
 /* Whatever the bytes, areas lie inside the region. */
 static void random_regions(void **state)
 {
@@ -508,6 +528,7 @@ int main(void)
 		cmocka_unit_test(iova_many),
 		cmocka_unit_test(dma_in_pieces),
 		cmocka_unit_test(regions),
+		cmocka_unit_test(many_areas),
 		cmocka_unit_test(random_regions),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(group_devices),

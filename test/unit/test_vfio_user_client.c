@@ -168,6 +168,7 @@ static void registers(void **state)
 	assert_non_null(strstr(why.text, f.address));
 	assert_int_equal(pci_bar_map(fn, 0, FAKE_BAR_SIZE, &bar, &why), -EINVAL);
 	assert_int_equal(pci_bar_map(fn, 6, 0, &bar, &why), -EINVAL);
+	assert_int_equal(pci_bar_map(fn, 7, 0, &bar, &why), -EINVAL); /* config space */
 	pci_close(fn);
 	fake_stop(&f);
 }
@@ -424,6 +425,16 @@ static void hand_over(void **state)
 	serve(&f, 0x3000, 99);
 	assert_int_equal(reg_read(&bar, 0x3000), 99);
 	pci_bar_unmap(&bar);
+
+	/* The next owner quiets the interrupts of this one. */
+	assert_int_equal(pci_irq_enable(fn, PCI_IRQ_MSIX, 1, fd), 0);
+	assert_int_equal(pci_export(fn, &handover, fd), 0);
+	fd[0] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	pci_close(fn);
+	assert_true(f.irq[2][0] >= 0);
+	assert_int_equal(pci_import(&fn, &handover, fd, &why), 0);
+	assert_int_equal(pci_quiesce(fn), 0);
+	assert_int_equal(f.irq[2][0], -1);
 	pci_close(fn);
 	fake_stop(&f);
 }
@@ -706,6 +717,37 @@ static void short_file(void **state)
 	pci_bar_unmap(&bar);
 	pci_close(fn);
 	fake_stop(&f);
+}
+
+/* The size of a BAR need not be what anybody expects. */
+static void odd_sizes(void **state)
+{
+	static const uint32_t sizes[] = {FAKE_BAR_SIZE - 2, 0x80000};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct fake f = {.mischief = {VFIO_USER_DEVICE_GET_REGION_INFO, 1, FAKE_PATCH, 16,
+					 sizes[i], NULL}};
+		struct pci_function *fn = open_good(&f);
+		struct pci_error why;
+		struct pci_bar bar;
+
+		assert_int_equal(pci_bar_map(fn, 0, FAKE_ALIVE, &bar, &why), 0);
+		assert_int_equal(bar.size, sizes[i]);
+		/* Only half of the last register lies inside. */
+		assert_int_equal(reg_read(&bar, FAKE_BAR_SIZE - 4), i == 0 ? UINT32_MAX : 0);
+		assert_int_equal(bar_misuse(&bar), i == 0);
+		/* Page 0x46, of which nothing is known, is not taken for page 6, which is mapped.
+		 */
+		f.reads = 0;
+		assert_int_equal(reg_read(&bar, 0x46000), UINT32_MAX);
+		assert_int_equal(
+			f.reads, i == 0 ? 0 : 1); /* of FAKE_ALIVE: the server refused the other */
+		assert_false(pci_gone(fn));
+		pci_bar_unmap(&bar);
+		pci_close(fn);
+		fake_stop(&f);
+	}
 }
 
 static void later_failures(void **state)
@@ -1083,6 +1125,7 @@ int main(void)
 		TEST(unasked_later),
 		TEST(bars_that_fail),
 		TEST(short_file),
+		TEST(odd_sizes),
 		TEST(later_failures),
 		TEST(death),
 		TEST(quiet_death),
