@@ -36,7 +36,7 @@ static const char usage[] =
 	" "
 	"--one-way\n"
 	"  mirror:   --swap             exchange the addresses, for a path through switches\n"
-	"  --link-wait S  --no-promisc  --quiet  --json  --expect-lossless  --help\n"
+	"  --link-wait S  --no-promisc  --quiet  --json  --expect-lossless  --help  --version\n"
 	"see rheinfall(1)\n";
 
 /* --- arguments --- */
@@ -61,6 +61,7 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_EXPECT_LOSSLESS,
+	OPT_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -86,6 +87,7 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"expect-lossless", no_argument, NULL, OPT_EXPECT_LOSSLESS},
 	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
 	{0},
 };
 
@@ -280,8 +282,8 @@ static int check_combination(
 	return 0;
 }
 
-/* 1: help was asked for; 0; -EINVAL with a text ("" if getopt said it). */
-static int parse(int argc, char **argv, struct options *o, struct failure *why)
+/* 1: to print `text` was all; 0; -EINVAL with a text ("" if getopt said it). */
+static int parse(int argc, char **argv, struct options *o, const char **text, struct failure *why)
 {
 	bool given[sizeof(belongs) / sizeof(belongs[0])] = {0};
 	bool chosen = false, url_given = false;
@@ -295,7 +297,8 @@ static int parse(int argc, char **argv, struct options *o, struct failure *why)
 		url_given |= option == OPT_URL;
 		switch (option) {
 		case '?': return -EINVAL;
-		case 'h': return 1;
+		case 'h': *text = usage; return 1;
+		case OPT_VERSION: *text = "rheinfall " PROJECT_VERSION "\n"; return 1;
 		case 'g': err = set_mode(o, MODE_GENERATE, &chosen, why); break;
 		case OPT_RECEIVE: err = set_mode(o, MODE_RECEIVE, &chosen, why); break;
 		case OPT_WRITE:
@@ -441,9 +444,10 @@ int main(int argc, char **argv)
 		.link_wait_ns = 10 * SECOND_NS};
 	struct failure why;
 	memcpy(options.to, default_to, sizeof(options.to));
-	int err = parse(argc, argv, &options, &why);
+	const char *text = NULL;
+	int err = parse(argc, argv, &options, &text, &why);
 	if (err == 1) {
-		fputs(usage, stdout);
+		fputs(text, stdout);
 		return 0;
 	}
 	if (err) {

@@ -12,7 +12,7 @@ import struct
 import subprocess
 
 import pytest
-from scapy.utils import RawPcapReader, RawPcapWriter
+from scapy.utils import RawPcapNgWriter, RawPcapReader, RawPcapWriter
 
 import lab
 from double import READ, WRITE, Double, generated
@@ -420,6 +420,15 @@ def test_replay_is_byte_for_byte(run, double, kind):
     assert ("", WRITE) in double.requests
 
 
+def test_replay_of_pcapng(run, double):
+    frames = other_frames(100)
+    with RawPcapNgWriter(str(run.dir / "in.pcapng")) as writer:
+        for frame in frames:
+            writer.write(frame)
+    assert rheinfall(run, "--read", "in.pcapng", "--quiet").code == 0
+    assert double.got == frames
+
+
 def test_replay_of_a_record_is_the_same_record(run, double):
     frames = other_frames(500)
     record(run, double, frames)
@@ -784,6 +793,11 @@ def test_help(run):
         result = rheinfall(run, flag)
         assert result.code == 0 and result.out.startswith("usage: rheinfall") and result.err == ""
         assert len(result.out.splitlines()) < 20
+
+
+def test_version(run):
+    result = rheinfall(run, "--version")
+    assert result.code == 0 and result.out.startswith("rheinfall ") and result.out.count("\n") == 1
 
 
 def test_short_options_of_the_original(run, double):
