@@ -465,10 +465,13 @@ static void frames_have_a_size(void **state)
 	scheme_tick(b->scheme);
 	assert_int_equal(write_frame(b, id, 82), 82);
 	assert_int_equal(write_frame(b, id, 83), -EMSGSIZE);
+	b->port.mtu = UINT16_MAX; /* more than a buffer holds */
+	scheme_tick(b->scheme);
+	assert_int_equal(write_frame(b, id, PORT_ROOM + 1), -EMSGSIZE);
 	assert_int_equal(b->port.sent, 5);
-	assert_int_equal(stat_of(b, "refused"), 6);
+	assert_int_equal(stat_of(b, "refused"), 7);
 	assert_int_equal(scheme_handle_write(b->scheme, id, "", 0), 0); /* nothing at all */
-	assert_int_equal(b->page.writes, 11);
+	assert_int_equal(b->page.writes, 12);
 }
 
 static void writes_park_without_a_buffer(void **state)
@@ -675,7 +678,12 @@ static void pages_follow_the_link(void **state)
 	scheme_tick(b->scheme);
 	assert_int_equal(b->page.link_up, 0);
 	assert_int_equal(b->page.link_mbit, 0);
+	b->port.link = (struct scheme_link){true, 100};
+	scheme_tick(b->scheme);
+	assert_int_equal(b->page.link_mbit, 100);
 	b->port.link = (struct scheme_link){true, 1000};
+	scheme_tick(b->scheme);
+	assert_int_equal(b->page.link_mbit, 1000);
 	b->port.mtu = 1400;
 	scheme_tick(b->scheme);
 	assert_int_equal(b->page.link_up, 1);

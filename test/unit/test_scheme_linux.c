@@ -567,6 +567,25 @@ static void clients_share_frames(void **state)
 	}
 }
 
+/* Also when frames come one at a time. */
+static void single_frames_are_shared(void **state)
+{
+	struct bench *b = *state;
+	const struct scheme_status *status[2];
+	int fds[2] = {open_frames(b, O_RDONLY, &status[0]), open_frames(b, O_RDWR, &status[1])};
+
+	for (unsigned i = 0; i < 10; i++) {
+		memory_port_receive(&b->port, 60, 1);
+		serve(b);
+	}
+	assert_int_equal(status[0]->received, 5);
+	assert_int_equal(status[1]->received, 5);
+	for (unsigned i = 0; i < 2; i++) {
+		scheme_unmap_status(status[i]);
+		close(fds[i]);
+	}
+}
+
 /* Who does not read is left alone; its frames wait for it, others' go on. */
 static void a_slow_client_holds_nobody_up(void **state)
 {
@@ -645,6 +664,7 @@ static void the_server_sleeps_when_it_can(void **state)
 	/* A client that wrote wakes it, once, while there is no buffer. */
 	b->port.limit = 0;
 	write_frame(fd, 60, 1);
+	assert_false(can_read(scheme_registrar_fd(b->registrar))); /* who is handed on is not its */
 	assert_false(would_sleep(b, false, false));
 	assert_int_equal(scheme_linux_round(b->transport), 0);
 	assert_true(would_sleep(b, false, false));
@@ -785,6 +805,23 @@ static void a_killed_reader_is_cleared_away(void **state)
 	assert_true(would_sleep(b, false, true));
 }
 
+/* Who shuts one direction down has ended the connection; what it wrote before is sent. */
+static void half_closed_is_closed(void **state)
+{
+	struct bench *b = *state;
+	static const int ways[] = {SHUT_RD, SHUT_WR};
+
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = open_frames(b, O_RDWR, NULL);
+		write_frame(fd, 60, 1);
+		assert_int_equal(shutdown(fd, ways[i]), 0);
+		memory_port_receive(&b->port, 60, 1);
+		SERVE_UNTIL(b, stat_of(b, "handles") == 0);
+		assert_int_equal(b->port.sent, i + 1);
+		close(fd);
+	}
+}
+
 static void strange_messages_do_no_harm(void **state)
 {
 	struct bench *b = *state;
@@ -852,6 +889,7 @@ static void requests_are_judged(void **state)
 	bad[2].request.magic++;
 	bad[3].request.version++;
 	bad[4].request.reserved = 1;
+	memset(bad[5].request.path, '/', SCHEME_PATH_MAX);
 	bad[5].request.path_len = SCHEME_PATH_MAX;
 	bad[6].request.flags = 0;
 	bad[7].request.flags = 4 | SCHEME_READ;
@@ -1150,6 +1188,7 @@ int main(void)
 		TEST(writes_tell_what_they_came_to),
 		TEST(values_are_set_with_a_verdict),
 		TEST(clients_share_frames),
+		TEST(single_frames_are_shared),
 		TEST(a_slow_client_holds_nobody_up),
 		TEST(a_flood_has_its_share),
 		TEST(the_server_sleeps_when_it_can),
@@ -1157,6 +1196,7 @@ int main(void)
 		TEST(taps_wake_the_server),
 		TEST(a_killed_client_is_cleared_away),
 		TEST(a_killed_reader_is_cleared_away),
+		TEST(half_closed_is_closed),
 		TEST(strange_messages_do_no_harm),
 		TEST(requests_are_judged),
 		TEST(the_silent_are_few_and_end),
