@@ -10,7 +10,8 @@
  *     sink              takes everything, gives nothing
  *
  * NAME is a socket in $NICSIM_ROOT, else $XDG_RUNTIME_DIR, else /tmp, or a path if a '/' is in it.
- * IN may be '-' or empty: then it only records.
+ * IN may be '-' or empty: then it only records. It may be a FIFO: what is written into that, in the
+ * format of pcap, is played as it comes, so that somebody else can say when.
  */
 #ifndef NICSIM_WIRE_H
 #define NICSIM_WIRE_H

@@ -1,6 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Traffic of real kernels through all of it."""
+"""Traffic of real kernels through all of it: recorded, from a wire to a client and from a client to a wire,
+and live, between two kernels with two of our drivers in between."""
+import os
+
+import lab
+import netns
 import traffic
+from stack import MAC, Stack
+
+
+def padded(frame):
+    """As it is on a link: no shorter than 60 bytes. The recorded one left out what any card puts there."""
+    return frame + bytes(max(0, 60 - len(frame)))
+
+
+def frames(path):
+    """The frames of a file that may still be growing."""
+    try:
+        return traffic.frames(path)
+    except Exception:  # scapy's, of a file without its head
+        return []
+
+
+def wait_reading(stack, card):
+    """rheinfall has opened the card and then asked for the frames that are for others."""
+    lab.wait_for(lambda: stack.value(card, "/promisc") == b"1\n", f"rheinfall on {card}")
 
 
 def test_the_record_is_whole(real_traffic):
@@ -28,3 +52,85 @@ def test_the_record_is_whole(real_traffic):
                 if layer in again:
                     del again[layer].chksum
             assert bytes(again) == bytes(f)
+
+
+def test_from_the_wire_to_a_client(run, real_traffic):
+    """pcap wire, card, ixgbed, scheme, rheinfall --write."""
+    wanted = [padded(frame) for frame in traffic.frames(real_traffic)]
+    fifo, got = run.dir / "fifo", run.dir / "got.pcap"
+    os.mkfifo(fifo)
+    stack = Stack(run, a=f"pcap:{fifo}")
+    stack.pcid()
+    stack.wait_link("a")
+    rheinfall = run.start("rheinfall", "--url", "network:a_ixgbe", "--write", got, "--count", len(wanted))
+    wait_reading(stack, "a")
+    with open(fifo, "wb") as player:
+        player.write(real_traffic.read_bytes())
+    assert rheinfall.wait() == 0, rheinfall.text
+    assert traffic.frames(got) == wanted
+    counters = stack.stats("a")
+    assert counters["rx_frames"] == len(wanted)
+    assert counters["rx_missed"] == counters["unclaimed"] == 0
+
+
+def test_from_a_client_to_the_wire(run, real_traffic):
+    """rheinfall --read, scheme, ixgbed, card, pcap wire."""
+    wanted = [padded(frame) for frame in traffic.frames(real_traffic)]
+    got = run.dir / "got.pcap"
+    stack = Stack(run, a=f"pcap:-,{got}")
+    stack.pcid()
+    code, text = run.call("rheinfall", "--url", "network:a_ixgbe", "--read", real_traffic)
+    assert code == 0, text
+    lab.wait_for(lambda: len(frames(got)) >= len(wanted), "all frames in the file")
+    assert traffic.frames(got) == wanted
+    assert stack.stats("a")["tx_frames"] == len(wanted)
+
+
+def test_through_two_drivers_and_back_to_a_file(run, real_traffic):
+    """rheinfall --read, one driver, a cable, the other driver, rheinfall --write."""
+    wanted = [padded(frame) for frame in traffic.frames(real_traffic)]
+    got = run.dir / "got.pcap"
+    stack = Stack(run, a="cable:x", b="cable:x")
+    stack.pcid()
+    stack.wait_link("b")
+    recorder = run.start("rheinfall", "--url", "network:b_ixgbe", "--write", got, "--count", len(wanted))
+    wait_reading(stack, "b")
+    code, text = run.call("rheinfall", "--url", "network:a_ixgbe", "--read", real_traffic)
+    assert code == 0, text
+    assert recorder.wait() == 0, recorder.text
+    assert traffic.frames(got) == wanted
+
+
+class TapStack(Stack):
+    """Card a on a TAP interface of one namespace, card b on one of the other."""
+
+    def __init__(self, run, pair):
+        self.run, self.cards = run, ["a", "b"]
+        for card, end in ("a", pair.a), ("b", pair.b):
+            nicsim = run.start("nicsim", "--strict", "--verbose", "--device", "x540", "--socket", f"{card}.sock",
+                               "--wire", "tap:t0", "--mac", MAC[card], wrap=end.wrap)
+            nicsim.expect(rf"on {card}\.sock")
+
+
+def test_live_between_two_kernels(run):
+    """Each kernel has its card's other end for a network interface; rheinfall --bridge joins the two cards."""
+    with netns.Pair() as pair:
+        stack = TapStack(run, pair)
+        for end, address in (pair.a, traffic.HERE), (pair.b, traffic.THERE):
+            end.ip(f"addr add {address}/24 dev t0")
+            end.ip("link set t0 up")
+        stack.pcid()
+        for card in stack.cards:
+            stack.wait_link(card)
+        bridge = run.start("rheinfall", "--bridge", "network:a_ixgbe", "network:b_ixgbe")
+        for card in stack.cards:
+            wait_reading(stack, card)
+        traffic.pass_through(pair.a, pair.b, traffic.THERE)
+        for card in stack.cards:
+            counters = stack.stats(card)
+            for trouble in "rx_missed", "rx_dropped", "rx_crc_errors", "rx_length_errors", "rx_damaged":
+                assert counters[trouble] == 0, trouble
+            # No less than what TCP carried.
+            for way in "rx", "tx":
+                assert counters[f"{way}_bytes"] > traffic.TCP_BYTES
+        assert bridge.stop() == 0, bridge.text

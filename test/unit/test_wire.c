@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include <byteswap.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,23 +416,31 @@ static void test_gen_backlog(void **state)
 /* Capture files as others write them, made here byte by byte. */
 struct capture {
 	FILE *file;
+	bool swapped; /* in the other byte order */
 };
 
 static void put32(struct capture *c, uint32_t value)
 {
+	if (c->swapped)
+		value = bswap_32(value);
 	assert_int_equal(fwrite(&value, sizeof(value), 1, c->file), 1);
 }
 
-static void capture_open(struct capture *c, const char *name, uint32_t magic, uint32_t type)
+static void capture_begin(struct capture *c, uint32_t magic, uint32_t type)
 {
-	c->file = fopen(name, "w");
-	assert_non_null(c->file);
 	put32(c, magic);
-	put32(c, 2 | 4 << 16); /* version 2.4 */
+	put32(c, c->swapped ? 2 << 16 | 4 : 2 | 4 << 16); /* version 2.4 */
 	put32(c, 0);
 	put32(c, 0);
 	put32(c, 262144);
 	put32(c, type);
+}
+
+static void capture_open(struct capture *c, const char *name, uint32_t magic, uint32_t type)
+{
+	*c = (struct capture){.file = fopen(name, "w")};
+	assert_non_null(c->file);
+	capture_begin(c, magic, type);
 }
 
 static void capture_frame(struct capture *c, const uint8_t *frame, uint32_t len, uint32_t wire_len)
@@ -597,9 +607,11 @@ static void test_pcap_bad_files(void **state)
 	refused(f, f->spec, ENOENT, "No such file");
 	snprintf(f->spec, sizeof(f->spec), "pcap:%s", f->dir);
 	refused(f, f->spec, EINVAL, "no regular file");
-	refused(f, "pcap:/dev/zero", EINVAL, "no regular file");
+	refused(f, "pcap:/dev/zero", EINVAL, "no regular file or FIFO: name one");
 	assert_int_equal(mkfifo(f->in, 0600), 0);
-	refused_file(f, "no regular file"); /* and does not wait for a writer */
+	snprintf(f->spec, sizeof(f->spec), "pcap:-,%s", f->in);
+	refused(f, f->spec, ENXIO,
+		"No such device or address"); /* and does not wait for a reader */
 	unlink(f->in);
 
 	c.file = fopen(f->in, "w");
@@ -684,6 +696,139 @@ static void test_pcap_changed(void **state)
 	port_double_close(port);
 }
 
+/* Opens the wire and the other end of its FIFO. */
+static void plug_fifo(struct fixture *f, struct capture *c)
+{
+	int fd;
+
+	if (access(f->in, F_OK))
+		assert_int_equal(mkfifo(f->in, 0600), 0);
+	snprintf(f->spec, sizeof(f->spec), "pcap:%s", f->in);
+	port_double_open(&f->port, f->spec, f->loop);
+	assert_true(f->port.carrier);
+	run_turns(f->loop, 3);
+	fd = open(f->in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	*c = (struct capture){.file = fdopen(fd, "w")};
+	assert_non_null(c->file);
+	setbuf(c->file, NULL);
+}
+
+static void test_pcap_fifo(void **state)
+{
+	struct fixture *f = *state;
+	struct port_double *port = &f->port;
+	uint8_t frame[SIM_FRAME_MAX];
+	struct wanted some = {.port = port};
+	struct capture c;
+
+	for (unsigned int swapped = 0; swapped < 2; swapped++) {
+		plug_fifo(f, &c);
+		c.swapped = swapped;
+		port->room = 10;
+		capture_begin(&c, swapped ? NANO : MICRO, 1);
+		for (unsigned int i = 0; i < 200; i++) {
+			make_frame(frame, length(i), i);
+			if (i == 100)
+				wire_set_link(port->wire, false);
+			if (i == 102)
+				wire_set_link(port->wire, true);
+			/* The pipe holds at least two. */
+			capture_frame(&c, frame, (uint32_t)length(i), (uint32_t)length(i));
+			if (i >= 100 && i < 102)
+				continue;
+			some.frames = i + 1;
+			if (port->room < 3) {
+				run_turns(f->loop, 3);
+				port->room = 10;
+				wire_resume(port->wire);
+			}
+			assert_true(run_until(f->loop, arrived, &some));
+		}
+		capture_close(&c);
+		run_turns(f->loop, 5);
+		assert_int_equal(port->frames, 200);
+		assert_string_equal(port->broken.text, "");
+		assert_true(port->carrier);
+		for (unsigned int i = 0; i < 200; i++) {
+			make_frame(frame, length(i), i);
+			expect_frame(port, i, frame, length(i));
+		}
+		port_double_close(port);
+	}
+}
+
+/* The card takes nothing while the writer comes, writes, and goes: it is all there later. */
+static void test_pcap_fifo_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct wanted some = {.port = &f->port, .frames = 300};
+	uint8_t frame[60];
+	struct capture c;
+
+	plug_fifo(f, &c);
+	f->port.room = 0;
+	capture_begin(&c, MICRO, 1);
+	for (unsigned int i = 0; i < 300; i++) {
+		make_frame(frame, sizeof(frame), i);
+		capture_frame(&c, frame, sizeof(frame), sizeof(frame));
+	}
+	capture_close(&c);
+	run_turns(f->loop, 10);
+	f->port.room = SIZE_MAX;
+	wire_resume(f->port.wire);
+	run_turns(f->loop, 1);
+	assert_int_equal(f->port.frames, WIRE_BUDGET);
+	assert_true(run_until(f->loop, arrived, &some));
+	run_turns(f->loop, 5);
+	assert_int_equal(f->port.frames, 300);
+	assert_string_equal(f->port.broken.text, "");
+	for (unsigned int i = 0; i < 300; i++) {
+		make_frame(frame, sizeof(frame), i);
+		expect_frame(&f->port, i, frame, sizeof(frame));
+	}
+	port_double_close(&f->port);
+}
+
+static void test_pcap_bad_fifo(void **state)
+{
+	static const struct {
+		uint32_t magic, type, len, wire_len, frames;
+		const char *part;
+	} table[] = {
+		{0x0a0d0d0a, 1, 0, 0, 0, "what comes is no capture in the pcap format: convert it"},
+		{MICRO, 101, 0, 0, 0, "what comes holds no Ethernet frames"},
+		{MICRO, 1, 60, 1514, 1, "frame 2 was cut when captured"},
+		{MICRO, 1, 13, 13, 1, "frame 2 is shorter than an Ethernet header"},
+		{MICRO, 1, SIM_FRAME_MAX + 1, SIM_FRAME_MAX + 1, 1, "frame 2 is longer than"},
+		{MICRO, 1, 0xffffffff, 0xffffffff, 1, "frame 2 is longer than"},
+		{MICRO, 1, 100, 100, 1, "frame 2 is not whole: the FIFO was closed within it"},
+	};
+	struct fixture *f = *state;
+	uint8_t frame[60] = {0};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct capture c;
+
+		plug_fifo(f, &c);
+		capture_begin(&c, table[i].magic, table[i].type);
+		if (table[i].frames) {
+			capture_frame(&c, frame, 60, 60);
+			put32(&c, 0);
+			put32(&c, 0);
+			put32(&c, table[i].len);
+			put32(&c, table[i].wire_len);
+		}
+		capture_close(&c);
+		assert_true(run_until(f->loop, was_broken, &f->port));
+		if (!strstr(f->port.broken.text, table[i].part))
+			fail_msg("%s", f->port.broken.text);
+		assert_int_equal(f->port.frames, table[i].frames);
+		assert_false(f->port.carrier);
+		port_double_close(&f->port);
+	}
+}
+
 /* A limit on the size of files does what a full disk does. */
 static void test_pcap_disk_full(void **state)
 {
@@ -727,6 +872,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pcap_bad_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_same_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pcap_fifo, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pcap_fifo_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pcap_bad_fifo, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_disk_full, setup, teardown),
 	};
 
