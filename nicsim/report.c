@@ -42,3 +42,8 @@ void report_event(struct report *report, const char *text)
 	if (report->verbose)
 		fprintf(stderr, "nicsim: %s: %s\n", report->who, text);
 }
+
+void report_trouble(struct report *report, const char *text)
+{
+	fprintf(stderr, "nicsim: %s: %s\n", report->who, text);
+}

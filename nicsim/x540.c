@@ -162,6 +162,13 @@ static void on_carrier(void *ctx, bool up)
 		x540_tx_sendable(card);
 }
 
+static void on_broken(void *ctx, const struct sim_error *why)
+{
+	struct x540 *card = ctx;
+
+	report_trouble(card->report, why->text);
+}
+
 int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct report *report,
 	const uint8_t mac[6], const char *wire, struct sim_error *why)
 {
@@ -169,7 +176,8 @@ int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct re
 	struct wire_port port = {.ctx = card,
 		.receive = x540_rx_frame,
 		.carrier = on_carrier,
-		.sendable = x540_tx_sendable};
+		.sendable = x540_tx_sendable,
+		.broken = on_broken};
 	int rc;
 
 	if (!card) {
