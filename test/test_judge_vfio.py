@@ -19,30 +19,30 @@ KINDS = {"msix": r"IR-PCI-MSIX-\S+ +0-edge +vfio-msix\[0\]", "msi": r"IR-PCI-MSI
 NAME = "network:0000-00-01.0_ixgbe"
 FRAMES = 600
 
-PRELUDE = f"""
-card=/sys/bus/pci/devices/{CARD}
+PRELUDE = """
+card=/sys/bus/pci/devices/$CARD
 export SCHEME_ROOT=/run/scheme
 mkdir -p $SCHEME_ROOT
 # The programs' processes, and what they say until then.
-await() {{
+await() {
 	i=0
-	until grep -q "$1" $2; do i=$((i + 1)); [ $i -lt 600 ] || {{ cat $2; return 1; }}; sleep 0.1; done
+	until grep -q "$1" $2; do i=$((i + 1)); [ $i -lt 600 ] || { cat $2; return 1; }; sleep 0.1; done
 	cat $2
-}}
-begin() {{ pcid --config /etc/$1.toml --bind {CARD} >/tmp/pcid 2>&1 & pcid=$!; await " ready " /tmp/pcid; }}
-end() {{ kill $1; wait $1; }}
-generate() {{
+}
+begin() { pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; await " ready " /tmp/pcid; }
+end() { kill $1; wait $1; }
+generate() {
 	"$@" rheinfall --generate --json --quiet --expect-lossless --window 32 --size 60,61,124,125,1499,1513,1514 \\
-		--count {FRAMES} | tr -d ' \\n'
+		--count $FRAMES | tr -d ' \\n'
 	echo
-}}
+}
 # Bus mastering is bit 2 of the command.
-master() {{ echo "master $(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $card/config) >> 2 & 1))"; }}
-driver() {{ echo "driver $(basename "$(readlink $card/driver || echo none)")"; }}
+master() { echo "master $(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $card/config) >> 2 & 1))"; }
+driver() { echo "driver $(basename "$(readlink $card/driver || echo none)")"; }
 """
 
 
-def boot(run, script, **what):
+def boot(run, script, address=CARD, bus="pcie.0", qemu=(), later=(), **what):
     card = run.start("nicsim", "--device", "x540", "--strict", "--socket", run.dir / "card", "--wire", "loop")
     card.expect("^nicsim: x540")
     config = (lab.ROOT / "pcid/pcid.toml").read_text()
@@ -52,9 +52,11 @@ def boot(run, script, **what):
         assert files[f"etc/{kind}.toml"] != config
     files["etc/poll.toml"] = config.replace('"ixgbed",', '"ixgbed", "--poll",')
     programs = {f"bin/{name}": lab.program(name) for name in ("pcid", "ixgbed", "rheinfall", "scheme")}
-    machine = guest.Guest(run, PRELUDE + script, cards=[run.dir / "card"], iommu=True, files=files,
+    bridge = ["-device", "pcie-pci-bridge,id=bridge,addr=5"] if bus == "bridge" else []
+    machine = guest.Guest(run, f"CARD={address} FRAMES={FRAMES}\n{PRELUDE}{script}", iommu=True, files=files,
+                          qemu=[*bridge, *guest.card(run.dir / "card", bus=bus, addr=address[-4:]), *qemu],
                           programs={**programs, "bin/as": "/usr/bin/setpriv"},
-                          modules=["vfio-pci", "vfio_iommu_type1"], later=["ixgbe"], **what)
+                          modules=["vfio-pci", "vfio_iommu_type1"], later=["ixgbe", *later], **what)
     return card, machine
 
 
@@ -188,3 +190,35 @@ until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do sleep 0.1; done
     assert re.fullmatch(ready, again)
     assert measured(result)
     assert card.running()
+
+
+def test_a_group_with_somebody_else_in_it(run):
+    """Behind a conventional bridge the IOMMU can't tell cards apart: the kernel puts both into one group. The
+    neighbour is QEMU's 82540EM: in use, then merely held by its driver, then free."""
+    address, neighbour = "0000:01:01.0", "0000:01:02.0"
+    _, machine = boot(run, f"""
+insmod /modules/e1000.ko
+ip link set eth0 up
+pcid --config /etc/pcid.toml --bind $CARD 2>&1 || echo "pcid ended with $?"
+ip link set eth0 down
+pcid --config /etc/pcid.toml --bind $CARD 2>&1 || echo "pcid ended with $?"
+echo {neighbour} >/sys/bus/pci/drivers/e1000/unbind
+begin msix
+generate env
+end $pcid
+driver
+""", address=address, later=["e1000"],
+        bus="bridge", qemu=["-netdev", "user,id=n", "-device", f"e1000,netdev=n,bus=bridge,addr={neighbour[-4:]}"])
+    lines = machine.finish()
+    group = re.search(r"IOMMU group (\d+)", lines[0]).group(1)
+    shared = f"pcid: {address}: not taken: IOMMU group {group} is shared with {neighbour}, "
+    assert lines[:4] == [
+        shared + "and its interface eth0 is up: take it down and its addresses away first",
+        "pcid ended with 1",
+        shared + "which driver e1000 holds: unbind that one too",
+        "pcid ended with 1",
+    ]
+    assert lines[4] == (f"pcid: {address}: not isolated: it shares IOMMU group {group} with {neighbour}, "
+                        "and each can reach what the other can")
+    assert measured(lines[-2])
+    assert lines[-1] == "driver none"

@@ -102,6 +102,12 @@ def kernel_modules(names):
     return [folder / path for path in order]
 
 
+def card(socket, **properties):
+    """QEMU's arguments for a card of nicsim."""
+    return ["-device", json.dumps(
+        {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}, **properties})]
+
+
 def command(folder, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False, append="",
             qemu=(), memory=512):
     """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
@@ -142,8 +148,7 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
     if iommu:
         arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
     for socket in cards:
-        arguments += ["-device", json.dumps(
-            {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}})]
+        arguments += card(socket)
     return [str(CACHE / "qemu"), *arguments, *qemu], log
 
 
