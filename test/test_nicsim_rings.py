@@ -639,6 +639,27 @@ def test_length_errors_and_octet_halves(pair):
     assert a.reg(x540.GORCL) == 0
 
 
+def test_a_full_packet_buffer_counts_what_it_misses(one):
+    """A generator with a rate does not wait: what finds neither descriptor nor packet buffer is lost."""
+    card = one("gen:1514@200000")
+    card.set(x540.RXPBSIZE0, 64 << 10)
+    card.rx(entries=8, fctrl=BAM | UPE | MPE)
+    missed = 0
+
+    def count():
+        nonlocal missed
+        missed += card.reg(x540.RXMPC0)
+        return missed > 10
+    wait_for(count, "missed frames")
+    assert card.reg(x540.EICR) & 1 << 17 and card.reg(x540.QPRDC0) == 0
+    assert card.reg(RDH) == 7
+    for n in range(40):                                      # the buffer holds 43 of them
+        at = (7 + n) % 8
+        card.arm((at + 1) % 8)
+        card.set(RDT, (at + 1) % 8)
+        assert len(card.received(at)) == 1514
+
+
 # --- wires ---
 
 def test_loop(one):
