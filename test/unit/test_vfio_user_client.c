@@ -72,6 +72,7 @@ static void identity_and_config(void **state)
 	struct pci_function *fn = open_good(&f);
 	const struct pci_id *id = pci_ident(fn);
 	uint32_t value;
+	unsigned id_before;
 
 	(void)state;
 	assert_string_equal(pci_address(fn), f.address);
@@ -87,17 +88,23 @@ static void identity_and_config(void **state)
 	assert_int_equal(pci_config_write(fn, 0xffc, 4, 0x12345678), 0);
 	assert_int_equal(pci_config_read(fn, 0xffe, 2, &value), 0);
 	assert_int_equal(value, 0x1234);
+	id_before = f.last_id;
 	assert_int_equal(pci_config_read(fn, 0x1000, 4, &value), -EINVAL);
 	assert_int_equal(pci_config_read(fn, 2, 4, &value), -EINVAL);
 	assert_int_equal(pci_config_read(fn, 0, 3, &value), -EINVAL);
 	assert_int_equal(pci_config_write(fn, 0, 8, 0), -EINVAL);
+	assert_int_equal(f.last_id, id_before); /* not even asked for */
 
 	assert_int_equal(pci_find_capability(fn, 0x10), 0x50);
 	assert_int_equal(pci_find_capability(fn, 0x11), 0);
 	f.config[0x51] = 0x40; /* a loop */
 	assert_int_equal(pci_find_capability(fn, 0x11), 0);
 	assert_int_equal(pci_find_capability(fn, 0x10), 0x50);
-	f.config[0x41] = 0x3c; /* into the header */
+	f.config[0x34] = 0x43; /* its lower two bits mean nothing */
+	assert_int_equal(pci_find_capability(fn, 0x10), 0x50);
+	f.config[0x41] =
+		0x3c; /* into the header, which holds no capability, whatever it looks like */
+	f.config[0x3c] = 0x10;
 	assert_int_equal(pci_find_capability(fn, 0x10), 0);
 	f.config[0x06] = 0; /* no list at all */
 	assert_int_equal(pci_find_capability(fn, 0x01), 0);
