@@ -54,11 +54,11 @@ int pci_parse_address(const char *text, char address[PCI_ADDRESS_SIZE])
 	unsigned long domain, bus, device, function;
 
 	if (strncmp(text, VFIO_USER_PREFIX, prefix) == 0) {
+		/* What is not terminated within the size of an address is too long for a socket. */
 		size_t length = strnlen(text, PCI_ADDRESS_SIZE);
 		size_t path = length - prefix;
 
-		if (path == 0 || path >= sizeof(((struct sockaddr_un *)0)->sun_path) ||
-			length == PCI_ADDRESS_SIZE)
+		if (path == 0 || path >= sizeof(((struct sockaddr_un *)0)->sun_path))
 			return -EINVAL;
 		memcpy(address, text, length + 1);
 		return PCI_KIND_VFIO_USER;

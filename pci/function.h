@@ -94,7 +94,9 @@ struct pci_function {
 int pci_fail(struct pci_error *why, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Copies a well-formed address in the form that sysfs uses; its kind, or -EINVAL. */
+/* Copies a well-formed address in the form that sysfs uses; its kind, or -EINVAL, also where the
+ * text does not end within PCI_ADDRESS_SIZE bytes, of which it reads no more.
+ */
 int pci_parse_address(const char *text, char address[PCI_ADDRESS_SIZE]);
 
 /* What struct vfio_region_info and its capabilities say, checked: areas are whole pages inside the

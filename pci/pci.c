@@ -118,11 +118,9 @@ int pci_import(struct pci_function **out, const struct pci_handover *handover,
 {
 	char name[PCI_ADDRESS_SIZE];
 	struct pci_function *fn = NULL;
-	int kind = -EINVAL;
+	int kind = pci_parse_address(handover->address, name);
 	int error;
 
-	if (memchr(handover->address, '\0', sizeof(handover->address)))
-		kind = pci_parse_address(handover->address, name);
 	if (kind == PCI_KIND_VFIO && handover->kind == PCI_KIND_VFIO && handover->fds == 3) {
 		error = vfio_import(&fn, handover, fd, why);
 	} else if (kind == PCI_KIND_VFIO_USER && handover->kind == PCI_KIND_VFIO_USER &&

@@ -162,6 +162,9 @@ static void iova_narrow(void **state)
 	assert_int_equal(iova_alloc(&space, 2 * MIB, &a), 0);
 	assert_int_equal(a, UINT64_MAX - 2 * MIB + 1);
 	assert_int_equal(iova_alloc(&space, 4096, &a), -ENOSPC);
+	iova_free(&space, a);
+	assert_int_equal(iova_alloc(&space, 2 * MIB - 4096, &a), 0);
+	assert_int_equal(iova_alloc(&space, 4096, &a), -ENOSPC); /* the next 2 MiB would be at 0 */
 	iova_fini(&space);
 
 	assert_int_equal(iova_init(&space, NULL, 0), 0);

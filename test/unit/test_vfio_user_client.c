@@ -327,11 +327,11 @@ static void interrupts(void **state)
 	assert_int_equal(pci_irq_count(fn, (enum pci_irq)3), 0);
 	assert_int_equal(pci_irq_enable(fn, PCI_IRQ_MSIX, FAKE_VECTORS + 1, fd), -EINVAL);
 	assert_int_equal(pci_irq_enable(fn, PCI_IRQ_MSIX, 0, fd), -EINVAL);
+	assert_int_equal(f.irq_messages, 0);
 
 	/* Two descriptors a message: three messages for five vectors, after one to switch each
 	 * kind off.
 	 */
-	f.irq_messages = 0;
 	assert_int_equal(pci_irq_enable(fn, PCI_IRQ_MSIX, FAKE_VECTORS, fd), 0);
 	assert_int_equal(f.irq_messages, 6);
 	for (uint64_t i = 0; i < FAKE_VECTORS; i++) {
@@ -493,6 +493,23 @@ static void bad_hand_over(void **state)
 				 (int[3]){open("/dev/null", O_RDWR), open("/dev/null", O_RDWR),
 					 open("/dev/null", O_RDWR)},
 				 &why),
+		-EINVAL);
+	assert_int_equal(open_descriptors(), before);
+
+	/* Two of them: what stands where the third would be is not touched. */
+	bad.fds = 2;
+	assert_int_equal(
+		pci_import(&other, &bad,
+			(int[3]){open("/dev/null", O_RDWR), open("/dev/null", O_RDWR), fd[0]},
+			&why),
+		-EINVAL);
+	assert_int_equal(open_descriptors(), before);
+	/* An address without an end. */
+	bad = good;
+	memset(bad.address, 'p', sizeof(bad.address));
+	memcpy(bad.address, "vfio-user:", 10);
+	assert_int_equal(
+		pci_import(&other, &bad, (int[3]){fcntl(fd[0], F_DUPFD_CLOEXEC, 0), -1, -1}, &why),
 		-EINVAL);
 	assert_int_equal(open_descriptors(), before);
 
