@@ -10,7 +10,8 @@
  *     nic_tx_return (queue, offsets, n)   sent, reusable <- card
  *
  * All four are non-blocking, take a burst and return how many they did, 0 also when the card is
- * gone (nic_gone()). The arrays are the caller's own memory, which nobody changes meanwhile. A queue is one thread's; different queues may be used by different threads.
+ * gone (nic_gone()). The arrays are the caller's own memory, which nobody changes meanwhile. A
+ * queue is one thread's; different queues may be used by different threads.
  */
 #ifndef NIC_NIC_H
 #define NIC_NIC_H

@@ -99,7 +99,7 @@ static void restart_82599(struct ixgbe *dev, uint32_t autoc)
 	reg_write(&dev->bar, AUTOC, autoc | AUTOC_RESTART_AN);
 }
 
-/* LINKS as it is now: LINK_UP latches low, so that a first read may be of the past. Linux's and
+/* LINKS as it is now: LINK_UP may latch low, so that a first read can be of the past. Linux's and
  * DPDK's drivers read twice, too.
  */
 static uint32_t read_links(struct ixgbe *dev)

@@ -15,7 +15,7 @@
 #define FAKE_EEPROM  1024u
 #define FAKE_HOLDS   8u
 #define FAKE_REGIONS 2u
-#define FAKE_SENT    8192u
+#define FAKE_SENT    64u
 
 struct fake_sent {
 	uint32_t first; /* offset of its first piece in the frame region */

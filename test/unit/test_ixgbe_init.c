@@ -25,7 +25,7 @@ static struct bench bench_new(uint16_t device)
 {
 	struct bench b = {.fn = fake_card_new(device)};
 
-	b.frames = fake_region_new(b.fn, DMA_CHUNK_SIZE);
+	b.frames = fake_region_new(b.fn, 8192);
 	b.rings = fake_region_new(b.fn, 8192);
 	b.config = (struct nic_config){.queues = 1,
 		.rx_ring = 128,
