@@ -239,7 +239,7 @@ def test_window_bounds_what_is_under_way(run, double):
 
 def test_window_goes_on_after_a_loss(run, double):
     double.answer = lambda number, frame: [] if number < 3 else [frame]
-    result = generate(run, "--window", 2, "--count", 50, "--drain", 100)
+    result = generate(run, "--window", 2, "--count", 1000, "--drain", 300)  # a wait for each loss, not for each frame
     assert result.code == 0
     assert result.meter() == dict(NOTHING, lost=3)
 
