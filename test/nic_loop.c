@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,7 +172,7 @@ static bool turn(void *arg)
 		n = burst;
 	if (n > p->o->window - (p->sent - p->received))
 		n = p->o->window - (p->sent - p->received);
-	done = nic_tx(r->q, &r->pool, NULL, 0);
+	(void)nic_tx(r->q, &r->pool, NULL, 0);
 	n = nic_pool_get(&r->pool, offsets, n);
 	for (size_t i = 0; i < n; i++) {
 		fill(p->o, r, nic_data(&r->pool, offsets[i]), p->sent + (unsigned)i);
@@ -208,17 +209,15 @@ static int loop_frames(const struct options *o, struct run *r)
 	if (nic_stats(r->nic, &s))
 		return fail(o->address, "no counters");
 	printf("{\"irq\": \"%s\", \"sent\": %u, \"received\": %u, \"errors\": %u, "
-	       "\"interrupts\": %u, \"link_events\": %u, \"rx_frames\": %llu, \"rx_bytes\": %llu, "
-	       "\"tx_frames\": %llu, \"tx_bytes\": %llu, \"rx_missed\": %llu, "
-	       "\"rx_dropped\": %llu, \"rx_errors\": %llu, \"bad\": %llu, \"lost_buffers\": "
-	       "%llu}\n",
+	       "\"interrupts\": %u, \"link_events\": %u, \"lost_buffers\": %zu, ",
 		nic_irq_name(r->nic), p.sent, lost ? 0 : p.received, r->errors, r->interrupts,
-		r->link_events, (unsigned long long)s.rx_frames, (unsigned long long)s.rx_bytes,
-		(unsigned long long)s.tx_frames, (unsigned long long)s.tx_bytes,
-		(unsigned long long)s.rx_missed, (unsigned long long)s.rx_dropped,
-		(unsigned long long)(s.rx_crc_errors + s.rx_length_errors + s.rx_other_errors),
-		(unsigned long long)(s.bad_offsets + s.bad_writebacks),
-		(unsigned long long)(r->pool.size - r->pool.top - nic_rx_held(r->q)));
+		r->link_events, r->pool.size - r->pool.top - nic_rx_held(r->q));
+	printf("\"rx_frames\": %" PRIu64 ", \"rx_bytes\": %" PRIu64 ", \"tx_frames\": %" PRIu64
+	       ", \"tx_bytes\": %" PRIu64 ", \"rx_missed\": %" PRIu64 ", \"rx_dropped\": %" PRIu64
+	       ", \"rx_errors\": %" PRIu64 ", \"bad\": %" PRIu64 "}\n",
+		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
+		s.rx_crc_errors + s.rx_length_errors + s.rx_other_errors,
+		s.bad_offsets + s.bad_writebacks);
 	return r->errors ? fail(o->address, "frames came back wrong") : 0;
 }
 
@@ -311,7 +310,7 @@ int main(int argc, char **argv)
 		unsigned value = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 
 		switch (c) {
-		case 'i': o.irq = optarg; break;
+		case 'i': o.irq = optarg ? optarg : "best"; break;
 		case 'r': o.ring = value; break;
 		case 'b': o.burst = value; break;
 		case 'w': o.window = value; break;
