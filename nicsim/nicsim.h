@@ -5,10 +5,11 @@
  *
  *     driver --vfio-user--> server (vfu) -> registers and rings (card) <-> wire <-> somebody else
  *
- *     nicsim.h    what the parts share        loop.h   one thread, events, timers, deferred work
- *     server.c    the vfio-user server        dma.c    the client's memory
- *     pci.c       config space, interrupts    x540*.c  the card: registers, EEPROM, rings
- *     wire*.c     what a port is plugged into
+ *     nicsim.h   what the parts share          loop.h     one thread, events, timers, deferred work
+ *     server.c   connections                   session.c  the vfio-user commands
+ *     dma.c      the client's memory           pci.c      config space, ways to registers and
+ * memory irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
+ *     report.c   lines for people              wire*.c    what a port is plugged into
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol, so that each
  * side tests the other.

@@ -9,7 +9,6 @@
 #include "nicsim/server.h"
 
 #include <errno.h>
-#include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,340 +18,27 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "nicsim/session.h"
 #include "pci/vfio_user.h"
-
-#define MESSAGE_MAX 8192u  /* a whole config space and a header fit twice */
-#define BUFFER      65536u /* of each direction */
-#define FDS_MAX     64u    /* in one message: a full MSI-X table's */
-#define REGIONS     9u     /* VFIO_PCI_NUM_REGIONS */
-#define PAYLOAD_MAX (MESSAGE_MAX - (unsigned)sizeof(struct vfio_user_header))
-
-struct descriptors {
-	int fd[FDS_MAX];
-	unsigned count;
-};
 
 struct server {
 	struct loop *loop;
-	struct function *fn;
+	struct session session;
 	void (*log)(void *ctx, const char *text);
 	void *ctx;
 	struct sockaddr_un address;
 	struct loop_io listener, client;
 	uint32_t events;         /* what the client's descriptor waits for */
-	bool versioned;          /* the client said VERSION */
 	bool stalled;            /* whole messages wait until there is room for their replies */
-	struct descriptors fds;  /* came with the message at the head of in[] */
 	struct descriptors tail; /* came with the message that in[] ends in */
-	unsigned in_len, out_len;
-	uint8_t in[BUFFER], out[BUFFER];
+	unsigned in_len;
+	uint8_t in[SESSION_BUFFER];
 };
 
 static void say(const struct server *server, const char *text)
 {
 	if (server->log)
 		server->log(server->ctx, text);
-}
-
-static void close_descriptors(struct descriptors *fds)
-{
-	for (unsigned i = 0; i < fds->count; i++)
-		close(fds->fd[i]);
-	fds->count = 0;
-}
-
-/* --- replies --- */
-
-static void reply(struct server *server, const struct vfio_user_header *request,
-	const void *payload, uint32_t len)
-{
-	struct vfio_user_header header = {.id = request->id,
-		.command = request->command,
-		.size = (uint32_t)sizeof(header) + len,
-		.flags = VFIO_USER_REPLY};
-
-	if (request->flags & VFIO_USER_NO_REPLY)
-		return;
-	memcpy(server->out + server->out_len, &header, sizeof(header));
-	if (len)
-		memcpy(server->out + server->out_len + sizeof(header), payload, len);
-	server->out_len += header.size;
-}
-
-static void reply_error(struct server *server, const struct vfio_user_header *request, int rc)
-{
-	struct vfio_user_header header = {.id = request->id,
-		.command = request->command,
-		.size = sizeof(header),
-		.flags = VFIO_USER_REPLY | VFIO_USER_ERROR,
-		.error = (uint32_t)-rc};
-
-	if (request->flags & VFIO_USER_NO_REPLY)
-		return;
-	memcpy(server->out + server->out_len, &header, sizeof(header));
-	server->out_len += header.size;
-}
-
-/* --- commands: each gets the payload and replies, or returns -errno for an error reply --- */
-
-static int on_version(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	/* This server sends no message of its own, so nothing of the client's offer matters. */
-	static const char text[] =
-		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":4096}}";
-	struct vfio_user_version version;
-	uint8_t out[sizeof(version) + sizeof(text)];
-
-	if (len < sizeof(version))
-		return -EINVAL;
-	memcpy(&version, payload, sizeof(version));
-	if (version.major != 0)
-		return -ENOTSUP;
-	if (len > sizeof(version) && payload[len - 1] != '\0')
-		return -EINVAL;
-	if (server->versioned)
-		return -EINVAL;
-	server->versioned = true;
-	version.minor = 0;
-	memcpy(out, &version, sizeof(version));
-	memcpy(out + sizeof(version), text, sizeof(text));
-	reply(server, h, out, sizeof(out));
-	return 0;
-}
-
-static int on_dma_map(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_user_dma_map map;
-	int fd = -1, rc;
-
-	if (len < sizeof(map))
-		return -EINVAL;
-	memcpy(&map, payload, sizeof(map));
-	if (map.argsz < sizeof(map) || server->fds.count > 1)
-		return -EINVAL;
-	if (server->fds.count)
-		fd = server->fds.fd[--server->fds.count];
-	rc = dma_map(server->fn->dma, map.address, map.size, map.flags, fd, map.offset);
-	if (rc)
-		return rc;
-	reply(server, h, NULL, 0);
-	return 0;
-}
-
-static int on_dma_unmap(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_user_dma_unmap unmap;
-	int rc;
-
-	if (len < sizeof(unmap))
-		return -EINVAL;
-	memcpy(&unmap, payload, sizeof(unmap));
-	if (unmap.argsz < sizeof(unmap))
-		return -EINVAL;
-	if (unmap.flags == VFIO_DMA_UNMAP_FLAG_ALL && unmap.address == 0 && unmap.size == 0)
-		dma_unmap_all(server->fn->dma);
-	else if (unmap.flags)
-		return -ENOTSUP;
-	else if ((rc = dma_unmap(server->fn->dma, unmap.address, unmap.size)))
-		return rc;
-	reply(server, h, &unmap, sizeof(unmap));
-	return 0;
-}
-
-static int on_device_info(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_device_info info = {0};
-	const uint32_t size = offsetof(struct vfio_device_info, num_irqs) + sizeof(info.num_irqs);
-
-	if (len < size)
-		return -EINVAL;
-	memcpy(&info, payload, size);
-	if (info.argsz < size)
-		return -EINVAL;
-	info.argsz = size;
-	info.flags = VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI;
-	info.num_regions = REGIONS;
-	info.num_irqs = IRQ_KINDS;
-	reply(server, h, &info, size);
-	return 0;
-}
-
-static uint32_t region_size(const struct server *server, uint32_t region)
-{
-	if (region <= VFIO_PCI_BAR5_REGION_INDEX)
-		return server->fn->ident->bar_size[region];
-	return region == VFIO_PCI_CONFIG_REGION_INDEX ? PCI_CONFIG_SIZE : 0;
-}
-
-static int on_region_info(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_region_info info;
-
-	if (len < sizeof(info))
-		return -EINVAL;
-	memcpy(&info, payload, sizeof(info));
-	if (info.argsz < sizeof(info) || info.index >= REGIONS)
-		return -EINVAL;
-	info.argsz = sizeof(info);
-	info.size = region_size(server, info.index);
-	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
-	info.cap_offset = 0;
-	info.offset = 0;
-	reply(server, h, &info, sizeof(info));
-	return 0;
-}
-
-static int on_irq_info(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_irq_info info;
-
-	if (len < sizeof(info))
-		return -EINVAL;
-	memcpy(&info, payload, sizeof(info));
-	if (info.argsz < sizeof(info) || info.index >= IRQ_KINDS)
-		return -EINVAL;
-	info.argsz = sizeof(info);
-	info.flags = irqs_flags((enum irq_kind)info.index);
-	info.count = irqs_count((enum irq_kind)info.index);
-	reply(server, h, &info, sizeof(info));
-	return 0;
-}
-
-static int on_set_irqs(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_irq_set set;
-	enum irq_kind before = server->fn->irqs.kind;
-	unsigned fds = server->fds.count;
-	int rc;
-
-	if (len < sizeof(set))
-		return -EINVAL;
-	memcpy(&set, payload, sizeof(set));
-	if (set.argsz < sizeof(set))
-		return -EINVAL;
-	server->fds.count = 0; /* irqs_set() takes them */
-	rc = irqs_set(&server->fn->irqs, set.index, set.flags, set.start, set.count,
-		payload + sizeof(set), len - (uint32_t)sizeof(set), server->fds.fd, fds);
-	if (rc)
-		return rc;
-	reply(server, h, NULL, 0);
-	if (server->fn->irqs.kind != before)
-		server->fn->ops->changed(server->fn->card);
-	return 0;
-}
-
-/* Where an access may go. Config space takes any piece; a BAR takes aligned powers of two. */
-static int check_access(const struct server *server, const struct vfio_user_region_access *access)
-{
-	uint32_t size = access->region < REGIONS ? region_size(server, access->region) : 0;
-
-	if (access->count == 0 || access->count > size || access->offset > size - access->count)
-		return -EINVAL;
-	if (access->region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return 0;
-	if (access->count > 8 || (access->count & (access->count - 1)) ||
-		access->offset % access->count)
-		return -EINVAL;
-	return 0;
-}
-
-static int on_region_read(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_user_region_access access;
-	uint8_t out[sizeof(access) + PCI_CONFIG_SIZE];
-	int rc;
-
-	if (len < sizeof(access))
-		return -EINVAL;
-	memcpy(&access, payload, sizeof(access));
-	rc = check_access(server, &access);
-	if (rc)
-		return rc;
-	memcpy(out, &access, sizeof(access));
-	if (access.region == VFIO_PCI_CONFIG_REGION_INDEX) {
-		function_config_read(
-			server->fn, (unsigned)access.offset, out + sizeof(access), access.count);
-	} else {
-		uint64_t value = function_read(
-			server->fn, access.region, (uint32_t)access.offset, access.count);
-
-		memcpy(out + sizeof(access), &value, access.count);
-	}
-	reply(server, h, out, (uint32_t)sizeof(access) + access.count);
-	return 0;
-}
-
-static int on_region_write(struct server *server, const struct vfio_user_header *h,
-	const uint8_t *payload, uint32_t len)
-{
-	struct vfio_user_region_access access;
-	uint64_t value = 0;
-	int rc;
-
-	if (len < sizeof(access))
-		return -EINVAL;
-	memcpy(&access, payload, sizeof(access));
-	rc = check_access(server, &access);
-	if (rc)
-		return rc;
-	if (len - sizeof(access) < access.count)
-		return -EINVAL;
-	payload += sizeof(access);
-	if (access.region == VFIO_PCI_CONFIG_REGION_INDEX) {
-		function_config_write(server->fn, (unsigned)access.offset, payload, access.count);
-	} else {
-		memcpy(&value, payload, access.count);
-		function_write(
-			server->fn, access.region, (uint32_t)access.offset, access.count, value);
-	}
-	reply(server, h, &access, sizeof(access));
-	return 0;
-}
-
-static int on_reset(struct server *server, const struct vfio_user_header *h, const uint8_t *payload,
-	uint32_t len)
-{
-	(void)payload;
-	(void)len;
-	function_reset(server->fn);
-	reply(server, h, NULL, 0);
-	return 0;
-}
-
-static void dispatch(
-	struct server *server, const struct vfio_user_header *h, const uint8_t *payload)
-{
-	static int (*const commands[])(
-		struct server *, const struct vfio_user_header *, const uint8_t *, uint32_t) = {
-		[VFIO_USER_VERSION] = on_version,
-		[VFIO_USER_DMA_MAP] = on_dma_map,
-		[VFIO_USER_DMA_UNMAP] = on_dma_unmap,
-		[VFIO_USER_DEVICE_GET_INFO] = on_device_info,
-		[VFIO_USER_DEVICE_GET_REGION_INFO] = on_region_info,
-		[VFIO_USER_DEVICE_GET_IRQ_INFO] = on_irq_info,
-		[VFIO_USER_DEVICE_SET_IRQS] = on_set_irqs,
-		[VFIO_USER_REGION_READ] = on_region_read,
-		[VFIO_USER_REGION_WRITE] = on_region_write,
-		[VFIO_USER_DEVICE_RESET] = on_reset,
-	};
-	const unsigned known = sizeof(commands) / sizeof(*commands);
-	int rc = -ENOTSUP;
-
-	if (!server->versioned && h->command != VFIO_USER_VERSION)
-		rc = -EINVAL;
-	else if (h->command < known && commands[h->command])
-		rc = commands[h->command](server, h, payload, h->size - (uint32_t)sizeof(*h));
-	if (rc)
-		reply_error(server, h, rc);
-	close_descriptors(&server->fds);
 }
 
 /* --- the connection --- */
@@ -362,14 +48,14 @@ static void client_leaves(struct server *server, const char *why)
 	loop_remove(server->loop, &server->client);
 	close(server->client.fd);
 	server->client.fd = -1;
-	close_descriptors(&server->fds);
-	close_descriptors(&server->tail);
+	session_close_fds(&server->session.fds);
+	session_close_fds(&server->tail);
 	server->stalled = false;
 	server->in_len = 0;
-	server->out_len = 0;
-	server->versioned = false;
-	dma_unmap_all(server->fn->dma);
-	function_reset(server->fn);
+	server->session.out_len = 0;
+	server->session.versioned = false;
+	dma_unmap_all(server->session.fn->dma);
+	function_reset(server->session.fn);
 	say(server, why);
 	/* Somebody may be waiting already: the listener is level triggered. */
 	loop_add(server->loop, &server->listener, EPOLLIN);
@@ -377,14 +63,14 @@ static void client_leaves(struct server *server, const char *why)
 
 static bool send_out(struct server *server)
 {
-	while (server->out_len) {
-		ssize_t n = send(server->client.fd, server->out, server->out_len,
+	while (server->session.out_len) {
+		ssize_t n = send(server->client.fd, server->session.out, server->session.out_len,
 			MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
-		server->out_len -= (unsigned)n;
-		memmove(server->out, server->out + n, server->out_len);
+		server->session.out_len -= (unsigned)n;
+		memmove(server->session.out, server->session.out + n, server->session.out_len);
 	}
 	return true;
 }
@@ -393,7 +79,7 @@ static bool send_out(struct server *server)
 static void append_descriptors(struct descriptors *to, struct descriptors *from)
 {
 	for (unsigned i = 0; i < from->count; i++) {
-		if (to->count < FDS_MAX)
+		if (to->count < SESSION_FDS)
 			to->fd[to->count++] = from->fd[i];
 		else
 			close(from->fd[i]);
@@ -412,20 +98,20 @@ static bool handle(struct server *server)
 		struct vfio_user_header header;
 
 		memcpy(&header, server->in + at, sizeof(header));
-		if (header.size < sizeof(header) || header.size > MESSAGE_MAX ||
+		if (header.size < sizeof(header) || header.size > SESSION_MESSAGE ||
 			(header.flags & VFIO_USER_TYPE_MASK) != 0) {
 			sane = false;
 			break;
 		}
 		if (server->in_len - at < header.size)
 			break;
-		if (BUFFER - server->out_len < MESSAGE_MAX) {
+		if (SESSION_BUFFER - server->session.out_len < SESSION_MESSAGE) {
 			server->stalled = true;
 			break;
 		}
 		if (at + header.size == server->in_len)
-			append_descriptors(&server->fds, &server->tail);
-		dispatch(server, &header, server->in + at + sizeof(header));
+			append_descriptors(&server->session.fds, &server->tail);
+		session_command(&server->session, &header, server->in + at + sizeof(header));
 		at += header.size;
 	}
 	server->in_len -= at;
@@ -441,9 +127,9 @@ static int receive(struct server *server)
 {
 	union {
 		struct cmsghdr align;
-		uint8_t bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+		uint8_t bytes[CMSG_SPACE(SESSION_FDS * sizeof(int))];
 	} control;
-	struct iovec part = {server->in + server->in_len, BUFFER - server->in_len};
+	struct iovec part = {server->in + server->in_len, SESSION_BUFFER - server->in_len};
 	struct msghdr msg = {.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
@@ -453,7 +139,7 @@ static int receive(struct server *server)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	/* in[] held no whole message: what came before belongs to the one at its head. */
-	append_descriptors(&server->fds, &server->tail);
+	append_descriptors(&server->session.fds, &server->tail);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		size_t bytes = c->cmsg_len - CMSG_LEN(0);
 
@@ -502,7 +188,7 @@ static void on_client(struct loop_io *io, uint32_t events)
 		return;
 	}
 	wait = server->stalled ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN;
-	if (server->out_len)
+	if (server->session.out_len)
 		wait |= EPOLLOUT;
 	if (wait != server->events) {
 		server->events = wait;
@@ -606,7 +292,7 @@ int server_create(struct server **out, struct loop *loop, const char *path, stru
 		return -ENOMEM;
 	}
 	server->loop = loop;
-	server->fn = fn;
+	server->session.fn = fn;
 	server->log = log;
 	server->ctx = ctx;
 	server->listener = (struct loop_io){.ready = on_connect, .fd = -1};
@@ -628,8 +314,8 @@ void server_destroy(struct server *server)
 	if (server->client.fd >= 0) {
 		loop_remove(server->loop, &server->client);
 		close(server->client.fd);
-		close_descriptors(&server->fds);
-		close_descriptors(&server->tail);
+		session_close_fds(&server->session.fds);
+		session_close_fds(&server->tail);
 	} else {
 		loop_remove(server->loop, &server->listener);
 	}

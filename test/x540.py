@@ -3,7 +3,8 @@
 the card does with single descriptors. Offsets are the X540 datasheet's."""
 import struct
 
-import vfio_user
+import pytest
+
 from lab import wait_for
 from vfio_user import Client, Memory
 
@@ -147,3 +148,56 @@ class Card:
 
     def sent(self, n):
         wait_for(lambda: self.tx_descriptor(n)[2] & DD, f"TX descriptor {n}")
+
+
+# --- what the tests of rings share ---
+
+A, B = "02:00:00:00:00:01", "02:00:00:00:00:02"
+OTHER, GROUP = "02:00:00:00:00:77", "01:00:5e:01:02:03"
+
+
+def raw(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def frame(size=60, to=A, source=B, fill=None):
+    head = raw(to) + raw(source) + b"\x88\xb5"
+    body = bytes((n * 7 + size) & 0xff for n in range(size - 14)) if fill is None else fill * (size - 14)
+    return head + body
+
+
+@pytest.fixture
+def one(run):
+    """A card on a wire of its own."""
+    made = []
+
+    def start(wire="sink", memory=MEMORY, args=()):
+        process = run.start("nicsim", "--device", "x540", "--socket", run.dir / "s", "--wire", wire, *args)
+        process.expect("^nicsim: x540")
+        card = Card(run.dir / "s", memory)
+        card.process = process
+        made.append(card)
+        return card
+    yield start
+    for card in made:
+        card.close()
+
+
+@pytest.fixture
+def pair(run):
+    """Two cards with a cable between them: what b sends arrives at a."""
+    process = run.start("nicsim", *(word for n in "ab" for word in (
+        "--device", "x540", "--socket", run.dir / n, "--wire", "cable:it")))
+    process.expect("/b, wire")
+    with Card(run.dir / "a") as a, Card(run.dir / "b") as b:
+        a.process = process
+        b.tx()
+        yield a, b
+
+
+def send(card, *frames):
+    """Sends frames, one after another, and waits until the card is done with them."""
+    for data in frames:
+        last = card.queue_frame(data)
+    card.kick()
+    card.sent(last)
