@@ -105,6 +105,49 @@ const uint8_t *port_double_frame(const struct port_double *it, size_t n, size_t 
 	return record + sizeof(head);
 }
 
+void port_double_expect(const struct port_double *it, size_t n, const uint8_t *frame, size_t len)
+{
+	size_t got;
+	const uint8_t *bytes = port_double_frame(it, n, &got);
+
+	assert_int_equal(got, len);
+	assert_memory_equal(bytes, frame, len);
+}
+
+void port_double_refused(struct loop *loop, const char *spec, int error, const char *part)
+{
+	struct sim_error why = {0};
+	struct port_double it;
+
+	port_double_init(&it);
+	assert_int_equal(wire_open(&it.wire, spec, loop, &it.port, &why), -error);
+	assert_null(it.wire);
+	if (!strstr(why.text, part))
+		fail_msg("%s: '%s' does not say '%s'", spec, why.text, part);
+	assert_null(strchr(why.text, '\n'));
+	assert_int_equal(it.changes, 0);
+	port_double_free(&it);
+}
+
+size_t frame_length(unsigned int n)
+{
+	return n % 5 == 0 ? SIM_FRAME_MAX : n % 5 == 1 ? SIM_FRAME_MIN : 60 + n % 1455;
+}
+
+void make_frame(uint8_t *frame, size_t len, unsigned int n)
+{
+	for (size_t i = 0; i < len; i++)
+		frame[i] = (uint8_t)(i * 7 + n * 13);
+}
+
+bool arrived(void *wanted)
+{
+	const struct wanted *it = wanted;
+
+	return it->port->frames >= it->frames && it->port->sendable >= it->sendable &&
+	       it->port->lost >= it->lost && it->port->changes >= it->changes;
+}
+
 struct until {
 	struct loop_work work;
 	struct loop *loop;

@@ -32,6 +32,25 @@ void port_double_close(struct port_double *it);
 /* The n-th frame kept, from 0. */
 const uint8_t *port_double_frame(const struct port_double *it, size_t n, size_t *len);
 
+/* The n-th frame kept is this one. */
+void port_double_expect(const struct port_double *it, size_t n, const uint8_t *frame, size_t len);
+/* Opens what must not open: that error, one line that says `part`. */
+void port_double_refused(struct loop *loop, const char *spec, int error, const char *part);
+
+/* Frames of all lengths, both limits included, each its own. */
+size_t frame_length(unsigned int n);
+void make_frame(uint8_t *frame, size_t len, unsigned int n);
+
+/* At least so much has become of a port; for run_until(). */
+struct wanted {
+	const struct port_double *port;
+	size_t frames;
+	unsigned int sendable;
+	unsigned int lost;
+	unsigned int changes;
+};
+bool arrived(void *wanted);
+
 /* Runs the loop until holds(ctx), 20 s at most: false then. */
 bool run_until(struct loop *loop, bool (*holds)(void *ctx), void *ctx);
 /* Runs it so many times around. */

@@ -57,21 +57,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-struct wanted {
-	struct port_double *port;
-	size_t frames;
-	unsigned int sendable;
-	unsigned int changes;
-};
-
-static bool reached(void *ctx)
-{
-	const struct wanted *it = ctx;
-
-	return it->port->frames >= it->frames && it->port->sendable >= it->sendable &&
-	       it->port->changes >= it->changes;
-}
-
 static bool both_up(void *ctx)
 {
 	const struct fixture *f = ctx;
@@ -93,17 +78,6 @@ static void plug_both(struct fixture *f)
 	assert_true(run_until(f->loop, both_up, f));
 }
 
-static void make_frame(uint8_t *frame, size_t len, unsigned int n)
-{
-	for (size_t i = 0; i < len; i++)
-		frame[i] = (uint8_t)(i * 7 + n * 13);
-}
-
-static size_t length(unsigned int n)
-{
-	return n % 5 == 0 ? SIM_FRAME_MAX : n % 5 == 1 ? SIM_FRAME_MIN : 60 + n % 1455;
-}
-
 /* Frames from..to have arrived at the port as its frames from 0 on. */
 static void expect_frames(const struct port_double *port, unsigned int from, unsigned int to)
 {
@@ -115,7 +89,7 @@ static void expect_frames(const struct port_double *port, unsigned int from, uns
 		uint16_t len;
 
 		memcpy(&len, record, sizeof(len));
-		assert_int_equal(len, length(i));
+		assert_int_equal(len, frame_length(i));
 		make_frame(frame, len, i);
 		assert_memory_equal(record + sizeof(len), frame, len);
 		record += sizeof(len) + len;
@@ -129,8 +103,8 @@ static unsigned int send_all(struct port_double *port, unsigned int from, unsign
 	unsigned int i;
 
 	for (i = from; i < to; i++) {
-		make_frame(frame, length(i), i);
-		if (wire_send(port->wire, frame, length(i)))
+		make_frame(frame, frame_length(i), i);
+		if (wire_send(port->wire, frame, frame_length(i)))
 			break;
 	}
 	return i;
@@ -164,8 +138,8 @@ static void test_both_ways(void **state)
 		from_b = send_all(&f->b, from_b, 1000);
 		run_turns(f->loop, 1);
 	}
-	assert_true(run_until(f->loop, reached, &at_a));
-	assert_true(run_until(f->loop, reached, &at_b));
+	assert_true(run_until(f->loop, arrived, &at_a));
+	assert_true(run_until(f->loop, arrived, &at_b));
 	expect_frames(&f->a, 0, 1000);
 	expect_frames(&f->b, 0, 1000);
 	port_double_close(&f->a);
@@ -222,7 +196,7 @@ static void test_backpressure(void **state)
 	f->b.room = SIZE_MAX;
 	some.frames = sent;
 	wire_resume(f->b.wire);
-	assert_true(run_until(f->loop, reached, &some));
+	assert_true(run_until(f->loop, arrived, &some));
 	expect_frames(&f->b, 0, sent);
 	port_double_close(&f->a);
 	port_double_close(&f->b);
@@ -272,7 +246,7 @@ static void test_link_down_loses(void **state)
 	f->b.room = 1;
 	for (unsigned int i = 0; i < 10; i++)
 		assert_int_equal(wire_send(f->a.wire, frame, sizeof(frame)), 0);
-	assert_true(run_until(f->loop, reached, &first));
+	assert_true(run_until(f->loop, arrived, &first));
 	run_turns(f->loop, 5);
 	wire_set_link(f->b.wire, false);
 	assert_true(run_until(f->loop, both_down, f));
@@ -281,7 +255,7 @@ static void test_link_down_loses(void **state)
 	assert_true(run_until(f->loop, both_up, f));
 	assert_int_equal(wire_send(f->a.wire, other, sizeof(other)), 0);
 	first.frames = 2;
-	assert_true(run_until(f->loop, reached, &first));
+	assert_true(run_until(f->loop, arrived, &first));
 	run_turns(f->loop, 5);
 	assert_int_equal(f->b.frames, 2);
 	assert_int_equal(f->b.bytes[sizeof(uint16_t) + 60 + sizeof(uint16_t)], 2);
@@ -362,13 +336,13 @@ static void test_leave_and_come(void **state)
 		port_double_close(leaving);
 		leaving->carrier = false;
 		if (i % 2) { /* time to see it, or none */
-			assert_true(run_until(f->loop, reached, &down));
+			assert_true(run_until(f->loop, arrived, &down));
 			assert_false(staying->carrier);
 			assert_true(run_until(f->loop, listens, f));
 		}
 		port_double_open(leaving, "cable:x", f->loop);
 		down.changes = changes + 2;
-		assert_true(run_until(f->loop, reached, &down));
+		assert_true(run_until(f->loop, arrived, &down));
 		assert_true(run_until(f->loop, both_up, f));
 		staying->frames = staying->used = 0;
 		assert_int_equal(send_all(leaving, 0, 3), 3);
@@ -393,7 +367,7 @@ static void test_last_frames(void **state)
 	assert_true(f->b.carrier);
 	f->b.room = SIZE_MAX;
 	wire_resume(f->b.wire);
-	assert_true(run_until(f->loop, reached, &down));
+	assert_true(run_until(f->loop, arrived, &down));
 	expect_frames(&f->b, 1, 4);
 	port_double_close(&f->b);
 }
@@ -412,7 +386,7 @@ static void test_leave_unread(void **state)
 	run_turns(f->loop, 10);
 	assert_int_equal(f->b.sendable, 0);
 	port_double_close(&f->a);
-	assert_true(run_until(f->loop, reached, &down));
+	assert_true(run_until(f->loop, arrived, &down));
 	assert_false(f->b.carrier);
 	assert_int_equal(f->b.frames, 0);
 	assert_int_equal(f->b.sendable, 1);
@@ -515,7 +489,7 @@ static void test_pieces(void **state)
 		assert_int_equal(send(fd, bytes + i, 1, 0), 1);
 		run_turns(f->loop, 4);
 	}
-	assert_true(run_until(f->loop, reached, &one));
+	assert_true(run_until(f->loop, arrived, &one));
 	assert_memory_equal(f->a.bytes + 2, bytes + 20, 14);
 	close(fd);
 	port_double_close(&f->a);
@@ -540,17 +514,6 @@ static void test_stale(void **state)
 	port_double_close(&f->b);
 }
 
-static void refused(struct fixture *f, const char *spec, int error, const char *part)
-{
-	struct sim_error why = {0};
-
-	port_double_init(&f->a);
-	assert_int_equal(wire_open(&f->a.wire, spec, f->loop, &f->a.port, &why), -error);
-	if (!strstr(why.text, part))
-		fail_msg("%s", why.text);
-	assert_int_equal(access(f->lock, F_OK), -1);
-}
-
 /* Sockets and files of others are left as they are. */
 static void test_foreign(void **state)
 {
@@ -565,17 +528,20 @@ static void test_foreign(void **state)
 		assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 		if (types[i] != SOCK_DGRAM)
 			assert_int_equal(listen(fd, 1), 0);
-		refused(f, "cable:x", EADDRINUSE, "in use by something that is no cable");
+		port_double_refused(
+			f->loop, "cable:x", EADDRINUSE, "in use by something that is no cable");
+		assert_int_equal(access(f->lock, F_OK), -1);
 		assert_int_equal(access(f->path, F_OK), 0);
 		close(fd);
 		unlink(f->path);
 	}
 	fd = open(f->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	refused(f, "cable:x", EADDRINUSE, "in use by something that is no cable");
+	port_double_refused(f->loop, "cable:x", EADDRINUSE, "in use by something that is no cable");
 	assert_int_equal(access(f->path, F_OK), 0);
 	close(fd);
 	unlink(f->path);
-	refused(f, "cable:/none/x", ENOENT, "/none/x.lock: No such file or directory");
+	port_double_refused(
+		f->loop, "cable:/none/x", ENOENT, "/none/x.lock: No such file or directory");
 	assert_int_equal(symlink("/dev/null", f->lock), 0);
 	assert_int_equal(
 		wire_open(&f->a.wire, "cable:x", f->loop, &f->a.port, &(struct sim_error){0}),
@@ -596,12 +562,12 @@ static int meet(struct fixture *f)
 		return 3;
 	}
 	wire_set_link(f->a.wire, true);
-	if (!run_until(f->loop, reached, &up))
+	if (!run_until(f->loop, arrived, &up))
 		return 4;
 	if (wire_send(f->a.wire, frame, sizeof(frame)))
 		return 5;
 	up.frames = 1;
-	if (!run_until(f->loop, reached, &up))
+	if (!run_until(f->loop, arrived, &up))
 		return 6;
 	port_double_close(&f->a);
 	return 0;

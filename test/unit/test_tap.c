@@ -110,7 +110,7 @@ static void plug(struct fixture *f)
 	assert_int_equal(bind(f->packet, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
-static void make_frame(uint8_t *frame, size_t len, unsigned int n)
+static void tap_frame(uint8_t *frame, size_t len, unsigned int n)
 {
 	static const uint8_t head[14] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1,
 		ETHERTYPE >> 8, ETHERTYPE & 0xff};
@@ -120,7 +120,7 @@ static void make_frame(uint8_t *frame, size_t len, unsigned int n)
 		frame[i] = (uint8_t)(i * 7 + n * 13);
 }
 
-static size_t length(unsigned int n)
+static size_t tap_length(unsigned int n)
 {
 	return n % 4 == 0 ? SIM_FRAME_MIN : n % 4 == 1 ? 1514 : 60 + n;
 }
@@ -130,26 +130,14 @@ static void kernel_sends(struct fixture *f, unsigned int from, unsigned int to)
 	uint8_t frame[1514];
 
 	for (unsigned int i = from; i < to; i++) {
-		make_frame(frame, length(i), i);
-		assert_int_equal(send(f->packet, frame, length(i), 0), length(i));
+		tap_frame(frame, tap_length(i), i);
+		assert_int_equal(send(f->packet, frame, tap_length(i), 0), tap_length(i));
 	}
-}
-
-struct wanted {
-	struct port_double *port;
-	size_t frames;
-};
-
-static bool arrived(void *ctx)
-{
-	const struct wanted *it = ctx;
-
-	return it->port->frames >= it->frames;
 }
 
 static void card_has(struct fixture *f, unsigned int frames)
 {
-	struct wanted wanted = {&f->port, frames};
+	struct wanted wanted = {.port = &f->port, .frames = frames};
 	uint8_t want[1514];
 
 	assert_true(run_until(f->loop, arrived, &wanted));
@@ -158,8 +146,8 @@ static void card_has(struct fixture *f, unsigned int frames)
 		size_t len;
 		const uint8_t *frame = port_double_frame(&f->port, i, &len);
 
-		make_frame(want, length(i), i);
-		assert_int_equal(len, length(i));
+		tap_frame(want, tap_length(i), i);
+		assert_int_equal(len, tap_length(i));
 		assert_memory_equal(frame, want, len);
 	}
 }
@@ -182,10 +170,10 @@ static void test_card_to_kernel(void **state)
 
 	plug(f);
 	for (unsigned int i = 0; i < 300; i++) {
-		make_frame(frame, length(i), i);
-		assert_int_equal(wire_send(f->port.wire, frame, length(i)), 0);
-		assert_int_equal(recv(f->packet, got, sizeof(got), 0), length(i));
-		assert_memory_equal(got, frame, length(i));
+		tap_frame(frame, tap_length(i), i);
+		assert_int_equal(wire_send(f->port.wire, frame, tap_length(i)), 0);
+		assert_int_equal(recv(f->packet, got, sizeof(got), 0), tap_length(i));
+		assert_memory_equal(got, frame, tap_length(i));
 	}
 	port_double_close(&f->port);
 }
@@ -219,7 +207,7 @@ static void test_backpressure(void **state)
 static void test_link(void **state)
 {
 	struct fixture *f = *state;
-	struct wanted one = {&f->port, 1};
+	struct wanted one = {.port = &f->port, .frames = 1};
 	uint8_t frame[60];
 
 	plug(f);
@@ -234,7 +222,7 @@ static void test_link(void **state)
 
 	ip("link set t0 down");
 	assert_true(run_until(f->loop, carrier_down, f));
-	make_frame(frame, sizeof(frame), 0);
+	tap_frame(frame, sizeof(frame), 0);
 	assert_int_equal(wire_send(f->port.wire, frame, sizeof(frame)), 0);
 	ip("link set t0 up");
 	assert_true(run_until(f->loop, carrier_up, f));
@@ -257,7 +245,7 @@ static void test_deleted(void **state)
 		assert_string_equal(
 			f->port.broken.text, "wire tap:t0: the interface was deleted: start again");
 		assert_false(f->port.carrier);
-		make_frame(frame, sizeof(frame), 0);
+		tap_frame(frame, sizeof(frame), 0);
 		assert_int_equal(wire_send(f->port.wire, frame, sizeof(frame)), 0);
 		f->port.frames = f->port.used = 0;
 		f->port.room = SIZE_MAX;
@@ -307,31 +295,20 @@ static void test_moved(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static void refused(struct fixture *f, const char *spec, int error, const char *part)
-{
-	struct sim_error why = {0};
-
-	port_double_init(&f->port);
-	assert_int_equal(wire_open(&f->port.wire, spec, f->loop, &f->port.port, &why), -error);
-	if (!strstr(why.text, part))
-		fail_msg("%s", why.text);
-	assert_int_equal(f->port.changes, 0);
-}
-
 static void test_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct port_double other;
 
-	refused(f, "tap:lo", EINVAL,
+	port_double_refused(f->loop, "tap:lo", EINVAL,
 		"tap:lo: not a name for an interface, or one that is no single-queue TAP");
-	refused(f, "tap:a/b", EINVAL, "not a name for an interface");
+	port_double_refused(f->loop, "tap:a/b", EINVAL, "not a name for an interface");
 	ip("tuntap add t0 mode tap multi_queue");
-	refused(f, "tap:t0", EINVAL, "no single-queue TAP");
+	port_double_refused(f->loop, "tap:t0", EINVAL, "no single-queue TAP");
 	ip("link del t0");
 	ip("tuntap add t0 mode tap");
 	port_double_open(&other, "tap:t0", f->loop);
-	refused(f, "tap:t0", EBUSY, "another program is attached to it");
+	port_double_refused(f->loop, "tap:t0", EBUSY, "another program is attached to it");
 	port_double_close(&other);
 	assert_true(if_nametoindex("t0") > 0); /* it was there before */
 	ip("link del t0");
