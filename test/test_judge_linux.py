@@ -160,4 +160,5 @@ def test_linux_ixgbe(run, line, append, allow):
     # The driver's own test: registers, EEPROM, interrupts, a loop in the MAC, link.
     assert "The test result is PASS" in lines
     assert any(re.match(rf" *\d+: +[1-9]\d* +{line}.*eth0", text) for text in lines)
-    assert card.running()
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text

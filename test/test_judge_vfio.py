@@ -23,13 +23,9 @@ PRELUDE = """
 card=/sys/bus/pci/devices/$CARD
 export SCHEME_ROOT=/run/scheme
 mkdir -p $SCHEME_ROOT
-# The programs' processes, and what they say until then.
-await() {
-	i=0
-	until grep -q "$1" $2; do i=$((i + 1)); [ $i -lt 600 ] || { cat $2; return 1; }; sleep 0.1; done
-	cat $2
-}
-begin() { pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; await " ready " /tmp/pcid; }
+# Waits until a running process says that it is ready; what it said.
+ready() { until grep -q " ready " $2; do kill -0 $1 || break; sleep 0.1; done; cat $2; kill -0 $1; }
+begin() { pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; ready $pcid /tmp/pcid; }
 end() { kill $1; wait $1; }
 generate() {
 	"$@" rheinfall --generate --json --quiet --expect-lossless --window 32 --size 60,61,124,125,1499,1513,1514 \\
@@ -143,7 +139,7 @@ as --reuid=1000 ixgbed --device {CARD} 2>/tmp/refused || echo "ixgbed ended with
 cat /tmp/refused
 ulimit -l $(sed 's/.*ulimit -l \\([0-9]*\\).*/\\1/' /tmp/refused)
 as --reuid=1000 ixgbed --device {CARD} >/tmp/ixgbed 2>&1 & ixgbed=$!
-await " ready" /tmp/ixgbed
+ready $ixgbed /tmp/ixgbed
 generate as --reuid=1000
 end $ixgbed
 export SCHEME_ROOT=/run/scheme
