@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 
+import netns
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("IXGBED_BUILD", ROOT / "build")).resolve()
 # Everything is slower under sanitizers, valgrind or a busy machine: limits, never waits.
@@ -99,29 +101,6 @@ class Process:
         return self.wait()
 
 
-class Namespace:
-    """A network namespace of its test's own, also without root. `wrap` goes in front of what runs in it."""
-
-    def __init__(self, run):
-        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        holder = run.start("/usr/bin/unshare", *user, "--net", "/bin/sh", "-c", "echo here; exec sleep infinity")
-        holder.expect("^here$")
-        self.wrap = ["nsenter", "--target", str(holder.pid), "--net",
-                     *(["--user", "--preserve-credentials"] if user else [])]
-        self._run = run
-        self.ip("link set lo up")
-
-    def ip(self, words):
-        """`ip WORDS` in it; returns the output."""
-        return self.call("ip", *words.split())
-
-    def call(self, *command, limit=None):
-        """Runs a command of the machine in it, which must succeed; returns the output."""
-        code, text = self._run.call("/usr/bin/env", *command, wrap=self.wrap, limit=limit)
-        assert code == 0, f"{command}: {code}\n{text}"
-        return text
-
-
 class Lab:
     """The processes and files of one test."""
 
@@ -131,6 +110,7 @@ class Lab:
         self.schemes.mkdir()
         self.env = dict(os.environ, SCHEME_ROOT=str(self.schemes), NICSIM_ROOT=str(tmp_path))
         self._running = []
+        self._namespaces = []
 
     def __enter__(self):
         return self
@@ -144,6 +124,8 @@ class Lab:
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
+        for namespace in self._namespaces:
+            namespace.close()
 
     def start(self, name, *args, wrap=(), env=None):
         """Starts a program of the build folder (or a path); `wrap` goes in front, as 'ip netns exec X'."""
@@ -168,4 +150,5 @@ class Lab:
 
     def namespace(self):
         """A new network namespace; it goes with the test."""
-        return Namespace(self)
+        self._namespaces.append(netns.Namespace())
+        return self._namespaces[-1]

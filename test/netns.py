@@ -30,6 +30,7 @@ class Namespace:
         user = ["-U", "--preserve-credentials"] if "-U" in [*enter, *fresh] else []
         self.enter_user = ["nsenter", "-t", str(self.pid), *user, "--"]
         self.wrap = ["nsenter", "-t", str(self.pid), *user, "-n", "--"]
+        self.ip("link set lo up")
 
     def call(self, *args, limit=None):
         """Runs a command inside; returns its output."""

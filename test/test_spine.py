@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The way of a frame from end to end: rheinfall, scheme, ixgbed, nicsim, a wire, and all of that again on the
-other side. Nothing may be lost, doubled, disordered or changed."""
+other side. Nothing may be lost, doubled, disordered or changed. (Traffic of real kernels: test_real_traffic.py.)"""
 import json
 import os
 import signal
 import subprocess
 
 import pytest
-from scapy.utils import RawPcapWriter
 
 import lab
-import netns
-import traffic
 from stack import Stack
 
 LOSSLESS = {"lost": 0, "duplicated": 0, "reordered": 0, "late": 0, "corrupted": 0, "foreign": 0}
@@ -35,25 +32,8 @@ class Rheinfall:
         return json.loads(out)
 
 
-class Apart(Stack):
-    """Each card in a nicsim of its own, whose TAP wire is in a namespace of its own."""
-
-    def __init__(self, run, **namespaces):
-        self.run = run
-        self.cards = list(namespaces)
-        for card, namespace in namespaces.items():
-            nicsim = run.start("nicsim", "--device", "x540", "--socket", f"{card}.sock", "--wire", f"tap:card{card}",
-                               wrap=namespace.wrap)
-            nicsim.expect(rf"on {card}\.sock")
-
-
 def url(card):
     return f"network:{card}_ixgbe"
-
-
-def padded(frames):
-    """As they are on a wire: what a kernel hands out shorter, the card fills up with zeroes."""
-    return [frame.ljust(60, b"\0") for frame in frames]
 
 
 def opened(stack, card, promisc=True):
@@ -117,47 +97,6 @@ def test_frames_for_others_need_promiscuous_mode(run, cable):
     assert result["lost"] == 0
     assert mirror.end(signal.SIGINT)["rx_frames"] == 100
     assert cable.value("a", "/promisc").startswith(b"0")
-
-
-def test_real_traffic_from_card_to_card(run, cable, real_traffic):
-    frames = traffic.frames(real_traffic)
-    recorder = Rheinfall(run, "--url", url("b"), "--write", "got.pcap", "--count", len(frames))
-    opened(cable, "b")
-    result = Rheinfall(run, "--url", url("a"), "--read", real_traffic).end()
-    assert result["tx_frames"] == len(frames)
-    recorder.end()
-    assert traffic.frames(run.dir / "got.pcap") == padded(frames)
-
-
-def test_real_traffic_to_a_recording_wire(run, real_traffic):
-    with RawPcapWriter(str(run.dir / "nothing.pcap"), linktype=1) as nothing:
-        nothing.write_header(None)
-    frames = traffic.frames(real_traffic)
-    stack = Stack(run, a=f"pcap:{run.dir}/nothing.pcap,{run.dir}/sent.pcap")
-    stack.pcid()
-    Rheinfall(run, "--read", real_traffic).end()
-    lab.wait_for(lambda: stack.stats("a")["tx_frames"] == len(frames), "the card has sent all")
-    whole = 24 + sum(16 + len(frame) for frame in padded(frames))
-    lab.wait_for(lambda: (run.dir / "sent.pcap").stat().st_size == whole, "all is in the file")
-    assert traffic.frames(run.dir / "sent.pcap") == padded(frames)
-
-
-def test_namespaces_talk_through_a_bridge(run):
-    """Two kernels whose only connection is two of our drivers."""
-    with netns.Pair() as pair:
-        stack = Apart(run, a=pair.a, b=pair.b)
-        for card, end, address in ("a", pair.a, traffic.HERE), ("b", pair.b, traffic.THERE):
-            end.ip(f"addr add {address}/24 dev card{card}")
-            end.offloads_off(f"card{card}")
-            end.ip(f"link set card{card} up")
-        stack.pcid()
-        bridge = Rheinfall(run, "--bridge", url("a"), url("b"))
-        opened(stack, "a")
-        opened(stack, "b")
-        traffic.pass_through(pair.a, pair.b, traffic.THERE)
-        result = bridge.end(signal.SIGINT)
-    assert [lane["dropped"] for lane in result["lanes"]] == [0, 0]
-    assert all(lane["bytes"] > traffic.TCP_BYTES for lane in result["lanes"])
 
 
 def test_a_killed_driver_is_reported(run, cable):
