@@ -36,6 +36,10 @@ struct nic_driver {
 	int (*open)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 		struct pci_error *why);
 	void (*close)(struct nic *nic);
+	size_t (*state_bytes)(const struct nic_config *config);
+	int (*adopt)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+		struct pci_error *why);
+	void (*release)(struct nic *nic);
 
 	size_t (*irq_fds)(const struct nic *nic, int fd[]);
 	int (*irq_ack)(struct nic *nic, size_t which);

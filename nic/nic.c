@@ -87,17 +87,14 @@ static const char *objection(const struct nic_config *config)
 	return NULL;
 }
 
-int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
+/* The driver for a function and a configuration that are in order. */
+static int choose(const struct nic_driver **out, struct pci_function *fn,
+	const struct nic_config *config, struct pci_error *why)
 {
 	const struct pci_id *id = pci_ident(fn);
 	const char *reason = NULL;
 	const struct nic_driver *driver = find(id, &reason);
-	struct pci_error unread;
 
-	*out = NULL;
-	if (!why)
-		why = &unread;
 	if (!driver) {
 		snprintf(why->text, sizeof why->text, "%s: no driver for %04x:%04x%s%s",
 			pci_address(fn), id->vendor, id->device, reason ? ": " : "",
@@ -110,13 +107,69 @@ int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config 
 			pci_address(fn), reason);
 		return -EINVAL;
 	}
-	return driver->open(out, fn, config, why);
+	*out = driver;
+	return 0;
+}
+
+int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	const struct nic_driver *driver;
+	struct pci_error unread;
+	int rc;
+
+	*out = NULL;
+	if (!why)
+		why = &unread;
+	rc = choose(&driver, fn, config, why);
+	return rc ? rc : driver->open(out, fn, config, why);
 }
 
 void nic_close(struct nic *nic)
 {
 	if (nic)
 		nic->driver->close(nic);
+}
+
+size_t nic_state_bytes(const struct nic_config *config)
+{
+	size_t most = 0;
+
+	if (!queues_in_order(config))
+		return 0;
+	for (const struct nic_driver *const *driver = drivers; *driver; driver++) {
+		size_t bytes = (*driver)->state_bytes(config);
+
+		most = bytes > most ? bytes : most;
+	}
+	return most;
+}
+
+int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	const struct nic_driver *driver;
+	struct pci_error unread;
+	int rc;
+
+	*out = NULL;
+	if (!why)
+		why = &unread;
+	rc = choose(&driver, fn, config, why);
+	if (rc)
+		return rc;
+	if (!config->state) {
+		snprintf(why->text, sizeof why->text, "%s %s: no memory with a state", driver->name,
+			pci_address(fn));
+		return -EINVAL;
+	}
+	return driver->adopt(out, fn, config, why);
+}
+
+void nic_release(struct nic *nic)
+{
+	if (nic)
+		nic->driver->release(nic);
 }
 
 struct nic_queue *nic_queue(struct nic *nic, unsigned index)

@@ -64,6 +64,8 @@ struct nic_config {
 	bool interrupts; /* have vectors set up; without, the queues are polled only */
 	bool pick_irq;   /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
+	void *state; /* nic_state_bytes() of memory that outlives the process, for nic_release()
+		      * and nic_adopt(); or NULL */
 };
 
 /* Whether a driver here serves that function: its name ("ixgbe"), or NULL. `why` tells of ids that
@@ -83,6 +85,25 @@ int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config 
 	struct pci_error *why);
 /* Stops the card: no DMA, no interrupt after it. Frames in the rings are forgotten. */
 void nic_close(struct nic *nic);
+
+/* --- from one process to the next, while the card runs --- */
+
+/* Bytes that nic_config.state needs for such rings, whatever the driver; at most 64 KiB. 0 if its
+ * queues are not in order.
+ */
+size_t nic_state_bytes(const struct nic_config *config);
+/* Leaves the card as it is, its registers too, and frees this process's side: it goes on receiving
+ * into the rings, and sending from them. What the next process must know is in config.state.
+ */
+void nic_release(struct nic *nic);
+/* Takes over a card after nic_release(), with the same configuration, regions and state; the state
+ * is used up. The card is not reset, no frame in the rings is lost, counters go on. Interrupts are
+ * set up again, for this process, and off until nic_irq_arm(): what came in between lies in the
+ * rings. -EINVAL with `why`: no state, one that does not check out, or a card that does not run as
+ * it says: then nic_open() makes a fresh start. Errors otherwise as nic_open().
+ */
+int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why);
 
 /* --- the four verbs --- */
 

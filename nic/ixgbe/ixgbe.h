@@ -6,6 +6,7 @@
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_ring.c   the four verbs       ixgbe_link.c    link and PHY
  *     ixgbe_irq.c    interrupts           ixgbe_stats.c   counters
+ *     ixgbe_state.c  from one process to the next
  *     ixgbe_regs.h   registers
  *
  * Private to the driver; users read nic/nic.h.
@@ -93,6 +94,9 @@ int ixgbe_wait(struct ixgbe *dev, uint32_t reg, uint32_t mask, uint32_t value, u
 int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why);
 void ixgbe_close(struct nic *nic);
+int ixgbe_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why);
+void ixgbe_release(struct nic *nic);
 int ixgbe_set_promiscuous(struct nic *nic, bool on);
 int ixgbe_set_mtu(struct nic *nic, uint16_t mtu);
 
@@ -124,6 +128,16 @@ size_t ixgbe_irq_fds(const struct nic *nic, int fd[]);
 int ixgbe_irq_ack(struct nic *nic, size_t which);
 void ixgbe_irq_arm(struct nic *nic);
 const char *ixgbe_irq_name(const struct nic *nic);
+
+/* ixgbe_state.c: config.state, of which there need be none but to load it. */
+size_t ixgbe_state_bytes(const struct nic_config *config);
+void ixgbe_state_save(struct ixgbe *dev);
+/* What is there is not to be adopted any more. */
+void ixgbe_state_forget(struct ixgbe *dev);
+/* Into queues that were just created. -EINVAL: it does not check out; -ENOMEM. */
+int ixgbe_state_load(struct ixgbe *dev);
+/* Whether the card runs with these rings: -EINVAL. */
+int ixgbe_state_compare(struct ixgbe *dev);
 
 /* ixgbe_stats.c */
 int ixgbe_stats(struct nic *nic, struct nic_stats *stats);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * From whatever state a card is in to one that runs, and back to one that is quiet. The order is
+ * From whatever state a card is in to one that runs, and back to one that is quiet; and from a card
+ * that runs to its next process. The order is
  * that of the 82599 datasheet, 4.6.3; each step names its section, and where the card differs.
  */
 #include <errno.h>
@@ -408,7 +409,8 @@ static void destroy(struct ixgbe *dev)
 	free(dev);
 }
 
-int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+/* The card's books and its registers; the card is not touched but for STATUS. */
+static int create(struct ixgbe **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why)
 {
 	struct ixgbe *dev = calloc(1, sizeof *dev);
@@ -422,15 +424,11 @@ int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_confi
 	dev->model = ixgbe_find_model(pci_ident(fn));
 	dev->config = *config;
 	dev->why = why;
-
-	rc = pci_quiesce(fn);
-	if (rc && rc != -ETIMEDOUT) { /* the driver's own reset knows what to do then */
-		rc = ixgbe_fail(dev, rc, "the function cannot be quiesced");
-		goto out_free;
-	}
 	rc = pci_bar_map(fn, BAR_REGISTERS, STATUS, &dev->bar, why);
-	if (rc)
-		goto out_free;
+	if (rc) {
+		free(dev);
+		return rc;
+	}
 	if (dev->bar.size < BAR_SIZE) {
 		rc = ixgbe_fail(dev, -EIO, "BAR 0 has %u bytes, not 128 KiB: is it another card's?",
 			dev->bar.size);
@@ -444,26 +442,43 @@ int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_confi
 			goto out_destroy;
 		}
 	}
+	*out = dev;
+	return 0;
+
+out_destroy:
+	destroy(dev);
+	return rc;
+}
+
+int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	struct ixgbe *dev;
+	int rc = pci_quiesce(fn);
+
+	if (rc && rc != -ETIMEDOUT) { /* the driver's own reset knows what to do then */
+		snprintf(why->text, sizeof why->text, "ixgbe %s: the function cannot be quiesced",
+			pci_address(fn));
+		return rc;
+	}
+	rc = create(&dev, fn, config, why);
+	if (rc)
+		return rc;
+	ixgbe_state_forget(dev);
 	rc = bring_up(dev);
 	if (!rc)
 		rc = start_queues(dev);
 	/* A register that is read in vain shows only here. */
 	if (pci_gone(fn))
 		rc = ixgbe_fail(dev, -ENODEV, "the card is gone");
-	if (rc)
-		goto out_stop;
+	if (rc) {
+		stop(dev);
+		destroy(dev);
+		return rc;
+	}
 	dev->why = NULL;
 	*out = &dev->nic;
 	return 0;
-
-out_stop:
-	stop(dev);
-out_destroy:
-	destroy(dev);
-	return rc;
-out_free:
-	free(dev);
-	return rc;
 }
 
 void ixgbe_close(struct nic *nic)
@@ -471,6 +486,48 @@ void ixgbe_close(struct nic *nic)
 	struct ixgbe *dev = ixgbe_of(nic);
 
 	stop(dev);
+	destroy(dev);
+}
+
+/* --- from one process to the next --- */
+
+int ixgbe_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
+	struct pci_error *why)
+{
+	struct ixgbe *dev;
+	int rc = create(&dev, fn, config, why);
+
+	if (rc)
+		return rc;
+	rc = ixgbe_state_load(dev);
+	if (!rc)
+		rc = ixgbe_state_compare(dev);
+	if (!rc)
+		rc = ixgbe_read_mac(dev);
+	ixgbe_state_forget(dev);
+	if (!rc) {
+		/* Off until armed. A message that the vectors miss while they change hands tells of
+		 * frames that the rings hold already.
+		 */
+		reg_write(&dev->bar, EIMC, EIMC_ALL);
+		rc = ixgbe_irq_start(dev);
+	}
+	if (pci_gone(fn))
+		rc = ixgbe_fail(dev, -ENODEV, "the card is gone");
+	if (rc) {
+		destroy(dev);
+		return rc;
+	}
+	dev->why = NULL;
+	*out = &dev->nic;
+	return 0;
+}
+
+void ixgbe_release(struct nic *nic)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	ixgbe_state_save(dev);
 	destroy(dev);
 }
 
@@ -517,6 +574,9 @@ const struct nic_driver ixgbe_driver = {
 	.serves = ixgbe_serves,
 	.open = ixgbe_open,
 	.close = ixgbe_close,
+	.state_bytes = ixgbe_state_bytes,
+	.adopt = ixgbe_adopt,
+	.release = ixgbe_release,
 	.irq_fds = ixgbe_irq_fds,
 	.irq_ack = ixgbe_irq_ack,
 	.irq_arm = ixgbe_irq_arm,
