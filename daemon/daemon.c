@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/cage.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/port.h"
@@ -25,7 +26,7 @@ static void complain(const struct daemon_program *program, const struct resource
 	struct pcid_message message = {.type = PCID_FAILED};
 
 	(void)snprintf(message.failed.text, sizeof(message.failed.text), "%s", why->text);
-	if (r->channel < 0 || pcid_send(r->channel, &message, NULL) != 0)
+	if (r->alone || r->channel < 0 || pcid_send(r->channel, &message, NULL) != 0)
 		(void)fprintf(stderr, "%s: %s\n", program->name, why->text);
 }
 
@@ -33,13 +34,16 @@ static void announce(const struct daemon_program *program, const struct resource
 {
 	const struct pcid_message ready = {.type = PCID_READY};
 
-	if (r->channel >= 0) {
-		(void)pcid_send(
-			r->channel, &ready, NULL); /* if pcid is gone the loop will see it */
+	(void)pcid_send(r->channel, &ready, NULL); /* if pcid is gone the loop will see it */
+	if (!r->alone)
 		return;
-	}
 	(void)printf("%s: network:%s ready (%s)\n", program->name, r->name, pci_address(r->fn));
 	(void)fflush(stdout);
+}
+
+static bool behind_vfio(const struct pci_function *fn)
+{
+	return strncmp(pci_address(fn), "vfio-user:", strlen("vfio-user:")) != 0;
 }
 
 static int open_card(struct nic **nic, const struct daemon_program *program, struct resources *r,
@@ -73,6 +77,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		.irq = options->irq,
 	};
 	struct loop *loop = NULL;
+	struct cage cage;
 	struct nic *nic = NULL;
 	struct port port;
 	int error = open_card(&nic, program, r, &config, why);
@@ -85,10 +90,19 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	error = loop_create(&loop, r, &port, options->mode, why);
 	if (error != 0)
 		goto no_loop;
+	error = cage_enter(&cage, &options->cage, behind_vfio(r->fn), why);
+	if (error != 0)
+		goto no_cage;
+	port.cage = &cage;
+	if (options->cage.off)
+		(void)fprintf(stderr,
+			"%s: network:%s: --no-cage: this driver can do what its user can\n",
+			program->name, r->name);
 	announce(program, r);
 	error = loop_run(loop, why);
 	if (error == 0)
 		port_drain(&port, DRAIN_MS);
+no_cage:
 	loop_destroy(loop);
 no_loop:
 	port_fini(&port);

@@ -27,7 +27,7 @@
 #define CLIENTS_A_LOOK 16
 
 /* What an epoll event is about; an interrupt's number is added to the last. */
-enum what { WHAT_SCHEME, WHAT_CHANNEL, WHAT_REGISTRAR, WHAT_SIGNAL, WHAT_GONE, WHAT_IRQ };
+enum what { WHAT_SCHEME, WHAT_CHANNEL, WHAT_SIGNAL, WHAT_GONE, WHAT_IRQ };
 
 struct loop {
 	struct resources *resources;
@@ -93,8 +93,6 @@ static int watch_all(struct loop *loop)
 		error = watch(loop, loop->signals, WHAT_SIGNAL, 0);
 	if (error == 0)
 		error = watch(loop, r->channel, WHAT_CHANNEL, 0);
-	if (error == 0 && r->registrar != NULL)
-		error = watch(loop, scheme_registrar_fd(r->registrar), WHAT_REGISTRAR, 0);
 	if (error == 0)
 		error = watch(loop, pci_gone_fd(r->fn), WHAT_GONE, 0);
 	for (size_t i = 0; error == 0 && i < loop->irqs; i++)
@@ -173,7 +171,10 @@ static void client_by_channel(struct loop *loop)
 			return;
 		if (result <= 0) {
 			end(loop, -EPIPE,
-				result == 0 ? "pcid is gone" : "what pcid says is not understood");
+				result < 0 ? "what pcid says is not understood"
+				: loop->resources->alone
+					? "the process that lets clients in is gone"
+					: "pcid is gone");
 			return;
 		}
 		if (message.type != PCID_CLIENT) {
@@ -192,17 +193,6 @@ static void client_by_channel(struct loop *loop)
 			.reader_fd = fds[2],
 		};
 		(void)scheme_linux_adopt(loop->transport, &client); /* tells who is refused */
-	}
-}
-
-static void client_by_registrar(struct loop *loop)
-{
-	struct scheme_client client;
-
-	for (unsigned i = 0; i < CLIENTS_A_LOOK; i++) {
-		if (scheme_registrar_next(loop->resources->registrar, &client) <= 0)
-			return;
-		(void)scheme_linux_adopt(loop->transport, &client);
 	}
 }
 
@@ -234,7 +224,6 @@ static void happened(struct loop *loop, uint32_t what)
 	switch (what) {
 	case WHAT_SCHEME: /* the next round sees to it */ break;
 	case WHAT_CHANNEL: client_by_channel(loop); break;
-	case WHAT_REGISTRAR: client_by_registrar(loop); break;
 	case WHAT_SIGNAL:
 		if (read(loop->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			end(loop, 0, "");
@@ -301,16 +290,8 @@ static bool sleep_until_something(struct loop *loop)
 		return false;
 	nic_flush(port->queue);
 	scheme_linux_arm(loop->transport, port_has_frames(port), port_can_send(port));
-	if (loop->resources->registrar != NULL) {
-		int timeout = scheme_registrar_timeout(loop->resources->registrar);
-
-		if (timeout >= 0 && timeout < ms)
-			ms = timeout;
-	}
 	port->loop.sleeps++;
 	look(loop, ms);
-	if (loop->resources->registrar != NULL)
-		client_by_registrar(loop); /* its time-outs */
 	return true;
 }
 

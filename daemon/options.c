@@ -39,6 +39,9 @@ static const char help[] =
 	"  --tx-ring N     the same\n"
 	"  --mtu N         68 to 1500 (1500)\n"
 	"  --promisc       receive what is addressed to others, too\n"
+	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
+	"                  (65534, nobody)\n"
+	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 stopped by a signal, 1 failure, 2 wrong usage.\n";
@@ -58,6 +61,8 @@ enum choice {
 	OPTION_TX_RING,
 	OPTION_MTU,
 	OPTION_PROMISC,
+	OPTION_USER,
+	OPTION_NO_CAGE,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -77,6 +82,8 @@ static const struct option long_options[] = {
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"mtu", required_argument, NULL, OPTION_MTU},
 	{"promisc", no_argument, NULL, OPTION_PROMISC},
+	{"user", required_argument, NULL, OPTION_USER},
+	{"no-cage", no_argument, NULL, OPTION_NO_CAGE},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
@@ -197,6 +204,12 @@ static int read_option(struct reading *r, int option, const char *value)
 		o->mtu = (uint16_t)number;
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
+	case OPTION_USER:
+		if (cage_user(value, &o->cage) != 0)
+			return refuse(
+				r->program, "--user %s: there is no such user or group", value);
+		return 0;
+	case OPTION_NO_CAGE: o->cage.off = true; return 0;
 	case OPTION_HELP: (void)printf(help, r->program->name, r->program->name); return 1;
 	case OPTION_VERSION: (void)printf("%s %s\n", r->program->name, DAEMON_VERSION); return 1;
 	default: return read_alone(r, option, value);
@@ -233,6 +246,7 @@ int daemon_options_read(struct daemon_options *options, const struct daemon_prog
 		.rx_ring = NIC_RING_DEFAULT,
 		.tx_ring = NIC_RING_DEFAULT,
 		.mtu = NIC_MTU_MAX,
+		.cage = {.uid = CAGE_NOBODY, .gid = CAGE_NOBODY},
 		.access = {.group = (gid_t)-1},
 		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,
 	};

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/cage.h"
 #include "daemon/daemon.h"
 #include "nic/nic.h"
 #include "scheme/linux.h"
@@ -25,6 +26,7 @@ struct daemon_options {
 	unsigned rx_ring, tx_ring;
 	bool promiscuous;
 	uint16_t mtu;
+	struct cage_options cage;
 	/* Without pcid. */
 	const char *device; /* NULL: pcid has started this */
 	const char *name;   /* of the scheme; NULL: as pcid would give it */

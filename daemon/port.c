@@ -262,6 +262,18 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 	return (size_t)n < size ? (size_t)n : size;
 }
 
+static size_t get_cage(void *ctx, char *text, size_t size)
+{
+	const struct port *port = ctx;
+	size_t len = port->cage != NULL ? port->cage->len : 0;
+
+	if (len > size)
+		len = size;
+	if (len > 0)
+		memcpy(text, port->cage->text, len);
+	return len;
+}
+
 /* --- the port --- */
 
 int port_init(
@@ -312,6 +324,7 @@ struct scheme_port port_table(struct port *port)
 		.mac = get_mac,
 		.link = get_link,
 		.stats = get_stats,
+		.cage = get_cage,
 		.mtu = get_mtu,
 		.set_mtu = set_mtu,
 		.promiscuous = get_promiscuous,

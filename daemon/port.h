@@ -7,6 +7,7 @@
 #ifndef DAEMON_PORT_H
 #define DAEMON_PORT_H
 
+#include "daemon/cage.h"
 #include "nic/pool.h"
 #include "scheme/server.h"
 
@@ -39,6 +40,8 @@ struct port {
 	uint64_t tx_refused;   /* that the card's driver does not take */
 	uint64_t taken;        /* frames taken from and given to the port, for the loop */
 	struct port_loop loop; /* counted by the loop */
+	/* What is in force, for /cage; NULL: nothing is. */
+	const struct cage *cage;
 };
 
 /* -ENOMEM; -ENOSPC with `why`: the frame memory is too small for such rings. */

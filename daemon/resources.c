@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/doorkeeper.h"
 #include "pcid/name.h"
 #include "pcid/state.h"
 
@@ -121,6 +122,7 @@ static int listen_as(struct resources *r, const struct daemon_options *options,
 	const struct daemon_program *program, struct pci_error *why)
 {
 	char folder[4096] = "";
+	struct scheme_registrar *registrar;
 	struct pcid_name name;
 	int error;
 
@@ -135,7 +137,7 @@ static int listen_as(struct resources *r, const struct daemon_options *options,
 				options->device);
 		memcpy(r->name, name.scheme, sizeof(r->name));
 	}
-	error = scheme_registrar_create(&r->registrar, r->name, &options->access);
+	error = scheme_registrar_create(&registrar, r->name, &options->access);
 	(void)scheme_directory(folder, sizeof(folder));
 	if (error == -EADDRINUSE)
 		return fail(why, error,
@@ -145,6 +147,10 @@ static int listen_as(struct resources *r, const struct daemon_options *options,
 			"network:%s: cannot be made in %.100s (%s): run as root, or set "
 			"SCHEME_ROOT",
 			r->name, folder, strerror(-error));
+	r->channel = doorkeeper_start(registrar);
+	if (r->channel < 0)
+		return fail(why, r->channel, "network:%s: no process to let clients in: %s",
+			r->name, strerror(-r->channel));
 	return 0;
 }
 
@@ -156,21 +162,24 @@ int resources_open(struct resources *r, const struct daemon_options *options,
 	const size_t size[PCID_REGIONS] = {nic_ring_bytes(&config), options->frame_bytes};
 	int error;
 
-	*r = (struct resources){.channel = -1};
-	error = pci_open(&r->fn, options->device, why);
+	*r = (struct resources){.channel = -1, .alone = true};
+	/* First, so that the doorkeeper has nothing of the card's. It lets nobody in yet. */
+	error = listen_as(r, options, program, why);
+	if (error == 0)
+		error = pci_open(&r->fn, options->device, why);
 	for (unsigned i = 0; error == 0 && i < PCID_REGIONS; i++)
 		error = pci_dma_create(r->fn, size[i], &r->region[i], why);
 	if (error == 0)
 		error = make_state(r, why);
-	if (error == 0)
-		error = listen_as(r, options, program, why);
 	return error;
 }
 
 void resources_close(struct resources *r)
 {
-	if (r->registrar != NULL)
-		scheme_registrar_destroy(r->registrar);
+	if (r->alone && r->channel >= 0) {
+		doorkeeper_stop(r->channel);
+		r->channel = -1;
+	}
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		if (r->region[i] != NULL)
 			pci_dma_destroy(r->fn, r->region[i]);

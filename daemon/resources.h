@@ -13,9 +13,9 @@ struct resources {
 	char name[SCHEME_NAME_MAX];
 	struct pci_function *fn;
 	struct dma_region *region[PCID_REGIONS];
-	void *state;                        /* PCID_STATE_BYTES that outlive the daemon */
-	int channel;                        /* to pcid, or -1 */
-	struct scheme_registrar *registrar; /* without pcid, or NULL */
+	void *state; /* PCID_STATE_BYTES that outlive the daemon */
+	int channel; /* to pcid, or to the doorkeeper; or -1 */
+	bool alone;  /* without pcid */
 };
 
 /* The channel that pcid has left in the environment: its descriptor; -1: there is none; -EINVAL:

@@ -146,6 +146,8 @@ static struct dma_entry *new_entry(int memfd, size_t size)
 	entry->region.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	if (entry->region.base == MAP_FAILED)
 		goto no_mapping;
+	/* Frames are nobody's business, a core dump's reader's neither. */
+	(void)madvise(entry->region.base, size, MADV_DONTDUMP);
 	return entry;
 no_mapping:
 	free(entry);

@@ -9,12 +9,21 @@
 #include "scheme/wire.h"
 
 #define VALUE_MAX   32u   /* of a value that is written */
-#define STATS_MAX   4096u /* of the text at /stats */
+#define STATS_MAX   4096u /* of the text at /stats, and at /cage */
 #define FRAME_MAX   2048u /* of a frame that goes nowhere, and of a tap's copy */
 #define TAP_FRAMES  256u  /* copies that wait in a tap; a power of two */
 #define TICK_FRAMES 256u
 
-enum path { PATH_FRAMES, PATH_MAC, PATH_LINK, PATH_STATS, PATH_MTU, PATH_PROMISC, PATH_TAP };
+enum path {
+	PATH_FRAMES,
+	PATH_MAC,
+	PATH_LINK,
+	PATH_STATS,
+	PATH_MTU,
+	PATH_PROMISC,
+	PATH_TAP,
+	PATH_CAGE
+};
 
 struct copy {
 	size_t len;

@@ -20,6 +20,7 @@ static const struct {
 	[PATH_MTU] = {"/mtu", SCHEME_READ | SCHEME_WRITE},
 	[PATH_PROMISC] = {"/promisc", SCHEME_READ | SCHEME_WRITE},
 	[PATH_TAP] = {"/tap", SCHEME_READ},
+	[PATH_CAGE] = {"/cage", SCHEME_READ},
 };
 
 #define PATHS (sizeof(paths) / sizeof(paths[0]))

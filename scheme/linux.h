@@ -50,6 +50,9 @@ int scheme_registrar_create(
 	struct scheme_registrar **out, const char *name, const struct scheme_access *access);
 /* Unlinks the socket, refuses whoever waits. */
 void scheme_registrar_destroy(struct scheme_registrar *r);
+/* Frees it here and leaves socket and connections alone: they are those of a process forked since.
+ */
+void scheme_registrar_forget(struct scheme_registrar *r);
 /* An epoll descriptor: readable when scheme_registrar_next() has something to do. */
 int scheme_registrar_fd(const struct scheme_registrar *r);
 /* Accepts, judges, reads requests; never blocks. 1 with a client (the caller owns its descriptors),

@@ -385,6 +385,17 @@ int scheme_registrar_timeout(const struct scheme_registrar *r)
 	return left > 0 ? (int)left : 0;
 }
 
+void scheme_registrar_forget(struct scheme_registrar *r)
+{
+	for (unsigned i = 0; i < r->count; i++) {
+		close(r->waiting[i].fd);
+	}
+	close(r->listener);
+	close(r->epoll);
+	close(r->directory);
+	free(r);
+}
+
 void scheme_registrar_destroy(struct scheme_registrar *r)
 {
 	if (r == NULL) {
@@ -394,8 +405,5 @@ void scheme_registrar_destroy(struct scheme_registrar *r)
 	while (r->count > 0) {
 		refuse(remove_waiting(r, 0).fd, -ENODEV);
 	}
-	close(r->listener);
-	close(r->epoll);
-	close(r->directory);
-	free(r);
+	scheme_registrar_forget(r);
 }

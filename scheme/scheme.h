@@ -10,6 +10,7 @@
  *     network:NAME/stats     counters, a "name value\n" line each
  *     network:NAME/mtu       the MTU in decimal, "1500\n"; writable
  *     network:NAME/promisc   "0\n" or "1\n"; writable
+ *     network:NAME/cage      what keeps the driver from doing harm, a "name value\n" line each
  *     network:NAME/tap       copies of all frames, both ways: best effort; read only
  *
  * scheme_open() returns a plain descriptor: read(2), write(2), poll(2), O_NONBLOCK, dup(2) and

@@ -49,6 +49,8 @@ struct scheme_port {
 	void (*link)(void *ctx, struct scheme_link *link);
 	/* Counters as "name value\n" lines; returns the length, at most size. */
 	size_t (*stats)(void *ctx, char *text, size_t size);
+	/* What keeps the driver from doing harm, lines of the same form; NULL: nothing is said. */
+	size_t (*cage)(void *ctx, char *text, size_t size);
 	uint16_t (*mtu)(void *ctx);              /* as link() */
 	int (*set_mtu)(void *ctx, uint16_t mtu); /* 0 or -errno */
 	bool (*promiscuous)(void *ctx);

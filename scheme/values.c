@@ -29,7 +29,7 @@ static size_t take_stats(const struct scheme *s, char *text, size_t size)
 int scheme_value_take(struct scheme *s, struct handle *h)
 {
 	const struct scheme_port *port = &s->port;
-	size_t size = h->path == PATH_STATS ? STATS_MAX : VALUE_MAX;
+	size_t size = h->path == PATH_STATS || h->path == PATH_CAGE ? STATS_MAX : VALUE_MAX;
 	char *text = malloc(size);
 	int len = 0;
 
@@ -47,6 +47,11 @@ int scheme_value_take(struct scheme *s, struct handle *h)
 				 : snprintf(text, size, "down 0\n");
 		break;
 	case PATH_STATS: len = (int)take_stats(s, text, size); break;
+	case PATH_CAGE:
+		if (port->cage != NULL) {
+			len = (int)port->cage(port->ctx, text, size);
+		}
+		break;
 	case PATH_MTU: len = snprintf(text, size, "%u\n", port->mtu(port->ctx)); break;
 	case PATH_PROMISC: len = snprintf(text, size, "%d\n", port->promiscuous(port->ctx)); break;
 	case PATH_FRAMES:

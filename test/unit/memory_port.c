@@ -146,6 +146,16 @@ static int set_promiscuous(void *ctx, bool on)
 	return p->set_error;
 }
 
+static size_t get_cage(void *ctx, char *text, size_t size)
+{
+	static const char cage[] = "seccomp 1\nroot empty\n";
+
+	(void)ctx;
+	assert_true(size >= sizeof(cage));
+	memcpy(text, cage, sizeof(cage) - 1);
+	return sizeof(cage) - 1;
+}
+
 struct scheme_port memory_port_init(struct memory_port *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -161,6 +171,7 @@ struct scheme_port memory_port_init(struct memory_port *p)
 		.mac = get_mac,
 		.link = get_link,
 		.stats = get_stats,
+		.cage = get_cage,
 		.mtu = get_mtu,
 		.set_mtu = set_mtu,
 		.promiscuous = get_promiscuous,

@@ -256,6 +256,8 @@ static void values_are_read_once(void **state)
 	read_all(b, "/stats", text, sizeof(text));
 	assert_string_equal(text, "tx_frames 0\nhandles 0\nunclaimed 0\nrefused 0\nno_link 0\n"
 				  "tap_dropped 0\n");
+	read_all(b, "/cage", text, sizeof(text));
+	assert_string_equal(text, "seccomp 1\nroot empty\n");
 	b->port.link = (struct scheme_link){false, 10000};
 	b->port.promiscuous = true;
 	read_all(b, "/link", text, sizeof(text));
