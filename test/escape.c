@@ -113,15 +113,14 @@ CALL(allowed_sleep, nanosleep(&(struct timespec){.tv_nsec = 1}, NULL))
 static long allowed_memory(void)
 {
 	char *memory = malloc((size_t)64 << 20);
+	char *more;
 
 	if (memory == NULL)
 		return -1;
 	memset(memory, 1, (size_t)64 << 20);
-	memory = realloc(memory, (size_t)128 << 20);
-	if (memory == NULL)
-		return -1;
-	free(memory);
-	return 0;
+	more = realloc(memory, (size_t)128 << 20);
+	free(more != NULL ? more : memory);
+	return more != NULL ? 0 : -1;
 }
 
 static long allowed_map(void)
