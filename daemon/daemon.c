@@ -46,6 +46,21 @@ static bool behind_vfio(const struct pci_function *fn)
 	return strncmp(pci_address(fn), "vfio-user:", strlen("vfio-user:")) != 0;
 }
 
+/* What was to be kept and was not is a failure, too. */
+static int end_trace(const struct daemon_program *program, const struct daemon_options *options,
+	struct resources *r, int error)
+{
+	int result = trace_close(&r->trace);
+	struct pci_error why;
+
+	if (result == 0 || options->record == NULL || error != 0)
+		return error;
+	(void)snprintf(why.text, sizeof(why.text), "--record %.160s: the trace ends early: %s",
+		options->record, strerror(-result));
+	complain(program, r, &why);
+	return result;
+}
+
 static int open_card(struct nic **nic, const struct daemon_program *program, struct resources *r,
 	const struct nic_config *config, struct pci_error *why)
 {
@@ -82,6 +97,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	struct port port;
 	int error = open_card(&nic, program, r, &config, why);
 
+	trace_drain(&r->trace);
 	if (error != 0)
 		return error;
 	error = port_init(&port, nic, &config, why);
@@ -98,6 +114,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		(void)fprintf(stderr,
 			"%s: network:%s: --no-cage: this driver can do what its user can\n",
 			program->name, r->name);
+	recorder_add(&r->recorder, FLIGHT_READY, 0, 0, 0);
 	announce(program, r);
 	error = loop_run(loop, why);
 	if (error == 0)
@@ -114,7 +131,7 @@ no_port:
 int daemon_main(const struct daemon_program *program, int argc, char **argv)
 {
 	struct daemon_options options;
-	struct resources r = {.channel = -1};
+	struct resources r = {.channel = -1, .trace = {.fd = -1}};
 	struct pci_error why = {""};
 	int channel = resources_channel();
 	int error;
@@ -129,12 +146,18 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv)
 	if (error != 0)
 		return error > 0 ? STATUS_STOPPED : STATUS_USAGE;
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a trace as long as it may be is no reason to die */
 	error = channel >= 0 ? resources_inherit(&r, channel, &why)
 			     : resources_open(&r, &options, program, &why);
 	if (error == 0)
+		error = resources_record(&r, &options, program, &why);
+	if (error == 0) {
 		error = serve(program, &options, &r, &why);
+		recorder_add(&r.recorder, FLIGHT_STOP, 0, 0, (uint32_t)error);
+	}
 	if (error != 0)
 		complain(program, &r, &why);
+	error = end_trace(program, &options, &r, error);
 	resources_close(&r);
 	return error == 0 ? STATUS_STOPPED : STATUS_FAILED;
 }

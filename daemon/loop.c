@@ -40,6 +40,7 @@ struct loop {
 	int irq[NIC_MAX_QUEUES + 1];
 	size_t irqs;
 	int64_t counters_due; /* CLOCK_MONOTONIC ns */
+	unsigned handles;     /* that are open, when last looked at */
 	bool stop;
 	int error; /* why it stops */
 	struct pci_error *why;
@@ -61,6 +62,12 @@ static void end(struct loop *loop, int error, const char *why)
 	loop->error = error;
 	if (error != 0)
 		(void)snprintf(loop->why->text, sizeof(loop->why->text), "%s", why);
+}
+
+/* For whoever reads the flight recorder. */
+static void note(struct loop *loop, enum flight_kind kind, size_t which, uint32_t value)
+{
+	recorder_add(&loop->resources->recorder, kind, 0, (uint32_t)which, value);
 }
 
 static void card_gone(struct loop *loop)
@@ -192,14 +199,20 @@ static void client_by_channel(struct loop *loop)
 			.status_fd = fds[1],
 			.reader_fd = fds[2],
 		};
+		note(loop, FLIGHT_CLIENT, client.id, (uint32_t)client.pid);
 		(void)scheme_linux_adopt(loop->transport, &client); /* tells who is refused */
 	}
 }
 
 static void read_link(struct loop *loop)
 {
+	const struct scheme_link *link = &loop->port->link;
+	uint32_t before = link->up ? link->mbit : 0;
+
 	if (port_read_link(loop->port) == -ENODEV)
 		card_gone(loop);
+	if ((link->up ? link->mbit : 0) != before)
+		note(loop, FLIGHT_LINK, 0, link->up ? link->mbit : 0);
 }
 
 static void interrupt(struct loop *loop, size_t which)
@@ -211,6 +224,7 @@ static void interrupt(struct loop *loop, size_t which)
 		return;
 	loop->port->loop.interrupts++;
 	events = nic_irq_ack(loop->port->nic, which);
+	note(loop, FLIGHT_INTERRUPT, which, (uint32_t)events);
 	if (events == -ENODEV)
 		card_gone(loop);
 	else if (events > 0 && (events & NIC_EVENT_LINK) != 0)
@@ -244,6 +258,10 @@ static void look(struct loop *loop, int ms)
 
 	for (int i = 0; i < n && !loop->stop; i++)
 		happened(loop, event[i].data.u32);
+	if (scheme_open_handles(loop->scheme) != loop->handles) {
+		loop->handles = scheme_open_handles(loop->scheme);
+		note(loop, FLIGHT_HANDLES, 0, loop->handles);
+	}
 }
 
 /* Reads the card's counters and its link when they are due; returns ms until the next time. */
@@ -290,6 +308,7 @@ static bool sleep_until_something(struct loop *loop)
 		return false;
 	nic_flush(port->queue);
 	scheme_linux_arm(loop->transport, port_has_frames(port), port_can_send(port));
+	trace_drain(&loop->resources->trace);
 	port->loop.sleeps++;
 	look(loop, ms);
 	return true;
@@ -309,6 +328,8 @@ int loop_run(struct loop *loop, struct pci_error *why)
 
 		if (round % ROUNDS_PER_LOOK == 0)
 			look(loop, 0);
+		if (trace_is_due(&loop->resources->trace))
+			trace_drain(&loop->resources->trace);
 		if (move(loop)) {
 			worked = true;
 			continue;

@@ -42,6 +42,7 @@ static const char help[] =
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
 	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"
+	"  --record FILE   keep each register access, for a post-mortem or nicsim replay\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 stopped by a signal, 1 failure, 2 wrong usage.\n";
@@ -63,6 +64,7 @@ enum choice {
 	OPTION_PROMISC,
 	OPTION_USER,
 	OPTION_NO_CAGE,
+	OPTION_RECORD,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -84,6 +86,7 @@ static const struct option long_options[] = {
 	{"promisc", no_argument, NULL, OPTION_PROMISC},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"no-cage", no_argument, NULL, OPTION_NO_CAGE},
+	{"record", required_argument, NULL, OPTION_RECORD},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
@@ -210,6 +213,7 @@ static int read_option(struct reading *r, int option, const char *value)
 				r->program, "--user %s: there is no such user or group", value);
 		return 0;
 	case OPTION_NO_CAGE: o->cage.off = true; return 0;
+	case OPTION_RECORD: o->record = value; return 0;
 	case OPTION_HELP: (void)printf(help, r->program->name, r->program->name); return 1;
 	case OPTION_VERSION: (void)printf("%s %s\n", r->program->name, DAEMON_VERSION); return 1;
 	default: return read_alone(r, option, value);

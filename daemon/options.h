@@ -27,6 +27,7 @@ struct daemon_options {
 	bool promiscuous;
 	uint16_t mtu;
 	struct cage_options cage;
+	const char *record; /* a file to keep everything in, or NULL */
 	/* Without pcid. */
 	const char *device; /* NULL: pcid has started this */
 	const char *name;   /* of the scheme; NULL: as pcid would give it */

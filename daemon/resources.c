@@ -83,7 +83,7 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 	int error;
 	int state;
 
-	*r = (struct resources){.channel = channel};
+	*r = (struct resources){.channel = channel, .trace = {.fd = -1}};
 	error = wait_for_start(channel, &message, fds, why);
 	if (error != 0)
 		return error;
@@ -162,7 +162,7 @@ int resources_open(struct resources *r, const struct daemon_options *options,
 	const size_t size[PCID_REGIONS] = {nic_ring_bytes(&config), options->frame_bytes};
 	int error;
 
-	*r = (struct resources){.channel = -1, .alone = true};
+	*r = (struct resources){.channel = -1, .trace = {.fd = -1}, .alone = true};
 	/* First, so that the doorkeeper has nothing of the card's. It lets nobody in yet. */
 	error = listen_as(r, options, program, why);
 	if (error == 0)
@@ -172,6 +172,28 @@ int resources_open(struct resources *r, const struct daemon_options *options,
 	if (error == 0)
 		error = make_state(r, why);
 	return error;
+}
+
+int resources_record(struct resources *r, const struct daemon_options *options,
+	const struct daemon_program *program, struct pci_error *why)
+{
+	char version[32];
+	int error = recorder_open(&r->recorder, (uint8_t *)r->state + PCID_STATE_RECORDER,
+		PCID_STATE_BYTES - PCID_STATE_RECORDER);
+
+	if (error != 0)
+		return fail(why, error, "network:%s: no flight recorder: %s", r->name,
+			strerror(-error));
+	if (options->record != NULL) {
+		(void)snprintf(version, sizeof(version), "%.20s " DAEMON_VERSION, program->name);
+		error = trace_open(&r->trace, options->record, &r->recorder, r->fn, program->driver,
+			version, why);
+		if (error != 0)
+			return error;
+	}
+	recorder_add(&r->recorder, FLIGHT_START, 0, 0, (uint32_t)getpid());
+	pci_record(r->fn, &r->recorder);
+	return 0;
 }
 
 void resources_close(struct resources *r)
@@ -184,6 +206,8 @@ void resources_close(struct resources *r)
 		if (r->region[i] != NULL)
 			pci_dma_destroy(r->fn, r->region[i]);
 	}
+	if (r->fn != NULL)
+		pci_record(r->fn, NULL);
 	state_unmap(r->state);
 	pci_close(r->fn);
 	if (r->channel >= 0)

@@ -7,15 +7,18 @@
 #define DAEMON_RESOURCES_H
 
 #include "daemon/options.h"
+#include "daemon/trace.h"
 #include "pcid/channel.h"
 
 struct resources {
 	char name[SCHEME_NAME_MAX];
 	struct pci_function *fn;
 	struct dma_region *region[PCID_REGIONS];
-	void *state; /* PCID_STATE_BYTES that outlive the daemon */
-	int channel; /* to pcid, or to the doorkeeper; or -1 */
-	bool alone;  /* without pcid */
+	void *state;              /* PCID_STATE_BYTES that outlive the daemon */
+	struct recorder recorder; /* in state, from PCID_STATE_RECORDER on */
+	struct trace trace;       /* --record */
+	int channel;              /* to pcid, or to the doorkeeper; or -1 */
+	bool alone;               /* without pcid */
 };
 
 /* The channel that pcid has left in the environment: its descriptor; -1: there is none; -EINVAL:
@@ -29,6 +32,9 @@ int resources_channel(void);
 int resources_inherit(struct resources *r, int channel, struct pci_error *why);
 /* Opens the device that the options name, makes memory and the scheme. -errno with `why`. */
 int resources_open(struct resources *r, const struct daemon_options *options,
+	const struct daemon_program *program, struct pci_error *why);
+/* Starts the flight recorder in r->state, and the file that the options name. -errno with `why`. */
+int resources_record(struct resources *r, const struct daemon_options *options,
 	const struct daemon_program *program, struct pci_error *why);
 void resources_close(struct resources *r);
 

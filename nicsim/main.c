@@ -15,6 +15,7 @@
 
 #include "nicsim/dma.h"
 #include "nicsim/loop.h"
+#include "nicsim/replay.h"
 #include "nicsim/report.h"
 #include "nicsim/server.h"
 #include "nicsim/x540.h"
@@ -43,6 +44,7 @@ struct process {
 
 static const char help[] =
 	"usage: nicsim --device x540 --socket PATH --wire WIRE [--mac MAC] [--device ...] ...\n"
+	"       nicsim replay FILE [--device x540] [--json]\n"
 	"\n"
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
 	"\n"
@@ -61,6 +63,9 @@ static const char help[] =
 	"  --strict             reports accesses that the datasheet forbids\n"
 	"  --verbose            reports clients, and each card's counters at the end\n"
 	"  --help, --version\n"
+	"\n"
+	"replay runs the register accesses of a trace (ixgbed --record FILE) against the card and\n"
+	"tells each answer that differs. Exit status: 0 none does, 1 some do, 2 no trace.\n"
 	"\n"
 	"SIGUSR1 prints the counters; SIGTERM and SIGINT end nicsim.\n";
 
@@ -278,6 +283,10 @@ int main(int argc, char **argv)
 	struct process *process = calloc(1, sizeof(*process));
 	int rc;
 
+	if (argc > 1 && strcmp(argv[1], "replay") == 0) {
+		free(process);
+		return replay_main(argc - 1, argv + 1);
+	}
 	if (!process) {
 		fputs("nicsim: out of memory\n", stderr);
 		return EXIT_RUNTIME;

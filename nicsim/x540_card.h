@@ -103,6 +103,8 @@ struct x540 {
 void x540_table_init(struct x540 *card);
 /* Each register at its reset value. `power`: also those that a software reset leaves alone. */
 void x540_table_reset(struct x540 *card, bool power);
+/* Reading it clears it: what it holds depends on the wire. */
+bool x540_is_counter(const struct x540 *card, uint32_t offset);
 uint32_t x540_reg_read(struct x540 *card, uint32_t offset);
 void x540_reg_write(struct x540 *card, uint32_t offset, uint32_t value);
 

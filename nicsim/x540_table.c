@@ -417,6 +417,11 @@ static const struct row *find(const struct x540 *card, uint32_t *offset)
 	return row;
 }
 
+bool x540_is_counter(const struct x540 *card, uint32_t offset)
+{
+	return offset < X540_CSR_SIZE && (find(card, &offset)->flags & CLEARS) != 0;
+}
+
 uint32_t x540_reg_read(struct x540 *card, uint32_t offset)
 {
 	const struct row *row = find(card, &offset);

@@ -167,17 +167,33 @@ uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
 	value = load(bar, offset);
 	if (value == UINT32_MAX && (offset == bar->alive || load(bar, bar->alive) == UINT32_MAX))
 		pci_set_gone(bar->fn);
+	if (bar->fn->recorder)
+		recorder_add(bar->fn->recorder, FLIGHT_READ, (uint8_t)bar->index, offset, value);
 	return value;
 }
 
-void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+static inline void store(
+	const struct pci_bar *bar, uint32_t offset, uint32_t value, enum flight_kind kind)
 {
 	if (!in_bar(bar, offset) || pci_gone(bar->fn))
 		return;
+	/* First, so that the last word of a process that dies by an access is that access. */
+	if (bar->fn->recorder)
+		recorder_add(bar->fn->recorder, kind, (uint8_t)bar->index, offset, value);
 	if (is_mapped(bar, offset))
 		mmio_write32(bar->base + offset, value);
 	else
 		bar->fn->backend->write(bar->fn, bar->index, offset, 4, value, true);
+}
+
+void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+{
+	store(bar, offset, value, FLIGHT_WRITE);
+}
+
+void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+{
+	store(bar, offset, value, FLIGHT_PUBLISH);
 }
 
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)

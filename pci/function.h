@@ -14,6 +14,7 @@
 
 #include "pci/iova.h"
 #include "pci/pci.h"
+#include "pci/recorder.h"
 
 #define PCI_PAGE         4096u
 #define PCI_BARS         6u
@@ -82,7 +83,8 @@ struct pci_function {
 	int gone_fd; /* -1, or the backend's */
 	uint32_t config_size;
 	atomic_uint misuse[PCI_BARS];
-	bool exported; /* what the card was told is no longer ours to undo */
+	struct recorder *recorder; /* of accesses, or NULL */
+	bool exported;             /* what the card was told is no longer ours to undo */
 	struct iova_space iova;
 	struct dma_entry *regions;
 	unsigned vectors; /* enabled; 0: none */

@@ -200,7 +200,10 @@ int pci_config_read(struct pci_function *fn, unsigned offset, unsigned size, uin
 
 	if (error)
 		return error;
-	return fn->backend->read(fn, VFIO_PCI_CONFIG_REGION_INDEX, offset, size, value);
+	error = fn->backend->read(fn, VFIO_PCI_CONFIG_REGION_INDEX, offset, size, value);
+	if (!error && fn->recorder)
+		recorder_add(fn->recorder, FLIGHT_CONFIG_READ, (uint8_t)size, offset, *value);
+	return error;
 }
 
 int pci_config_write(struct pci_function *fn, unsigned offset, unsigned size, uint32_t value)
@@ -209,6 +212,8 @@ int pci_config_write(struct pci_function *fn, unsigned offset, unsigned size, ui
 
 	if (error)
 		return error;
+	if (fn->recorder)
+		recorder_add(fn->recorder, FLIGHT_CONFIG_WRITE, (uint8_t)size, offset, value);
 	return fn->backend->write(fn, VFIO_PCI_CONFIG_REGION_INDEX, offset, size, value, false);
 }
 
@@ -293,6 +298,8 @@ int pci_quiesce(struct pci_function *fn)
 		return pending;
 	pci_irq_all_off(fn);
 	error = fn->backend->reset(fn);
+	if (fn->recorder)
+		recorder_add(fn->recorder, FLIGHT_RESET, 0, 0, (uint32_t)error);
 	if (error && error != -ENOTSUP)
 		return error;
 	/* A reset clears the command register; VFIO brings it back, a vfio-user server does not. */

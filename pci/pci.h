@@ -132,6 +132,8 @@ void pci_bar_unmap(struct pci_bar *bar);
  */
 uint32_t reg_read(const struct pci_bar *bar, uint32_t offset);
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value);
+/* The same for the tail of a ring: the flight recorder (pci/recorder.h) tells them apart. */
+void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value);
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits);
 void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits);
 /* Waits until (register & mask) == value. -ETIMEDOUT after timeout_us microseconds, -ENODEV. */

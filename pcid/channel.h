@@ -29,6 +29,8 @@
  * the card never reaches. What is in it is the daemon's business (daemon/state.h).
  */
 #define PCID_STATE_BYTES ((size_t)1 << 20)
+/* But for the flight recorder (pci/recorder.h), from here on: pcid writes the post-mortem. */
+#define PCID_STATE_RECORDER ((size_t)0x80000)
 
 enum pcid_message_type { PCID_START = 1, PCID_CLIENT, PCID_READY, PCID_FAILED };
 

@@ -110,6 +110,11 @@ static int fill(struct scheme *s, struct handle *h)
 									: 0;
 }
 
+unsigned scheme_open_handles(const struct scheme *s)
+{
+	return s->open;
+}
+
 int64_t scheme_handle_open(
 	struct scheme *s, const char *path, uint32_t access, struct scheme_status *status)
 {

@@ -68,6 +68,7 @@ struct scheme;
 int scheme_create(struct scheme **out, const char *name, const struct scheme_port *port);
 /* Closes what is open. */
 void scheme_destroy(struct scheme *s);
+unsigned scheme_open_handles(const struct scheme *s);
 
 /* Opens a path ("" for frames). `access` is SCHEME_READ | SCHEME_WRITE of wire.h. `status` is the
  * handle's page, written only (its reader may be hostile), or NULL. Returns a handle's id, > 0, or

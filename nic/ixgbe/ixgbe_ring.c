@@ -45,7 +45,7 @@ static void rx_publish(struct ixgbe_queue *q)
 
 	/* The descriptors, before the tail that gives them to the card. */
 	dma_write_barrier();
-	reg_write(q->bar, q->rdt, ring->tail & ring->mask);
+	reg_publish(q->bar, q->rdt, ring->tail & ring->mask);
 	ring->shown = ring->tail;
 }
 
@@ -287,7 +287,7 @@ static size_t tx_provide(struct nic_queue *head, const struct frame *frames, siz
 	ring->tail = ring->shown = at;
 	/* The descriptors (and the frames), before the tail that gives them to the card. */
 	dma_write_barrier();
-	reg_write(q->bar, q->tdt, at & mask);
+	reg_publish(q->bar, q->tdt, at & mask);
 	return (size_t)(frame - frames);
 }
 

@@ -375,6 +375,11 @@ void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 		card_write(bar->fn, offset, value);
 }
 
+void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
+{
+	reg_write(bar, offset, value);
+}
+
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
 {
 	reg_write(bar, offset, reg_read(bar, offset) | bits);

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The flight recorder: traces that a daemon writes, and what the software card makes of them."""
+import json
+import os
+import struct
+
+import pytest
+
+import lab
+from stack import Stack, frame
+
+HEADER, RECORD = 256, struct.Struct("<QIIQ")
+READ, WRITE, PUBLISH, CONFIG_WRITE = 1, 2, 3, 5
+INTERRUPT, LINK, CLIENT, HANDLES, START, READY, STOP, OVERRUN = range(7, 15)
+RDT, TDT, LINKS, EERD, EICR = 0x1018, 0x6018, 0x42a4, 0x10014, 0x800
+
+
+class Trace:
+    """A file of --record; records are (kind, where, offset, value)."""
+
+    def __init__(self, path):
+        self.path = path
+        data = path.read_bytes()
+        assert (len(data) - HEADER) % RECORD.size == 0
+        self.header = data[:HEADER]
+        self.raw = list(RECORD.iter_unpack(data[HEADER:]))
+        self.records = [(seal >> 32 & 0xff, seal >> 40 & 0xff, offset, value) for _, offset, value, seal in self.raw]
+
+    def values(self, kind, offset=0):
+        return [value for k, _, at, value in self.records if (k, at) == (kind, offset)]
+
+    def write(self):
+        self.path.write_bytes(self.header + b"".join(RECORD.pack(*record) for record in self.raw))
+
+    def alter(self, index, value):
+        time, offset, _, seal = self.raw[index]
+        self.raw[index] = (time, offset, value, seal)
+        self.write()
+
+
+@pytest.fixture
+def trace(run):
+    """Of a start, the link, three frames out and in again, and a stop."""
+    stack = Stack(run, a="loop")
+    daemon = stack.ixgbed("a", "--name", "a_ixgbe", "--record", run.dir / "a.trace")
+    stack.wait_link("a")
+    handle = stack.open("a")
+    for size in (60, 61, 1514):
+        handle.write(frame(size, to="a"))
+        assert handle.read() == frame(size, to="a")
+    handle.close()
+    lab.wait_for(lambda: stack.stats("a")["handles"] == 0, "closed")
+    assert daemon.stop() == 0
+    return Trace(run.dir / "a.trace")
+
+
+def replay(run, path, *options):
+    code, text = run.call("nicsim", "replay", path, *options)
+    return code, json.loads(text) if "--json" in options else text
+
+
+def test_a_trace_is_what_happened(trace):
+    magic, version, size, hz = struct.unpack_from("<QIIQ", trace.header)
+    assert (magic, version, size) == (0x6372547467696c46, 1, RECORD.size)
+    assert hz >= 10**6
+    assert struct.unpack_from("<HH", trace.header, 48) == (0x8086, 0x1528)
+    assert trace.header[64:96].rstrip(b"\0") == b"ixgbe" and trace.header[96:].startswith(b"ixgbed ")
+    sequences = [seal & 0xffffffff for _, _, _, seal in trace.raw]
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+    times = [time for time, _, _, _ in trace.raw]
+    assert times == sorted(times)
+    kinds = [kind for kind, _, _, _ in trace.records]
+    assert kinds[0] == START and kinds.count(READY) == kinds.count(STOP) == 1
+    assert trace.values(CONFIG_WRITE, 4)  # bus mastering
+    assert trace.values(LINK) == [10000]
+    assert 1 in trace.values(HANDLES) and trace.values(HANDLES)[-1] == 0
+    tails = trace.values(PUBLISH, TDT)
+    assert tails[-1] == 3 and tails == sorted(tails)  # three frames, a descriptor each
+    assert trace.values(PUBLISH, RDT)
+    assert not trace.values(WRITE, TDT)[1:]  # set to 0 at the start; then they are publications
+    assert trace.values(READ, LINKS)
+
+
+def test_the_model_answers_as_it_did(run, trace):
+    code, result = replay(run, trace.path, "--json")
+    assert (code, result["differences"], result["difference_count"], result["missing"]) == (0, [], 0, 0)
+    assert result["reads"] == len([1 for kind, *_ in trace.records if kind == READ])
+    assert result["writes"] == len([1 for kind, *_ in trace.records if kind in (WRITE, PUBLISH)])
+    assert result["records"] == len(trace.records) and result["compared"] > 40
+    assert result["recorded"]["driver"] == "ixgbe" and result["cut"] is False
+    code, text = replay(run, trace.path)
+    assert code == 0 and text.endswith("; 0 differences")
+
+
+def test_one_altered_answer_is_one_difference(run, trace):
+    at = max(i for i, (kind, _, offset, _) in enumerate(trace.records) if (kind, offset) == (READ, EERD))
+    value = trace.records[at][3]
+    trace.alter(at, value ^ 0x10000)
+    code, result = replay(run, trace.path, "--json")
+    assert code == 1 and result["difference_count"] == 1
+    assert result["differences"] == [{
+        "record": at, "sequence": trace.raw[at][3] & 0xffffffff, "bar": 0, "offset": f"0x{EERD:05x}",
+        "recorded": f"0x{value ^ 0x10000:08x}", "model": f"0x{value:08x}"}]
+    code, text = replay(run, trace.path)
+    line = f"record {at}: BAR 0 0x{EERD:05x}: the card answered 0x{value ^ 0x10000:08x}, x540 0x{value:08x}"
+    assert code == 1 and text.splitlines()[0] == line
+
+
+def test_what_comes_from_outside_is_not_compared(run, trace):
+    for at, (kind, _, offset, value) in enumerate(trace.records):
+        if kind == READ and (offset in (LINKS, EICR) or 0x4000 <= offset < 0x4200):
+            trace.alter(at, value ^ 1)
+    assert replay(run, trace.path, "--json")[0] == 0
+
+
+def test_a_missing_write_shows(run, trace):
+    """The model is asked, not the trace: without the command the EEPROM's answer is another."""
+    at = max(i for i, (kind, _, offset, _) in enumerate(trace.records) if (kind, offset) == (WRITE, EERD))
+    del trace.raw[at]
+    trace.write()
+    code, result = replay(run, trace.path, "--json")
+    assert code == 1 and result["missing"] == 1
+    assert {difference["offset"] for difference in result["differences"]} == {f"0x{EERD:05x}"}
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda data: b"", "no trace"),
+    (lambda data: b"X" + data[1:], "no trace"),
+    (lambda data: data[:8] + b"\2" + data[9:], "another version"),
+    (lambda data: data[:HEADER - 1], "no trace"),
+    (lambda data: data[:HEADER] + RECORD.pack(0, 0, 0, 0), "record 0 is no record"),
+    (lambda data: data[:HEADER] + RECORD.pack(0, 0, 0, 0xff << 32), "record 0 is no record"),
+    (lambda data: data[:HEADER] + RECORD.pack(0, 2, 0, READ << 32), "record 0 is no record"),
+    (lambda data: data[:HEADER] + RECORD.pack(0, 0x200000, 0, WRITE << 32), "record 0 is no record"),
+    (lambda data: data[:HEADER] + RECORD.pack(0, 0, 0, 0xff << 40 | READ << 32), "record 0 is no record"),
+])
+def test_what_is_no_trace_is_refused(run, tmp_path, damage, words):
+    header = struct.pack("<QII32x24x", 0x6372547467696c46, 1, RECORD.size).ljust(HEADER, b"\xff")
+    (tmp_path / "bad.trace").write_bytes(damage(header))
+    code, text = replay(run, tmp_path / "bad.trace")
+    assert code == 2 and words in text and len(text.splitlines()) == 1
+
+
+def test_a_trace_that_was_cut_is_played(run, trace):
+    data = trace.path.read_bytes()
+    trace.path.write_bytes(data[:-5])
+    code, result = replay(run, trace.path, "--json")
+    assert code == 0 and result["cut"] is True and result["records"] == len(trace.records) - 1
+
+
+def test_a_file_that_cannot_be_made(run):
+    Stack(run, a="loop")
+    code, text = run.call("ixgbed", "--device", f"vfio-user:{run.dir}/a.sock", "--record", run.dir / "no" / "file")
+    assert code == 1 and text == f"ixgbed: --record {run.dir}/no/file: No such file or directory"
+
+
+def test_a_file_that_takes_no_more(run):
+    """At once it is a failure to start; later the card is served on, and the end tells."""
+    stack = Stack(run, a="loop")
+    code, text = run.call("ixgbed", "--device", stack.address("a"), "--record", "/dev/full")
+    assert code == 1 and text == "ixgbed: --record /dev/full: No space left on device"
+    path = run.dir / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    daemon = stack.ixgbed("a", "--name", "a_ixgbe", "--record", path)
+    os.close(reader)
+    stack.wait_link("a")
+    assert daemon.stop() == 1
+    assert daemon.lines[-1] == f"ixgbed: --record {path}: the trace ends early: Broken pipe"
