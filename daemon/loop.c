@@ -254,7 +254,8 @@ static void happened(struct loop *loop, uint32_t what)
 static void look(struct loop *loop, int ms)
 {
 	struct epoll_event event[16];
-	int n = epoll_wait(loop->epoll, event, 16, ms);
+	/* The end may have been seen since the last look. */
+	int n = loop->stop ? 0 : epoll_wait(loop->epoll, event, 16, ms);
 
 	for (int i = 0; i < n && !loop->stop; i++)
 		happened(loop, event[i].data.u32);

@@ -147,6 +147,15 @@ static size_t drivers(const struct pcid *pcid)
 	return count;
 }
 
+static size_t serving(const struct pcid *pcid)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < pcid->cards; i++)
+		count += pcid->card[i]->driver.state == DRIVER_READY;
+	return count;
+}
+
 /* One event, or what is due by time; waits at most `limit` ms (-1: for ever). One event at a time:
  * what its source frees may be what the next is about.
  */
@@ -190,6 +199,7 @@ static void stop(struct pcid *pcid)
 	int64_t deadline = now_ms() + STOP_LIMIT_MS;
 
 	pcid->stopping = true;
+	notify_stopping();
 	signal_drivers(pcid, SIGTERM);
 	while (drivers(pcid) > 0) {
 		int64_t left = deadline - now_ms();
@@ -348,8 +358,10 @@ static int run(struct pcid *pcid)
 	}
 	if (error == 0)
 		error = start_cards(pcid);
-	while (error == 0 && !pcid->stopping && drivers(pcid) > 0)
+	while (error == 0 && !pcid->stopping && drivers(pcid) > 0) {
+		notify_serving(&pcid->notify, serving(pcid), pcid->cards);
 		turn(pcid, -1);
+	}
 	if (error == 0 && !pcid->stopping) {
 		complain("no driver is left");
 		error = -ENODEV;

@@ -18,6 +18,7 @@
 
 #include "pcid/bus.h"
 #include "pcid/config.h"
+#include "pcid/notify.h"
 #include "pcid/options.h"
 
 struct source {
@@ -37,6 +38,7 @@ struct pcid {
 	struct card *card[PCID_MAX_CARDS];
 	size_t cards;
 	bool stopping;
+	struct notify notify;
 };
 
 /* Lines for people, with "pcid: " in front: events to stdout, what is wrong to stderr. */

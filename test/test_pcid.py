@@ -696,6 +696,15 @@ def work_a_little(stack):
         stack.open("a", "/none")
 
 
+def test_a_driver_that_is_told_to_end_as_it_begins(run):
+    """The signal comes between its start and its first sleep."""
+    stack = Stack(run, a="loop")
+    for _ in range(6):
+        pcid = stack.pcid()
+        assert pcid.stop() == 0
+        assert "killed" not in pcid.text
+
+
 @pytest.mark.valgrind
 def test_pcid_leaks_nothing(run):
     stack = Stack(run, a="loop")
