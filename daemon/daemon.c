@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/again.h"
 #include "daemon/cage.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
@@ -17,7 +18,8 @@
 
 #define DRAIN_MS 100u
 
-enum status { STATUS_STOPPED = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+/* The last: the card is gone, which is nobody's fault here. pcid waits for it. */
+enum status { STATUS_STOPPED = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_GONE = 3 };
 
 /* What goes wrong is pcid's to say, where there is one. */
 static void complain(const struct daemon_program *program, const struct resources *r,
@@ -79,7 +81,7 @@ static int open_card(struct nic **nic, const struct daemon_program *program, str
 static int serve(const struct daemon_program *program, const struct daemon_options *options,
 	struct resources *r, struct pci_error *why)
 {
-	const struct nic_config config = {
+	struct nic_config config = {
 		.queues = 1,
 		.rx_ring = options->rx_ring,
 		.tx_ring = options->tx_ring,
@@ -95,6 +97,8 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	struct cage cage;
 	struct nic *nic = NULL;
 	struct port port;
+	struct again *again = again_begin(
+		r->state, &config, options->rx_ring + options->tx_ring + 2 * PORT_BURST);
 	int error = open_card(&nic, program, r, &config, why);
 
 	trace_drain(&r->trace);
@@ -103,6 +107,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	error = port_init(&port, nic, &config, why);
 	if (error != 0)
 		goto no_port;
+	port.again = again;
 	error = loop_create(&loop, r, &port, options->mode, why);
 	if (error != 0)
 		goto no_loop;
@@ -119,6 +124,8 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	error = loop_run(loop, why);
 	if (error == 0)
 		port_drain(&port, DRAIN_MS);
+	if (error == 0)
+		again_end(again);
 no_cage:
 	loop_destroy(loop);
 no_loop:
@@ -159,5 +166,5 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv)
 		complain(program, &r, &why);
 	error = end_trace(program, &options, &r, error);
 	resources_close(&r);
-	return error == 0 ? STATUS_STOPPED : STATUS_FAILED;
+	return error == 0 ? STATUS_STOPPED : error == -ENODEV ? STATUS_GONE : STATUS_FAILED;
 }

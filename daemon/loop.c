@@ -4,6 +4,8 @@
  */
 #include "daemon/loop.h"
 
+#include "daemon/again.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -41,6 +43,7 @@ struct loop {
 	size_t irqs;
 	int64_t counters_due; /* CLOCK_MONOTONIC ns */
 	unsigned handles;     /* that are open, when last looked at */
+	bool orphan;          /* pcid is gone: it serves who is open, and ends with the last */
 	bool stop;
 	int error; /* why it stops */
 	struct pci_error *why;
@@ -153,7 +156,11 @@ void loop_destroy(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
-	scheme_linux_destroy(loop->transport);
+	/* What pcid holds it decides on. */
+	if (!loop->resources->alone && !loop->orphan)
+		scheme_linux_leave(loop->transport);
+	else
+		scheme_linux_destroy(loop->transport);
 	if (loop->scheme != NULL)
 		scheme_destroy(loop->scheme);
 	if (loop->signals >= 0)
@@ -165,42 +172,72 @@ void loop_destroy(struct loop *loop)
 
 /* --- what is no traffic --- */
 
-static void client_by_channel(struct loop *loop)
+/* pcid is gone. Who has the card open notices nothing; nobody else can come any more. */
+static void orphaned(struct loop *loop)
 {
+	loop->orphan = true;
+	(void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->resources->channel, NULL);
+	scheme_linux_drop_held(loop->transport);
+}
+
+/* Opens what the client asks for. Where there is pcid it answers, and then has it served. */
+static void adopt(struct loop *loop, const struct pcid_message *message, const int *fds)
+{
+	struct pcid_message opened = {.type = PCID_OPENED, .opened.id = message->client.id};
+	const struct scheme_client client = {
+		.request = message->client.request,
+		.id = message->client.id,
+		.pid = message->client.pid,
+		.uid = message->client.uid,
+		.gid = message->client.gid,
+		.fd = fds[0],
+		.status_fd = fds[1],
+		.reader_fd = fds[2],
+		.held = message->client.resumed == 0 && !loop->resources->alone,
+		.resumed = message->client.resumed != 0,
+	};
+	int error;
+
+	note(loop, FLIGHT_CLIENT, client.id, (uint32_t)client.pid);
+	opened.opened.error = scheme_linux_adopt(loop->transport, &client);
+	if (!client.held)
+		return;
+	error = pcid_send(loop->resources->channel, &opened, NULL);
+	if (error != 0 && error != -EPIPE) /* the next look sees a pcid that is gone */
+		end(loop, error, "pcid does not read what it is told");
+}
+
+static void from_channel(struct loop *loop)
+{
+	const struct pcid_message pong = {.type = PCID_PONG};
 	struct pcid_message message;
 	int fds[PCID_CHANNEL_FDS];
 
 	for (unsigned i = 0; i < CLIENTS_A_LOOK; i++) {
-		struct scheme_client client;
 		int result = pcid_receive(loop->resources->channel, &message, fds);
 
 		if (result == -EAGAIN)
 			return;
+		if (result == 0 && !loop->resources->alone) {
+			orphaned(loop);
+			return;
+		}
 		if (result <= 0) {
 			end(loop, -EPIPE,
 				result < 0 ? "what pcid says is not understood"
-				: loop->resources->alone
-					? "the process that lets clients in is gone"
-					: "pcid is gone");
+					   : "the process that lets clients in is gone");
 			return;
 		}
-		if (message.type != PCID_CLIENT) {
-			while (message.fds > 0)
-				(void)close(fds[--message.fds]);
-			continue;
+		switch (message.type) {
+		case PCID_CLIENT: adopt(loop, &message, fds); continue;
+		case PCID_ANSWERED:
+			scheme_linux_release(loop->transport, message.answered.id);
+			break;
+		case PCID_PING: (void)pcid_send(loop->resources->channel, &pong, NULL); break;
+		default: break;
 		}
-		client = (struct scheme_client){
-			.request = message.client.request,
-			.id = message.client.id,
-			.pid = message.client.pid,
-			.uid = message.client.uid,
-			.gid = message.client.gid,
-			.fd = fds[0],
-			.status_fd = fds[1],
-			.reader_fd = fds[2],
-		};
-		note(loop, FLIGHT_CLIENT, client.id, (uint32_t)client.pid);
-		(void)scheme_linux_adopt(loop->transport, &client); /* tells who is refused */
+		while (message.fds > 0)
+			(void)close(fds[--message.fds]);
 	}
 }
 
@@ -237,7 +274,7 @@ static void happened(struct loop *loop, uint32_t what)
 
 	switch (what) {
 	case WHAT_SCHEME: /* the next round sees to it */ break;
-	case WHAT_CHANNEL: client_by_channel(loop); break;
+	case WHAT_CHANNEL: from_channel(loop); break;
 	case WHAT_SIGNAL:
 		if (read(loop->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			end(loop, 0, "");
@@ -292,6 +329,7 @@ static bool move(struct loop *loop)
 	scheme_tick(loop->scheme);
 	moved += port_flush(port);
 	port->loop.rounds++;
+	again_note(port->again, port);
 	return moved > 0 || port->taken != before;
 }
 
@@ -329,6 +367,8 @@ int loop_run(struct loop *loop, struct pci_error *why)
 
 		if (round % ROUNDS_PER_LOOK == 0)
 			look(loop, 0);
+		if (loop->stop || (loop->orphan && scheme_linux_count(loop->transport) == 0))
+			break;
 		if (trace_is_due(&loop->resources->trace))
 			trace_drain(&loop->resources->trace);
 		if (move(loop)) {

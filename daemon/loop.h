@@ -18,8 +18,9 @@ struct loop;
 int loop_create(struct loop **out, struct resources *resources, struct port *port,
 	enum daemon_mode mode, struct pci_error *why);
 void loop_destroy(struct loop *loop);
-/* Runs until a signal (0), or until card or pcid are gone: -errno with `why`. Clients are not
- * served any more then; they read end of file when the loop is destroyed.
+/* Runs until a signal (0), or until the card is gone: -ENODEV with `why`. Clients are not served
+ * any more then. Those that pcid keeps notice nothing when the loop is destroyed; others read end
+ * of file. Without the pcid that started it it goes on for who is there, and ends with the last.
  */
 int loop_run(struct loop *loop, struct pci_error *why);
 

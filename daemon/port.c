@@ -4,6 +4,8 @@
  */
 #include "daemon/port.h"
 
+#include "daemon/again.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -193,6 +195,13 @@ static uint16_t get_mtu(void *ctx)
 	return port->mtu;
 }
 
+/* For a driver that may follow. */
+static void note_setting(const struct port *port)
+{
+	if (port->again != NULL)
+		again_set(port->again, port);
+}
+
 static int set_mtu(void *ctx, uint16_t mtu)
 {
 	struct port *port = ctx;
@@ -203,6 +212,7 @@ static int set_mtu(void *ctx, uint16_t mtu)
 	if (error != 0)
 		return error;
 	port->mtu = mtu;
+	note_setting(port);
 	for (size_t i = 0; i < port->tx_queued;) {
 		if (port->tx[i].len <= mtu + VLAN_HEADER) {
 			i++;
@@ -229,8 +239,10 @@ static int set_promiscuous(void *ctx, bool on)
 	struct port *port = ctx;
 	int error = nic_set_promiscuous(port->nic, on);
 
-	if (error == 0)
+	if (error == 0) {
 		port->promiscuous = on;
+		note_setting(port);
+	}
 	return error;
 }
 
@@ -249,14 +261,17 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		"\ntx_refused %" PRIu64 "\nbad_offsets %" PRIu64 "\nbad_writebacks %" PRIu64
 		"\npool_size %u\npool_free %u\nrx_ring %u\nrx_held %zu\nrx_waiting %zu"
 		"\ntx_ring %u\ntx_held %zu\ntx_waiting %zu\nrounds %" PRIu64 "\nsleeps %" PRIu64
-		"\ninterrupts %" PRIu64 "\nmodel %s\nirq %s\n",
+		"\ninterrupts %" PRIu64 "\nrestarts %" PRIu32 "\nlost_in_restart %" PRIu64
+		"\nmodel %s\nirq %s\n",
 		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
 		s.rx_crc_errors, s.rx_length_errors, s.rx_other_errors, port->rx_damaged,
 		port->rx_chained, port->tx_refused, s.bad_offsets, s.bad_writebacks,
 		port->pool.size, port->pool.top, port->rx_ring, nic_rx_held(port->queue),
 		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(port->queue),
 		port->tx_queued, port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
-		nic_model(port->nic), nic_irq_name(port->nic));
+		port->again == NULL ? 0 : atomic_load(&port->again->restarts),
+		port->again == NULL ? 0 : atomic_load(&port->again->lost), nic_model(port->nic),
+		nic_irq_name(port->nic));
 	if (n < 0)
 		return 0;
 	return (size_t)n < size ? (size_t)n : size;

@@ -42,6 +42,7 @@ struct port {
 	struct port_loop loop; /* counted by the loop */
 	/* What is in force, for /cage; NULL: nothing is. */
 	const struct cage *cage;
+	struct again *again;   /* what is left to the next driver (daemon/again.h), or NULL */
 };
 
 /* -ENOMEM; -ENOSPC with `why`: the frame memory is too small for such rings. */

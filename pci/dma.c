@@ -232,8 +232,8 @@ int pci_dma_create(
 	return attach(fn, entry, out, why);
 }
 
-int pci_dma_attach(
-	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
+static int attach_memfd(struct pci_function *fn, int memfd, bool huge, struct dma_region **out,
+	struct pci_error *why)
 {
 	struct dma_entry *entry;
 	const char *fault;
@@ -242,7 +242,7 @@ int pci_dma_attach(
 
 	if (pci_gone(fn))
 		return pci_fail(why, -ENODEV, "%s: the card is gone", fn->address);
-	fault = unfit(memfd, false, &size);
+	fault = unfit(memfd, huge, &size);
 	if (fault)
 		return pci_fail(
 			why, -EINVAL, "%s: memory can't be attached: %s", fn->address, fault);
@@ -252,6 +252,18 @@ int pci_dma_attach(
 		return pci_fail(why, -ENOMEM, "%s: memory can't be attached: %s", fn->address,
 			strerror(ENOMEM));
 	return attach(fn, entry, out, why);
+}
+
+int pci_dma_attach(
+	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
+{
+	return attach_memfd(fn, memfd, false, out, why);
+}
+
+int pci_dma_again(
+	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
+{
+	return attach_memfd(fn, memfd, true, out, why);
 }
 
 int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover, int memfd,

@@ -182,6 +182,11 @@ int pci_dma_create(
  */
 int pci_dma_attach(
 	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why);
+/* The same for memory of pci_dma_create(), mapped before for a function that was opened anew since:
+ * its own memory may be of huge pages.
+ */
+int pci_dma_again(
+	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why);
 /* Takes over a region that the exporter of `fn` has mapped already; owns memfd also on failure. */
 int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover, int memfd,
 	struct dma_region **out, struct pci_error *why);

@@ -245,21 +245,9 @@ static int make_scheme(struct card *card)
 
 int card_start(struct card *card)
 {
-	bool vfio_user = strncmp(card->address, VFIO_USER, strlen(VFIO_USER)) == 0;
 	int error = make_regions(card);
 
 	if (error == 0)
 		error = make_scheme(card);
-	if (error == 0)
-		error = life_begin(card);
-	if (error != 0)
-		return error;
-	/* A vfio-user connection is its user's alone; of VFIO pcid keeps container and device. */
-	if (vfio_user) {
-		pci_close(card->fn);
-		card->fn = NULL;
-		for (unsigned i = 0; i < PCID_REGIONS; i++)
-			card->region[i] = NULL;
-	}
-	return 0;
+	return error == 0 ? life_begin(card) : error;
 }

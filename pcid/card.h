@@ -20,6 +20,8 @@ struct card_client {
 	struct source hangup; /* its connection */
 	struct scheme_client scheme;
 	struct card *card;
+	bool answered; /* its request was, by whatever driver */
+	enum { TOLD_NOTHING, TOLD_CLIENT, TOLD_ANSWERED } told; /* the driver of now */
 	struct card_client *next;
 };
 
@@ -27,15 +29,27 @@ enum driver_state {
 	DRIVER_NONE,
 	DRIVER_STARTING, /* until READY, FAILED or the limit */
 	DRIVER_READY,
+	DRIVER_AWAY, /* it died, or the card went away: the next try is at `deadline` */
 };
 
 struct card_driver {
 	enum driver_state state;
 	pid_t pid;
 	struct source channel;
-	int64_t deadline;           /* of STARTING, ms */
-	struct card_client *unsent; /* the channel was full: this one waits for it */
-	bool complained;            /* it has said why it ends */
+	int64_t deadline; /* of STARTING and AWAY, ms */
+	int64_t ready_at; /* since when it is READY */
+	int64_t ping_at;  /* when the next PING goes, or went while the PONG is awaited */
+	bool pinged;
+	bool complained; /* it has said why it ends */
+};
+
+/* How drivers of a card ended so far. */
+struct card_deaths {
+	bool served;      /* one was ready: what follows is repair, not a start that failed */
+	bool away;        /* the card is, and it was said */
+	unsigned backoff; /* ms to the next try */
+	size_t count;     /* of `at` */
+	int64_t at[PCID_MAX_DEATHS + 1];
 };
 
 struct card {
@@ -61,6 +75,7 @@ struct card {
 	struct card_client *clients;
 
 	struct card_driver driver;
+	struct card_deaths deaths;
 };
 
 /* Makes a card of an address: "0000:01:00.0" or "vfio-user:PATH". -ENOMEM. */
@@ -75,9 +90,12 @@ int card_plan(struct card *card);
 /* Makes the DMA regions and the scheme, starts the driver. Says what is wrong. -errno. */
 int card_start(struct card *card);
 
+/* Whether a driver serves it or will again. */
+bool card_lives(const struct card *card);
 /* The driver's process has ended, with that status of waitpid(2). */
 void card_driver_ended(struct card *card, int status);
-/* What is due by time: the limit of a start, the registrar's time-outs. Returns ms until the next,
+/* What is due by time: the limit of a start, the next try, the watchdog, the registrar's time-outs.
+ * Returns ms until the next,
  * -1: nothing is due. */
 int card_due(struct card *card);
 

@@ -7,8 +7,16 @@
  *     type     from    what                             descriptors
  *     START    pcid    function, DMA regions, name      function's, one a region, state's
  *     CLIENT   pcid    a client that was let in         connection, page, page read-only
+ *     OPENED   daemon  what became of a client's request: 0 or -errno
+ *     ANSWERED pcid    the client knows: serve it
  *     READY    daemon  it serves
  *     FAILED   daemon  why it cannot, a line of text
+ *     PING     pcid    are you there? (once READY)
+ *     PONG     daemon  from its loop: yes
+ *
+ * A client has one answer, whatever dies in between: the daemon opens what it asked for and says
+ * OPENED, pcid answers the client and says ANSWERED. One that comes with `resumed` was answered
+ * when it was an earlier driver's; for it neither is said.
  *
  * End of file from pcid: stop. End of file from the daemon: it died or has stopped.
  */
@@ -32,7 +40,17 @@
 /* But for the flight recorder (pci/recorder.h), from here on: pcid writes the post-mortem. */
 #define PCID_STATE_RECORDER ((size_t)0x80000)
 
-enum pcid_message_type { PCID_START = 1, PCID_CLIENT, PCID_READY, PCID_FAILED };
+/* Numbers 7 and 8 are taken. */
+enum pcid_message_type {
+	PCID_START = 1,
+	PCID_CLIENT,
+	PCID_READY,
+	PCID_FAILED,
+	PCID_PING,
+	PCID_PONG,
+	PCID_OPENED = 9,
+	PCID_ANSWERED,
+};
 
 struct pcid_message {
 	uint32_t type;
@@ -48,7 +66,15 @@ struct pcid_message {
 			uint32_t id;
 			int32_t pid;
 			uint32_t uid, gid;
+			uint32_t resumed; /* 0 or 1 */
 		} client;
+		struct {
+			uint32_t id;
+			int32_t error;
+		} opened;
+		struct {
+			uint32_t id;
+		} answered;
 		struct {
 			char text[256];
 		} failed;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Starting a driver, letting clients in to it, and what follows its end.
+ * A driver's life: begun, watched, begun again when it ended, given up (doc/life.md).
  */
 #include "pcid/life.h"
+
+#include "pcid/clients.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +18,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_LIMIT_MS    30000
-#define CLIENTS_AT_A_TIME 16
+#define START_LIMIT_MS 30000
+#define PING_MS        1000
+/* The first new try comes at once, the next after 10 ms, then twice that each time. */
+#define BACKOFF_MIN_MS 10u
+#define BACKOFF_MAX_MS 1000u
+/* A driver that has served for so long does not die of its start. */
+#define SERVED_MS 50
+/* The exit status of a driver whose card is gone: unplugged, or its server ended. */
+#define STATUS_GONE 3
+
+#define VFIO_USER "vfio-user:"
 
 #define card_of(source, member) ((struct card *)((char *)(source)-offsetof(struct card, member)))
 
@@ -28,128 +39,6 @@ static const char *driver_name(const struct card *card)
 	return slash != NULL ? slash + 1 : card->program;
 }
 
-/* --- clients --- */
-
-static void close_client(struct scheme_client *client)
-{
-	if (client->fd >= 0)
-		(void)close(client->fd);
-	(void)close(client->status_fd);
-	(void)close(client->reader_fd);
-}
-
-static void drop_client(struct card_client *client)
-{
-	struct card *card = client->card;
-	struct card_client **link = &card->clients;
-
-	while (*link != client)
-		link = &(*link)->next;
-	*link = client->next;
-	unwatch(card->pcid, &client->hangup);
-	close_client(&client->scheme);
-	free(client);
-}
-
-/* The client or the driver has ended the connection. */
-static void client_hung_up(struct source *source, uint32_t events)
-{
-	struct card_client *client = (struct card_client *)source; /* its first member */
-
-	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-		drop_client(client);
-}
-
-static int send_client(const struct card *card, const struct scheme_client *client)
-{
-	const int fds[PCID_CLIENT_FDS] = {client->fd, client->status_fd, client->reader_fd};
-	struct pcid_message message = {.type = PCID_CLIENT, .fds = PCID_CLIENT_FDS};
-
-	message.client.request = client->request;
-	message.client.id = client->id;
-	message.client.pid = client->pid;
-	message.client.uid = client->uid;
-	message.client.gid = client->gid;
-	return pcid_send(card->driver.channel.fd, &message, fds);
-}
-
-/* Who cannot be served is told so. */
-static void refuse_client(struct card_client *client, int error)
-{
-	const struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
-
-	(void)send(client->scheme.fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
-	close_client(&client->scheme);
-	free(client);
-}
-
-/* Hands the client to the driver and keeps it, or keeps it waiting for the channel. */
-static void hand_over(struct card *card, struct card_client *client)
-{
-	int error = send_client(card, &client->scheme);
-
-	if (error == -EAGAIN) {
-		card->driver.unsent = client;
-		(void)watch_for(card->pcid, &card->driver.channel, EPOLLIN | EPOLLOUT);
-		unwatch(card->pcid, &card->listener);
-		return;
-	}
-	if (error == 0) /* a hang-up is reported without being asked for */
-		error = watch(card->pcid, &client->hangup, client->scheme.fd, 0);
-	if (error != 0) {
-		refuse_client(client, error == -EPIPE ? -ENODEV : error);
-		return;
-	}
-	client->next = card->clients;
-	card->clients = client;
-}
-
-static void client_knocks(struct source *source, uint32_t events);
-
-static void listen_on(struct card *card)
-{
-	int error;
-
-	card->listener.ready = client_knocks;
-	error = watch(card->pcid, &card->listener, scheme_registrar_fd(card->registrar), EPOLLIN);
-	if (error != 0)
-		complain("network:%s: no client can be let in: %s", card->name.scheme,
-			strerror(-error));
-}
-
-static void let_in(struct card *card)
-{
-	for (unsigned i = 0; i < CLIENTS_AT_A_TIME && card->driver.unsent == NULL; i++) {
-		struct card_client *client = calloc(1, sizeof(*client));
-		int result = client == NULL
-				     ? -ENOMEM
-				     : scheme_registrar_next(card->registrar, &client->scheme);
-
-		if (result > 0) {
-			card->turned_away = false;
-			client->card = card;
-			client->hangup = (struct source){.ready = client_hung_up, .fd = -1};
-			hand_over(card, client);
-			continue;
-		}
-		free(client);
-		if (result < 0) {
-			/* The registrar pauses by itself; one line is enough for all its tries. */
-			if (!card->turned_away)
-				complain("network:%s: a client was not let in: %s",
-					card->name.scheme, strerror(-result));
-			card->turned_away = true;
-		}
-		return;
-	}
-}
-
-static void client_knocks(struct source *source, uint32_t events)
-{
-	(void)events;
-	let_in(card_of(source, listener));
-}
-
 /* --- the channel --- */
 
 static void driver_ready(struct card *card)
@@ -157,7 +46,11 @@ static void driver_ready(struct card *card)
 	card->driver.state = DRIVER_READY;
 	say("network:%s ready (%s pid %d, %s)", card->name.scheme, driver_name(card),
 		(int)card->driver.pid, card->address);
-	listen_on(card);
+	card->driver.ready_at = now_ms();
+	card->driver.ping_at = card->driver.ready_at + PING_MS;
+	card->deaths.served = true;
+	card->deaths.away = false;
+	clients_hand_over(card);
 }
 
 /* Reads what the driver says; false at its end. */
@@ -170,7 +63,12 @@ static bool listen_to_driver(struct card *card)
 	while ((result = pcid_receive(card->driver.channel.fd, &message, fds)) > 0) {
 		while (message.fds > 0) /* a driver has none to give */
 			(void)close(fds[--message.fds]);
-		if (message.type == PCID_READY && card->driver.state == DRIVER_STARTING) {
+		if (message.type == PCID_PONG && card->driver.pinged) {
+			card->driver.pinged = false;
+			card->driver.ping_at = now_ms() + PING_MS;
+		} else if (message.type == PCID_OPENED) {
+			clients_opened(card, message.opened.id, message.opened.error);
+		} else if (message.type == PCID_READY && card->driver.state == DRIVER_STARTING) {
 			driver_ready(card);
 		} else if (message.type == PCID_FAILED && !card->driver.complained) {
 			card->driver.complained = true;
@@ -185,15 +83,8 @@ static void channel_ready(struct source *source, uint32_t events)
 {
 	struct card *card = card_of(source, driver.channel);
 
-	if ((events & EPOLLOUT) != 0 && card->driver.unsent != NULL) {
-		struct card_client *client = card->driver.unsent;
-
-		card->driver.unsent = NULL;
-		(void)watch_for(card->pcid, source, EPOLLIN);
-		hand_over(card, client);
-		if (card->driver.unsent == NULL)
-			listen_on(card);
-	}
+	if ((events & EPOLLOUT) != 0)
+		clients_hand_over(card);
 	if (!listen_to_driver(card)) {
 		/* It will be seen to end; until then nobody else can be let in. */
 		int fd = source->fd;
@@ -247,6 +138,17 @@ static int send_start(const struct card *card)
 	return pcid_send(card->driver.channel.fd, &message, fds);
 }
 
+/* A vfio-user connection is its user's alone; of VFIO pcid keeps container and device. */
+static void let_go(struct card *card)
+{
+	if (strncmp(card->address, VFIO_USER, strlen(VFIO_USER)) != 0)
+		return;
+	pci_close(card->fn);
+	card->fn = NULL;
+	for (unsigned i = 0; i < PCID_REGIONS; i++)
+		card->region[i] = NULL;
+}
+
 int life_begin(struct card *card)
 {
 	int ends[2];
@@ -281,13 +183,17 @@ int life_begin(struct card *card)
 	error = send_start(card);
 	if (error != 0 && error != -EPIPE) /* a driver that died at once will be seen to end */
 		goto failed;
+	let_go(card);
 	return 0;
 failed:
 	complain("%s: %s cannot be started: %s", card->address, card->program, strerror(-error));
 	return error;
 }
 
-void life_end(struct card *card)
+/* No driver has the card now: it falls silent, before anybody else gets its memory. A card behind
+ * vfio-user was reset by its server when the driver's connection ended.
+ */
+static void quiesce(struct card *card)
 {
 	struct card_driver *driver = &card->driver;
 	int channel = driver->channel.fd;
@@ -295,32 +201,24 @@ void life_end(struct card *card)
 	unwatch(card->pcid, &driver->channel);
 	if (channel >= 0)
 		(void)close(channel);
-	/* The card first: it must not write to memory that somebody else gets. A card behind
-	 * vfio-user was reset by its server when the driver's connection ended.
-	 */
 	if (card->fn != NULL) {
 		int error = pci_quiesce(card->fn);
 
 		if (error != 0 && error != -ENODEV)
 			complain("%s: does not fall silent: %s", card->address, strerror(-error));
 	}
+	*driver = (struct card_driver){.channel = {.fd = -1}};
+}
+
+void life_end(struct card *card)
+{
+	quiesce(card);
 	/* The scheme before its clients: who reads end of file and opens again finds none. */
 	unwatch(card->pcid, &card->listener);
 	if (card->registrar != NULL)
 		scheme_registrar_destroy(card->registrar);
 	card->registrar = NULL;
-	if (driver->unsent != NULL)
-		refuse_client(driver->unsent, -ENODEV);
-	while (card->clients != NULL) {
-		struct card_client *client = card->clients;
-
-		card->clients = client->next;
-		unwatch(card->pcid, &client->hangup);
-		scheme_hang_up(client->scheme.fd);
-		client->scheme.fd = -1;
-		close_client(&client->scheme);
-		free(client);
-	}
+	clients_end(card);
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		if (card->region[i] != NULL)
 			pci_dma_destroy(card->fn, card->region[i]);
@@ -334,7 +232,96 @@ void life_end(struct card *card)
 	card->state_fd = -1;
 	pci_close(card->fn);
 	card->fn = NULL;
-	*driver = (struct card_driver){.channel = {.fd = -1}};
+}
+
+/* --- again --- */
+
+/* Notes one more; whether it is one too many. */
+static bool too_many_deaths(struct card *card)
+{
+	const struct pcid_options *options = &card->pcid->options;
+	struct card_deaths *deaths = &card->deaths;
+	int64_t since = now_ms() - (int64_t)options->deaths_s * 1000;
+	size_t kept = 0;
+
+	if (options->max_deaths == 0)
+		return false;
+	for (size_t i = 0; i < deaths->count; i++) {
+		if (deaths->at[i] >= since)
+			deaths->at[kept++] = deaths->at[i];
+	}
+	deaths->at[kept++] = now_ms(); /* at most max_deaths were kept: one more ended it */
+	deaths->count = kept;
+	return kept > options->max_deaths;
+}
+
+static void try_later(struct card *card)
+{
+	unsigned *backoff = &card->deaths.backoff;
+
+	card->driver.state = DRIVER_AWAY;
+	card->driver.deadline = now_ms() + *backoff;
+	*backoff = *backoff == 0                   ? BACKOFF_MIN_MS
+		   : *backoff < BACKOFF_MAX_MS / 2 ? *backoff * 2
+						   : BACKOFF_MAX_MS;
+}
+
+/* Opens a card that pcid does not hold, with the memory that was its before. */
+static int reopen(struct card *card, struct pci_error *why)
+{
+	const struct pci_id *id;
+	int error;
+
+	pci_close(card->fn);
+	card->fn = NULL;
+	for (unsigned i = 0; i < PCID_REGIONS; i++)
+		card->region[i] = NULL;
+	error = pci_open(&card->fn, card->address, why);
+	if (error != 0)
+		return error;
+	id = pci_ident(card->fn);
+	if (id->vendor != card->id.vendor || id->device != card->id.device) {
+		(void)snprintf(why->text, sizeof(why->text),
+			"%.128s: another card is there now: %04x:%04x", card->address, id->vendor,
+			id->device);
+		error = -ENODEV;
+	}
+	for (unsigned i = 0; error == 0 && i < PCID_REGIONS; i++) {
+		error = pci_dma_again(card->fn, card->region_fd[i], &card->region[i], why);
+		if (error == 0)
+			pci_dma_export(card->region[i], &card->table[i]);
+	}
+	if (error != 0) {
+		pci_close(card->fn);
+		card->fn = NULL;
+	}
+	return error;
+}
+
+static void begin_again(struct card *card)
+{
+	struct pci_error why = {""};
+
+	if ((card->fn == NULL || pci_gone(card->fn)) && reopen(card, &why) != 0) {
+		if (!card->deaths.away)
+			complain("network:%s: the card is away: %s; its clients wait until it is "
+				 "back",
+				card->name.scheme, why.text);
+		card->deaths.away = true;
+		try_later(card);
+		return;
+	}
+	if (life_begin(card) == 0)
+		return;
+	if (card->driver.pid > 0) /* it is seen to end, and followed by another */
+		(void)kill(card->driver.pid, SIGKILL);
+	else
+		try_later(card);
+}
+
+bool card_lives(const struct card *card)
+{
+	return card->driver.pid > 0 || card->driver.state == DRIVER_AWAY;
 }
 
 void card_driver_ended(struct card *card, int status)
@@ -343,6 +330,8 @@ void card_driver_ended(struct card *card, int status)
 	const char *name = driver_name(card);
 	int pid = (int)driver->pid;
 	bool stopping = card->pcid->stopping;
+	bool gone = WIFEXITED(status) && WEXITSTATUS(status) == STATUS_GONE;
+	const struct pcid_options *options = &card->pcid->options;
 
 	driver->pid = 0;
 	if (driver->channel.fd >= 0)
@@ -353,7 +342,53 @@ void card_driver_ended(struct card *card, int status)
 	else if (!driver->complained && (WEXITSTATUS(status) != 0 || !stopping))
 		complain("network:%s: %s pid %d ended with status %d", card->name.scheme, name, pid,
 			WEXITSTATUS(status));
-	life_end(card);
+	/* One that never served is wrong as it stands: another would not do better. */
+	if (stopping || !card->deaths.served) {
+		life_end(card);
+		return;
+	}
+	if (driver->state == DRIVER_READY && now_ms() - driver->ready_at >= SERVED_MS)
+		card->deaths.backoff = 0;
+	clients_wait(card);
+	quiesce(card);
+	if (!gone && too_many_deaths(card)) {
+		complain("network:%s: GIVEN UP: %zu drivers died within %u s; its clients are "
+			 "hung up; see what is wrong and start pcid again",
+			card->name.scheme, card->deaths.count, options->deaths_s);
+		life_end(card);
+		return;
+	}
+	try_later(card);
+}
+
+/* Asks the driver whether it is there, and ends one that does not say so in time. */
+static void watch_over(struct card *card, int64_t now)
+{
+	const struct pcid_message ping = {.type = PCID_PING};
+	struct card_driver *driver = &card->driver;
+	int64_t patience = (int64_t)card->pcid->options.watchdog_s * 1000;
+
+	if (!driver->pinged) {
+		/* A channel without room is one that is not read: no answer to that either. */
+		if (driver->channel.fd >= 0)
+			(void)pcid_send(driver->channel.fd, &ping, NULL);
+		driver->pinged = true;
+		driver->ping_at = now + patience;
+		return;
+	}
+	if (driver->channel.fd >= 0)
+		(void)listen_to_driver(card);
+	if (!driver->pinged)
+		return;
+	if (now - driver->ping_at > PING_MS) { /* it was us who slept: it gets its time again */
+		driver->ping_at = now + patience;
+		return;
+	}
+	complain("network:%s: %s pid %d does not answer for %u s: killed", card->name.scheme,
+		driver_name(card), (int)driver->pid, card->pcid->options.watchdog_s);
+	driver->complained = true;
+	driver->ping_at = INT64_MAX;
+	(void)kill(driver->pid, SIGKILL);
 }
 
 int card_due(struct card *card)
@@ -362,6 +397,14 @@ int card_due(struct card *card)
 	int64_t now = now_ms();
 	int64_t next = INT64_MAX;
 	int timeout;
+
+	if (driver->state == DRIVER_AWAY && driver->deadline <= now && !card->pcid->stopping) {
+		begin_again(card);
+		now = now_ms();
+	}
+	if (driver->state == DRIVER_READY && driver->pid > 0 && driver->ping_at <= now &&
+		card->pcid->options.watchdog_s > 0)
+		watch_over(card, now);
 
 	if (driver->state == DRIVER_STARTING && driver->pid > 0 && driver->deadline <= now) {
 		if (!driver->complained)
@@ -372,18 +415,13 @@ int card_due(struct card *card)
 		driver->deadline = INT64_MAX;
 		(void)kill(driver->pid, SIGKILL);
 	}
-	if (driver->state == DRIVER_STARTING)
+	if (driver->state == DRIVER_STARTING || driver->state == DRIVER_AWAY)
 		next = driver->deadline;
-	if (card->listener.fd >= 0) {
-		timeout = scheme_registrar_timeout(card->registrar);
-		if (timeout == 0) {
-			let_in(card);
-			timeout = card->listener.fd >= 0 ? scheme_registrar_timeout(card->registrar)
-							 : -1;
-		}
-		if (timeout >= 0 && now + timeout < next)
-			next = now + timeout;
-	}
+	else if (driver->state == DRIVER_READY && card->pcid->options.watchdog_s > 0)
+		next = driver->ping_at;
+	timeout = clients_due(card);
+	if (timeout >= 0 && now + timeout < next)
+		next = now + timeout;
 	if (next == INT64_MAX)
 		return -1;
 	return next <= now ? 0 : next - now > INT32_MAX ? INT32_MAX : (int)(next - now);

@@ -39,6 +39,11 @@ static const char help[] =
 	"user)\n"
 	"  --anyone            let anyone open them\n"
 	"  --frames-mib N      memory for frames of each card, in MiB (8)\n"
+	"  --max-deaths N/T    give a card up when more than N of its drivers die within T "
+	"seconds\n"
+	"                      (10/30; 0: never)\n"
+	"  --watchdog S        kill and replace a driver that does not answer for S seconds (5; 0: "
+	"never)\n"
 	"  --list              show the network cards of this machine, and which could be taken\n"
 	"  --dry-run           show what would be started, and start nothing\n"
 	"  --sysfs DIR         where sysfs is mounted (/sys)\n"
@@ -58,6 +63,8 @@ enum choice {
 	OPTION_ANYONE,
 	OPTION_FRAMES_MIB,
 	OPTION_DRIVER_PATH,
+	OPTION_MAX_DEATHS,
+	OPTION_WATCHDOG,
 	OPTION_SYSFS,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -73,6 +80,8 @@ static const struct option long_options[] = {
 	{"anyone", no_argument, NULL, OPTION_ANYONE},
 	{"frames-mib", required_argument, NULL, OPTION_FRAMES_MIB},
 	{"driver-path", required_argument, NULL, OPTION_DRIVER_PATH},
+	{"max-deaths", required_argument, NULL, OPTION_MAX_DEATHS},
+	{"watchdog", required_argument, NULL, OPTION_WATCHDOG},
 	{"sysfs", required_argument, NULL, OPTION_SYSFS},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -129,6 +138,34 @@ static int read_mib(const char *text, size_t *bytes)
 	return 0;
 }
 
+/* "10/30", or "0". */
+static int read_deaths(const char *text, struct pcid_options *o)
+{
+	unsigned count = 0, seconds = 0;
+	int end = 0;
+
+	if (strcmp(text, "0") == 0) {
+		o->max_deaths = 0;
+		return 0;
+	}
+	if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 9 ||
+		sscanf(text, "%u/%u%n", &count, &seconds, &end) != 2 || text[end] != '\0' ||
+		count < 1 || count > PCID_MAX_DEATHS || seconds < 1 || seconds > 86400)
+		return refuse("--max-deaths %s; expected N/T, 1 to %u in 1 to 86400 seconds, or 0",
+			text, PCID_MAX_DEATHS);
+	o->max_deaths = count;
+	o->deaths_s = seconds;
+	return 0;
+}
+
+static int read_watchdog(const char *text, unsigned *seconds)
+{
+	if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 4)
+		return refuse("--watchdog %s; expected 0 to 9999 seconds", text);
+	*seconds = (unsigned)strtoul(text, NULL, 10);
+	return 0;
+}
+
 /* "0000:01:00.0"; sysfs knows no shorter form. */
 static bool is_address(const char *text)
 {
@@ -164,6 +201,8 @@ static int read_option(struct pcid_options *o, int option, const char *value)
 	case OPTION_ANYONE: o->access.anyone = true; return 0;
 	case OPTION_FRAMES_MIB: return read_mib(value, &o->frame_bytes);
 	case OPTION_DRIVER_PATH: o->driver_path = value; return 0;
+	case OPTION_MAX_DEATHS: return read_deaths(value, o);
+	case OPTION_WATCHDOG: return read_watchdog(value, &o->watchdog_s);
 	case OPTION_SYSFS: o->sysfs = value; return 0;
 	case OPTION_HELP: (void)fputs(help, stdout); return 1;
 	case OPTION_VERSION: (void)puts("pcid " PCID_VERSION); return 1;
@@ -180,6 +219,9 @@ int options_read(struct pcid_options *options, int argc, char **argv)
 		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,
 		.driver_path = getenv("PCID_DRIVER_PATH"),
 		.sysfs = "/sys",
+		.max_deaths = 10,
+		.deaths_s = 30,
+		.watchdog_s = 5,
 	};
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {

@@ -12,6 +12,7 @@
 
 #define PCID_MAX_CARDS   64u
 #define PCID_MAX_CONFIGS 16u
+#define PCID_MAX_DEATHS  100u
 
 struct pcid_options {
 	const char *config[PCID_MAX_CONFIGS];
@@ -24,7 +25,9 @@ struct pcid_options {
 	bool dry_run;
 	struct scheme_access access;
 	size_t frame_bytes;
-	const char *driver_path; /* or NULL */
+	unsigned max_deaths, deaths_s; /* more drivers that die in that time: no other; 0: always */
+	unsigned watchdog_s;           /* a driver that says nothing for so long hangs; 0: none */
+	const char *driver_path;       /* or NULL */
 	const char *sysfs;
 };
 

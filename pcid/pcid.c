@@ -138,6 +138,16 @@ static int watch_signals(struct pcid *pcid)
 	return watch(pcid, &pcid->signals, fd, EPOLLIN);
 }
 
+/* Cards that are served, or will be again. */
+static size_t living(const struct pcid *pcid)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < pcid->cards; i++)
+		count += card_lives(pcid->card[i]);
+	return count;
+}
+
 static size_t drivers(const struct pcid *pcid)
 {
 	size_t count = 0;
@@ -358,7 +368,7 @@ static int run(struct pcid *pcid)
 	}
 	if (error == 0)
 		error = start_cards(pcid);
-	while (error == 0 && !pcid->stopping && drivers(pcid) > 0) {
+	while (error == 0 && !pcid->stopping && living(pcid) > 0) {
 		notify_serving(&pcid->notify, serving(pcid), pcid->cards);
 		turn(pcid, -1);
 	}

@@ -217,10 +217,10 @@ static bool link_up(const struct port *p)
 
 static bool driver_left(const struct port *p)
 {
-	/* POLLHUP alone: there may still be frames to read. */
+	/* POLLHUP alone: there may still be frames to read. The page's `present` is 0 as well while
+	 * a driver that died is being replaced. */
 	struct pollfd poll_fd = {.fd = p->fd};
-	return !atomic_load_explicit(&p->status->present, memory_order_relaxed) ||
-	       (poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & (POLLHUP | POLLERR));
+	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & (POLLHUP | POLLERR);
 }
 
 /* The page has no event for these changes; they are rare, and looked for this often. */

@@ -81,6 +81,14 @@ static ssize_t peek(struct scheme *s, struct handle *h, struct scheme_buffer *da
 	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
 }
 
+static void count_received(struct handle *h, size_t n)
+{
+	h->count.received += n;
+	if (h->page != NULL) {
+		atomic_store_explicit(&h->page->received, h->count.received, memory_order_relaxed);
+	}
+}
+
 static void pop_frames(struct scheme *s, struct handle *h, size_t n)
 {
 	if (h->path == PATH_FRAMES) {
@@ -89,10 +97,7 @@ static void pop_frames(struct scheme *s, struct handle *h, size_t n)
 	} else {
 		h->tap->tail += (uint32_t)n;
 	}
-	h->count.received += n;
-	if (h->page != NULL) {
-		atomic_store_explicit(&h->page->received, h->count.received, memory_order_relaxed);
-	}
+	count_received(h, n);
 }
 
 ssize_t scheme_handle_peek(struct scheme *s, int64_t id, struct scheme_buffer *data, size_t n)
@@ -109,6 +114,7 @@ void scheme_handle_pop(struct scheme *s, int64_t id, size_t n)
 	}
 	if (h->value != NULL) {
 		h->value_at = h->value_len;
+		count_received(h, 1);
 	} else {
 		pop_frames(s, h, n);
 	}

@@ -157,6 +157,24 @@ int64_t scheme_handle_open(
 	return h->id;
 }
 
+void scheme_handle_resume(struct scheme *s, int64_t id)
+{
+	struct handle *h = scheme_find(s, id);
+
+	if (h == NULL || h->page == NULL) {
+		return;
+	}
+	h->writes = atomic_load_explicit(&h->page->writes, memory_order_relaxed);
+	h->count.sent = atomic_load_explicit(&h->page->sent, memory_order_relaxed);
+	h->count.refused = atomic_load_explicit(&h->page->refused, memory_order_relaxed);
+	h->count.no_link = atomic_load_explicit(&h->page->no_link, memory_order_relaxed);
+	h->count.received = atomic_load_explicit(&h->page->received, memory_order_relaxed);
+	h->count.tap_dropped = atomic_load_explicit(&h->page->tap_dropped, memory_order_relaxed);
+	if (h->value != NULL && h->count.received > 0) {
+		h->value_at = h->value_len;
+	}
+}
+
 int64_t scheme_handle_dup(struct scheme *s, int64_t id)
 {
 	const struct handle *h = scheme_find(s, id);

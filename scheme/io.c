@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,8 +31,9 @@ static int judge(const struct scheme_status *status, const uint8_t *frame, size_
 }
 
 /* Waits until the driver has dealt with one write more than `before`. */
-static int verdict(const struct scheme_status *status, uint32_t before)
+static int verdict(int fd, const struct scheme_status *status, uint32_t before)
 {
+	struct pollfd hung_up = {.fd = fd};
 	long deadline = scheme_now() + VERDICT_MS;
 
 	/* Acquire, with the driver's release of `writes`: its `error` was stored ahead of it. */
@@ -39,7 +41,8 @@ static int verdict(const struct scheme_status *status, uint32_t before)
 		long left = deadline - scheme_now();
 		struct timespec limit = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
 
-		if (atomic_load_explicit(&status->present, memory_order_relaxed) == 0) {
+		/* Not by `present`: a driver that died is followed by another. */
+		if (poll(&hung_up, 1, 0) == 1) {
 			return -EPIPE;
 		}
 		if (left <= 0) {
@@ -72,7 +75,7 @@ static ssize_t write_value(int fd, const struct scheme_status *status, const voi
 	if (n < 0) {
 		return error_of_socket();
 	}
-	int ret = verdict(status, before);
+	int ret = verdict(fd, status, before);
 	return ret < 0 ? ret : n;
 }
 

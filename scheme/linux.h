@@ -24,7 +24,13 @@ struct scheme_client {
 	int fd;        /* the connection */
 	int status_fd; /* its page, to write: sealed at its size */
 	int reader_fd; /* the same page, read only, to be sent to the client */
+	/* Where connections outlive the driver, their owner answers: see scheme_linux_adopt(). */
+	bool held;    /* to be opened, but neither answered nor served before it is released */
+	bool resumed; /* answered long ago: the page and what it has read are an earlier driver's */
 };
+
+/* Answers a request: 0 with the page's descriptor, or -errno and -1. -errno of sendmsg(2). */
+int scheme_answer(int fd, int error, int page);
 
 /* Ends a connection for all who hold a descriptor of it, so that the peer reads what was sent to it
  * and then end of file (input left unread would make that ECONNRESET), and closes this one. For the
@@ -75,10 +81,19 @@ struct scheme_linux;
 int scheme_linux_create(struct scheme_linux **out, struct scheme *core);
 /* Closes every connection: clients read end of file. */
 void scheme_linux_destroy(struct scheme_linux *t);
-/* Opens what the client asked for and answers it. Owns the client's descriptors, also on failure.
- * -errno when the client was refused.
+/* The same where somebody else keeps the connections: clients notice nothing. */
+void scheme_linux_leave(struct scheme_linux *t);
+/* Opens what the client asked for and answers it; one that is resumed goes on where it was; one
+ * that is held waits for scheme_linux_release(). Owns the client's descriptors, also on failure.
+ * -errno when the client was refused; one that is held has then not been told.
  */
 int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client);
+/* A held client, by its id, was answered and is served from now on. No such client: nothing. */
+void scheme_linux_release(struct scheme_linux *t, uint32_t id);
+/* Hangs up all that are still held: whoever was to answer them is gone. */
+void scheme_linux_drop_held(struct scheme_linux *t);
+/* How many connections there are. */
+unsigned scheme_linux_count(const struct scheme_linux *t);
 /* An epoll descriptor to sleep on. */
 int scheme_linux_fd(const struct scheme_linux *t);
 /* One round: frames out to the clients that have room, frames in from those that wrote, each with

@@ -341,6 +341,7 @@ static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_cl
 	client->uid = w.peer.uid;
 	client->gid = w.peer.gid;
 	client->id = r->next_id++;
+	client->held = client->resumed = false;
 	return 1;
 }
 

@@ -56,11 +56,11 @@ struct scheme_status {
 	_Atomic uint32_t writes; /* futex word: writes that the driver has dealt with */
 	_Atomic int32_t error; /* 0, or the -errno of the newest write that was refused; of a value:
 				  what the newest write came to */
-	_Atomic uint32_t present; /* 1 while a driver serves the handle */
-	_Atomic uint64_t sent;    /* frames given to the card */
-	_Atomic uint64_t refused; /* frames too short or too long, values that are none */
-	_Atomic uint64_t no_link; /* frames dropped since the link was down */
-	_Atomic uint64_t received;
+	_Atomic uint32_t present;     /* 1 while a driver serves the handle */
+	_Atomic uint64_t sent;        /* frames given to the card */
+	_Atomic uint64_t refused;     /* frames too short or too long, values that are none */
+	_Atomic uint64_t no_link;     /* frames dropped since the link was down */
+	_Atomic uint64_t received;    /* frames delivered; of a value: 1 when it was */
 	_Atomic uint64_t tap_dropped; /* copies that had no room */
 	_Atomic uint32_t value;       /* 1: the handle is a value's, not frames' */
 };

@@ -77,6 +77,10 @@ unsigned scheme_open_handles(const struct scheme *s);
  */
 int64_t scheme_handle_open(
 	struct scheme *s, const char *path, uint32_t access, struct scheme_status *status);
+/* The handle, just opened, goes on for one that an earlier driver had with the same page: its
+ * counters go on from the page's, which are only numbers; a value that was delivered is at its end.
+ */
+void scheme_handle_resume(struct scheme *s, int64_t id);
 /* The same path opened once more, without a page. -EBADF, and as open. */
 int64_t scheme_handle_dup(struct scheme *s, int64_t id);
 void scheme_handle_close(struct scheme *s, int64_t id);

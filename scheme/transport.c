@@ -26,6 +26,7 @@
 
 struct connection {
 	int fd;
+	uint32_t id; /* the registrar's */
 	int64_t handle;
 	struct scheme_status *page;
 	bool frames;   /* its writes need a buffer of the port, its reads wait for frames */
@@ -34,6 +35,7 @@ struct connection {
 	bool full;     /* its socket has no room: waiting for EPOLLOUT */
 	bool gone;     /* the peer has left: what it wrote is still taken */
 	bool dead;     /* to be closed */
+	bool held;     /* not answered yet, and not served */
 };
 
 struct scheme_linux {
@@ -93,29 +95,48 @@ static void wake(const struct connection *c)
 	syscall(SYS_futex, &c->page->writes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-static void close_connection(struct scheme_linux *t, struct connection *c)
+static void close_connection(struct scheme_linux *t, struct connection *c, bool hang_up)
 {
 	/* The registrar has a duplicate: closing alone would neither end the connection nor take it
 	 * out of the set. */
 	(void)epoll_ctl(t->epoll, EPOLL_CTL_DEL, c->fd, NULL);
 	scheme_handle_close(t->core, c->handle);
+	if (hang_up) {
+		scheme_hang_up(c->fd);
+	} else {
+		close(c->fd);
+	}
 	wake(c);
 	munmap(c->page, SCHEME_STATUS_SIZE);
-	scheme_hang_up(c->fd);
 	free(c);
 }
 
-void scheme_linux_destroy(struct scheme_linux *t)
+static void destroy(struct scheme_linux *t, bool hang_up)
 {
 	if (t == NULL) {
 		return;
 	}
 	for (unsigned i = 0; i < t->count; i++) {
-		close_connection(t, t->connections[i]);
+		close_connection(t, t->connections[i], hang_up);
 	}
 	close(t->kick);
 	close(t->epoll);
 	free(t);
+}
+
+void scheme_linux_destroy(struct scheme_linux *t)
+{
+	destroy(t, true);
+}
+
+void scheme_linux_leave(struct scheme_linux *t)
+{
+	destroy(t, false);
+}
+
+unsigned scheme_linux_count(const struct scheme_linux *t)
+{
+	return t->count;
 }
 
 int scheme_linux_fd(const struct scheme_linux *t)
@@ -132,7 +153,7 @@ static int set_events(struct scheme_linux *t, struct connection *c, int op, uint
 
 /* --- a new client --- */
 
-static int answer(int fd, int error, int page)
+int scheme_answer(int fd, int error, int page)
 {
 	struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
 	union {
@@ -165,6 +186,8 @@ static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 		return -ENOMEM;
 	}
 	c->fd = client->fd;
+	c->id = client->id;
+	c->held = client->held;
 	c->frames = request->path[0] == '\0';
 	c->reads = (request->flags & SCHEME_READ) != 0;
 	c->page = mmap(
@@ -178,9 +201,13 @@ static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 		ret = (int)c->handle;
 		goto fail_open;
 	}
-	ret = answer(c->fd, 0, client->reader_fd);
-	if (ret < 0) {
-		goto fail_answer;
+	if (client->resumed) {
+		scheme_handle_resume(t->core, c->handle);
+	} else if (!client->held) {
+		ret = scheme_answer(c->fd, 0, client->reader_fd);
+		if (ret < 0) {
+			goto fail_answer;
+		}
 	}
 	ret = set_events(t, c, EPOLL_CTL_ADD, 0);
 	if (ret < 0) {
@@ -202,13 +229,33 @@ int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *clien
 {
 	int ret = adopt(t, client);
 
-	if (ret < 0) {
-		(void)answer(client->fd, ret, -1);
+	if (ret < 0 && client->held) {
+		close(client->fd);
+	} else if (ret < 0) {
+		if (!client->resumed) {
+			(void)scheme_answer(client->fd, ret, -1);
+		}
 		scheme_hang_up(client->fd);
 	}
 	close(client->status_fd);
 	close(client->reader_fd);
 	return ret;
+}
+
+void scheme_linux_release(struct scheme_linux *t, uint32_t id)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->connections[i]->id == id) {
+			t->connections[i]->held = false;
+		}
+	}
+}
+
+void scheme_linux_drop_held(struct scheme_linux *t)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		t->connections[i]->dead |= t->connections[i]->held;
+	}
 }
 
 /* --- rounds --- */
@@ -323,6 +370,10 @@ size_t scheme_linux_round(struct scheme_linux *t)
 	t->start = (t->start + 1) % t->count;
 	for (unsigned i = 0; i < t->count; i++) {
 		struct connection *c = t->connections[(t->start + i) % t->count];
+		if (c->held) {
+			c->dead |= c->gone;
+			continue;
+		}
 		if (c->reads && !c->full && !c->gone) {
 			moved += deliver(t, c);
 		}
@@ -332,7 +383,7 @@ size_t scheme_linux_round(struct scheme_linux *t)
 	}
 	for (unsigned i = 0; i < t->count; i++) {
 		if (t->connections[i]->dead) {
-			close_connection(t, t->connections[i]);
+			close_connection(t, t->connections[i], true);
 		} else {
 			t->connections[kept++] = t->connections[i];
 		}
@@ -350,6 +401,9 @@ void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 
 	for (unsigned i = 0; i < t->count && !work; i++) {
 		const struct connection *c = t->connections[i];
+		if (c->held) {
+			continue;
+		}
 		bool can_take = can_send || !c->frames;
 		bool waits = frames_wait;
 		if (!c->frames) {

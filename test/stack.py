@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The whole stack for a test: nicsim with cards, pcid or ixgbed on them, and handles of their schemes."""
+import re
+
 import lab
 import scheme_client
 
@@ -38,12 +40,18 @@ class Stack:
         sockets = [word for card in self.cards for word in ("--vfio-user", self.run.dir / f"{card}.sock")]
         process = self.run.start("pcid", "--config", path, "--driver-path", lab.BUILD / "daemon", *sockets,
                                  *options, wrap=wrap)
+        self.owner = process
         self.drivers = {}
         if ready:
             for card in self.cards:
                 match = process.expect(rf"network:{card}_ixgbe ready \(ixgbed pid (\d+), vfio-user:.*{card}\.sock\)")
                 self.drivers[card] = int(match[1])
         return process
+
+    def pids(self, card):
+        """The drivers that were ready for a card so far, in their order."""
+        return [int(match[1]) for line in list(self.owner.lines)
+                if (match := re.search(rf"network:{card}_ixgbe ready \(ixgbed pid (\d+)", line))]
 
     def ixgbed(self, card, *options, wrap=()):
         """ixgbed by itself on one card."""

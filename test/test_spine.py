@@ -99,10 +99,14 @@ def test_frames_for_others_need_promiscuous_mode(run, cable):
     assert cable.value("a", "/promisc").startswith(b"0")
 
 
-def test_a_killed_driver_is_reported(run, cable):
+def test_a_driver_that_is_given_up_is_reported(run):
+    stack = Stack(run, a="loop", b="loop")
+    stack.pcid("--max-deaths", "1/60")
     mirror = subprocess.Popen([lab.program("rheinfall"), "--url", url("b"), "--quiet"], env=run.env, cwd=run.dir,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    opened(cable, "b")
-    os.kill(cable.drivers["b"], signal.SIGKILL)
+    opened(stack, "b")
+    os.kill(stack.drivers["b"], signal.SIGKILL)
+    lab.wait_for(lambda: len(stack.pids("b")) == 2, "another driver")
+    os.kill(stack.pids("b")[-1], signal.SIGKILL)
     _, err = mirror.communicate(timeout=lab.PATIENCE)
     assert mirror.returncode == 1 and err == "rheinfall: network:b_ixgbe: its driver has left\n"
