@@ -56,9 +56,10 @@ def medians(runs):
 class Rig:
     """Cards with the wires given, each served as network:cardN_ixgbe; ends all of it when left."""
 
-    def __init__(self, folder, *wires):
+    def __init__(self, folder, *wires, pcid=()):
         self.folder = folder
         self.wires = wires
+        self.pcid_options = pcid
         self.running = []  # (name, Popen)
 
     def __enter__(self):
@@ -94,7 +95,7 @@ class Rig:
         self.nicsim = self.start("nicsim", *cards)
         self.await_line("nicsim", "nicsim: x540 ", len(sockets))
         config = pathlib.Path(__file__).resolve().parent.parent / "pcid" / "pcid.toml"
-        self.start("pcid", "--config", config, "--driver-path", self.folder / "daemon",
+        self.pcid = self.start("pcid", *self.pcid_options, "--config", config, "--driver-path", self.folder / "daemon",
                    *[word for socket in sockets for word in ("--vfio-user", socket)])
         ready = self.await_line("pcid", " ready ", len(sockets))
         self.drivers = [int(line.split("pid ")[1].split(",")[0]) for line in ready]

@@ -64,7 +64,12 @@ static void check(const struct pcid_message *m)
 			abort();
 		break;
 	case PCID_CLIENT:
-		if (m->fds != PCID_CLIENT_FDS || m->client.request.path_len >= SCHEME_PATH_MAX)
+		if (m->fds != PCID_CLIENT_FDS || m->client.request.path_len >= SCHEME_PATH_MAX ||
+			m->client.resumed > 1)
+			abort();
+		break;
+	case PCID_OPENED:
+		if (m->opened.error > 0 || m->opened.error < -4095)
 			abort();
 		break;
 	case PCID_FAILED:
@@ -97,7 +102,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const size_t sizes[] = {[PCID_START] = head + sizeof(m->start),
 		[PCID_CLIENT] = head + sizeof(m->client),
 		[PCID_READY] = head,
-		[PCID_FAILED] = head + sizeof(m->failed)};
+		[PCID_FAILED] = head + sizeof(m->failed),
+		[PCID_PING] = head,
+		[PCID_PONG] = head,
+		[PCID_OPENED] = head + sizeof(m->opened),
+		[PCID_ANSWERED] = head + sizeof(m->answered)};
 	static int ends[2] = {-1, -1};
 	struct pcid_message message;
 	uint8_t bytes[sizeof(message) + 64] = {0};

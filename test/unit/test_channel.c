@@ -206,6 +206,11 @@ static void test_receive_refuses(void **state)
 	struct pcid_message unknown = {.type = 77};
 	struct pcid_message ready = {.type = PCID_READY, .fds = 1};
 	struct pcid_message good = start_message();
+	const size_t opened_len = offsetof(struct pcid_message, start) +
+				  sizeof((*(struct pcid_message *)NULL).opened);
+	struct pcid_message half = client;
+	struct pcid_message no_error = {.type = PCID_OPENED, .opened.error = 1};
+	struct pcid_message wild = {.type = PCID_OPENED, .opened.error = -4096};
 	const struct {
 		const struct pcid_message *message;
 		size_t len;
@@ -219,17 +224,25 @@ static void test_receive_refuses(void **state)
 		{&good, start_len,
 			START_FDS + 2}, /* more than any message has: the padding holds it */
 		{&good, start_len, 8},  /* more than there is room for */
-		{&good, start_len, 0}, {&unended, start_len, START_FDS},
+		{&good, start_len, 0},
+		{&unended, start_len, START_FDS},
 		{&nameless, start_len, START_FDS},
 		{&many, start_len, PCI_HANDOVER_FDS + 1 + PCID_REGIONS + 1},
-		{&client, client_len, 2}, {&client, start_len, 3}, /* another type's size */
-		{&long_path, client_len, 3}, {&unknown, 8, 0}, {&ready, 8, 1},
+		{&client, client_len, 2},
+		{&client, start_len, 3}, /* another type's size */
+		{&long_path, client_len, 3},
+		{&unknown, 8, 0},
+		{&ready, 8, 1},
 		{&failed, failed_len, 0}, /* text without end */
+		{&half, client_len, 3},   /* neither new nor resumed */
+		{&no_error, opened_len, 0},
+		{&wild, opened_len, 0},
 	};
 	struct pcid_message got;
 	int fds[PCID_CHANNEL_FDS];
 	int before = lowest_fd();
 
+	half.client.resumed = 2;
 	memset(unended.start.name, 'x', sizeof(unended.start.name));
 	memset(nameless.start.name, 0, sizeof(nameless.start.name));
 	many.start.function.fds = PCI_HANDOVER_FDS + 1;
