@@ -68,7 +68,8 @@ class Rig:
         self._temporary = tempfile.TemporaryDirectory(prefix="ixgbed-bench-")
         self.dir = pathlib.Path(self._temporary.name)
         (self.dir / "scheme").mkdir()
-        self.env = dict(os.environ, SCHEME_ROOT=str(self.dir / "scheme"), NICSIM_ROOT=str(self.dir))
+        self.env = dict(os.environ, SCHEME_ROOT=str(self.dir / "scheme"), NICSIM_ROOT=str(self.dir),
+                        XDG_STATE_HOME=str(self.dir))
         try:
             self._start()
         except BaseException:

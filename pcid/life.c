@@ -5,6 +5,7 @@
 #include "pcid/life.h"
 
 #include "pcid/clients.h"
+#include "pcid/post_mortem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -324,6 +325,29 @@ bool card_lives(const struct card *card)
 	return card->driver.pid > 0 || card->driver.state == DRIVER_AWAY;
 }
 
+/* What the driver did last, for whoever wants to know why it died, where it did not say. */
+static void post_mortem(const struct card *card, int pid, int status)
+{
+	char folder[PATH_MAX / 2], path[PATH_MAX], end[128];
+	int error = post_mortem_folder(card->pcid->options.post_mortems, folder, sizeof(folder));
+
+	if (WIFSIGNALED(status))
+		(void)snprintf(end, sizeof(end), "%.60s pid %d was killed by signal %d (%s)",
+			driver_name(card), pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0 && !card->driver.complained)
+		(void)snprintf(end, sizeof(end), "%.60s pid %d ended with status %d",
+			driver_name(card), pid, WEXITSTATUS(status));
+	else
+		return;
+	if (error == 0)
+		error = post_mortem_write(card, end, folder, path, sizeof(path));
+	if (error == 0)
+		say("network:%s: post-mortem in %s", card->name.scheme, path);
+	else if (error != -ENODATA)
+		complain("network:%s: no post-mortem: %s: %s (see --post-mortem-dir)",
+			card->name.scheme, folder, strerror(-error));
+}
+
 void card_driver_ended(struct card *card, int status)
 {
 	struct card_driver *driver = &card->driver;
@@ -342,6 +366,7 @@ void card_driver_ended(struct card *card, int status)
 	else if (!driver->complained && (WEXITSTATUS(status) != 0 || !stopping))
 		complain("network:%s: %s pid %d ended with status %d", card->name.scheme, name, pid,
 			WEXITSTATUS(status));
+	post_mortem(card, pid, status);
 	/* One that never served is wrong as it stands: another would not do better. */
 	if (stopping || !card->deaths.served) {
 		life_end(card);

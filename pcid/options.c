@@ -44,6 +44,8 @@ static const char help[] =
 	"                      (10/30; 0: never)\n"
 	"  --watchdog S        kill and replace a driver that does not answer for S seconds (5; 0: "
 	"never)\n"
+	"  --post-mortem-dir DIR  where the post-mortem of a driver that died goes (else\n"
+	"                      $STATE_DIRECTORY, $XDG_STATE_HOME/ixgbed, /var/lib/ixgbed)\n"
 	"  --list              show the network cards of this machine, and which could be taken\n"
 	"  --dry-run           show what would be started, and start nothing\n"
 	"  --sysfs DIR         where sysfs is mounted (/sys)\n"
@@ -66,6 +68,7 @@ enum choice {
 	OPTION_MAX_DEATHS,
 	OPTION_WATCHDOG,
 	OPTION_SYSFS,
+	OPTION_POST_MORTEM_DIR,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -83,6 +86,7 @@ static const struct option long_options[] = {
 	{"max-deaths", required_argument, NULL, OPTION_MAX_DEATHS},
 	{"watchdog", required_argument, NULL, OPTION_WATCHDOG},
 	{"sysfs", required_argument, NULL, OPTION_SYSFS},
+	{"post-mortem-dir", required_argument, NULL, OPTION_POST_MORTEM_DIR},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{0},
@@ -204,6 +208,7 @@ static int read_option(struct pcid_options *o, int option, const char *value)
 	case OPTION_MAX_DEATHS: return read_deaths(value, o);
 	case OPTION_WATCHDOG: return read_watchdog(value, &o->watchdog_s);
 	case OPTION_SYSFS: o->sysfs = value; return 0;
+	case OPTION_POST_MORTEM_DIR: o->post_mortems = value; return 0;
 	case OPTION_HELP: (void)fputs(help, stdout); return 1;
 	case OPTION_VERSION: (void)puts("pcid " PCID_VERSION); return 1;
 	default: return -EINVAL;

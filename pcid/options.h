@@ -29,6 +29,7 @@ struct pcid_options {
 	unsigned watchdog_s;           /* a driver that says nothing for so long hangs; 0: none */
 	const char *driver_path;       /* or NULL */
 	const char *sysfs;
+	const char *post_mortems; /* a folder, or NULL */
 };
 
 /* Reads it. 0: go on; 1: all is done (--help, --version); -EINVAL: wrong, and it has said what. */

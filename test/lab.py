@@ -108,7 +108,8 @@ class Lab:
         self.dir = tmp_path
         self.schemes = tmp_path / "scheme"
         self.schemes.mkdir()
-        self.env = dict(os.environ, SCHEME_ROOT=str(self.schemes), NICSIM_ROOT=str(tmp_path))
+        self.env = dict(os.environ, SCHEME_ROOT=str(self.schemes), NICSIM_ROOT=str(tmp_path),
+                        XDG_STATE_HOME=str(tmp_path))
         self._running = []
         self._namespaces = []
 

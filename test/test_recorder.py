@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The flight recorder: traces that a daemon writes, and what the software card makes of them."""
+"""The flight recorder: traces that a daemon writes, what the software card makes of them, and the post-mortem
+that pcid writes of a driver that died."""
 import json
 import os
+import signal
 import struct
 
 import pytest
@@ -167,3 +169,98 @@ def test_a_file_that_takes_no_more(run):
     stack.wait_link("a")
     assert daemon.stop() == 1
     assert daemon.lines[-1] == f"ixgbed: --record {path}: the trace ends early: Broken pipe"
+
+
+def post_mortem(process, seen=0):
+    """Waits for the post-mortem number `seen` that pcid tells of: its text, and what its JSON says."""
+    def lines():
+        return [line for line in process.lines if ": post-mortem in " in line]
+    lab.wait_for(lambda: len(lines()) > seen, "a post-mortem")
+    path = lines()[seen].split(" in ", 1)[1]
+    assert path.endswith(".txt")
+    with open(path, encoding="ascii") as text, open(path[:-4] + ".json", encoding="ascii") as data:
+        return text.read(), json.load(data)
+
+
+def test_a_killed_driver_leaves_what_it_did_last(run):
+    stack = Stack(run, a="loop")
+    trace = run.dir / "a.trace"
+    process = stack.pcid("--post-mortem-dir", run.dir / "post mortems", driver=("--record", str(trace)))
+    stack.wait_link("a")
+    handle = stack.open("a")
+    for size in (60, 61, 1514):
+        handle.write(frame(size, to="a"))
+        assert handle.read() == frame(size, to="a")
+    pid = stack.drivers["a"]
+    os.kill(pid, signal.SIGKILL)
+    text, result = post_mortem(process)
+    end = f"ixgbed pid {pid} was killed by signal 9 (Killed)"
+    assert (result["name"], result["end"]) == ("a_ixgbe", end)
+    assert (result["address"], result["vendor"], result["device"]) == (stack.address("a"), 0x8086, 0x1528)
+    records = result["records"]
+    names = ["read", "write", "publish", "config-read", "config-write", "reset", "interrupt", "link", "client",
+             "handles", "start", "ready", "stop", "overrun"]
+    kept = [(names.index(r["kind"]) + 1, r["where"], r["offset"], r["value"]) for r in records]
+    # Whatever had reached the file before the end is here, too; and it goes on.
+    filed = Trace(trace).records
+    assert len(filed) > 200 and kept[:len(filed)] == filed
+    assert [r["sequence"] for r in records] == list(range(records[0]["sequence"], records[0]["sequence"] + len(records)))
+    times = [r["ns"] for r in records]
+    assert times == sorted(times) and times[-1] == 0 > times[0]
+    assert kept[0] == (START, 0, 0, pid) and (READY, 0, 0, 0) in kept and STOP not in [kind for kind, *_ in kept]
+    assert [r["value"] for r in records if (r["kind"], r["offset"]) == ("publish", TDT)][-1] == 3
+    assert [r["value"] for r in records if r["kind"] == "handles"][-1] == 1
+    lines = text.splitlines()
+    assert lines[0] == f"network:a_ixgbe: {end}" and len(lines) == 4 + len(records)
+    last = [line for line in lines if "publish" in line and f"0x{TDT:05x}" in line][-1]
+    assert last.endswith(f"publish       BAR 0 0x{TDT:05x}  0x00000003")
+    modes = {path.suffix: path.stat().st_mode & 0o7 for path in (run.dir / "post mortems").iterdir()}
+    assert modes == {".txt": 0, ".json": 0}  # not for everybody
+
+
+def test_a_driver_that_stops_is_no_case(run):
+    stack = Stack(run, a="loop")
+    process = stack.pcid("--post-mortem-dir", run.dir / "none")
+    assert process.stop() == 0
+    assert "post-mortem" not in process.text and not (run.dir / "none").exists()
+
+
+def test_ten_post_mortems_are_kept(run):
+    folder = run.dir / "kept"
+    folder.mkdir()
+    for suffix in ("txt", "json"):
+        for n in range(12):
+            (folder / f"a_ixgbe-20200101T0000{n:02}.000Z.{suffix}").write_text("old")
+    others = ["a_ixgbe-20190101T000000.000Z.log", "b_ixgbe-20190101T000000.000Z.txt", "a_ixgbe-notes.txt",
+              "a_ixgbe-2-20190101T000000.000Z.txt", "a_ixgbe-20190101T0000x0.000Z.txt"]
+    for name in others:
+        (folder / name).write_text("not ours")
+    stack = Stack(run, a="loop")
+    process = stack.pcid("--post-mortem-dir", folder)
+    os.kill(stack.drivers["a"], signal.SIGKILL)
+    post_mortem(process)
+    lab.wait_for(lambda: len(list(folder.iterdir())) == 20 + len(others), "old ones are gone")
+    names = {path.name for path in folder.iterdir()}
+    assert set(others) <= names
+    assert {f"a_ixgbe-20200101T0000{n:02}.000Z.txt" for n in range(3, 12)} <= names
+
+
+def test_a_folder_that_cannot_be_made(run):
+    stack = Stack(run, a="loop")
+    process = stack.pcid("--post-mortem-dir", run.dir / "no" / "folder")
+    os.kill(stack.drivers["a"], signal.SIGKILL)
+    process.expect(r"network:a_ixgbe: no post-mortem: .*/no/folder: No such file or directory \(see --post-mortem-dir\)")
+
+
+@pytest.mark.parametrize("env, where", [
+    ({"STATE_DIRECTORY": "{}/one:{}/two"}, "one"),
+    ({"STATE_DIRECTORY": ""}, "ixgbed"),  # lab's XDG_STATE_HOME
+])
+def test_the_folder_comes_from_the_environment(run, env, where):
+    stack = Stack(run, a="loop")
+    run.env.update({name: value.format(run.dir, run.dir) for name, value in env.items()})
+    process = stack.pcid()
+    os.kill(stack.drivers["a"], signal.SIGABRT)
+    _, result = post_mortem(process)
+    assert result["end"].endswith("was killed by signal 6 (Aborted)")
+    assert len(list((run.dir / where).iterdir())) == 2
