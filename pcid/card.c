@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "pcid/life.h"
+#include "pcid/orphan.h"
 #include "pcid/state.h"
 
 #define VFIO_USER   "vfio-user:"
@@ -173,6 +174,8 @@ int card_open(struct card *card)
 {
 	struct command_values values = {0};
 	struct pci_error why = {""};
+	char name[SCHEME_NAME_MAX];
+	pid_t pid;
 	int error;
 
 	if (bus_find(&card->pcid->bus, card->address) != NULL) {
@@ -188,7 +191,12 @@ int card_open(struct card *card)
 			return assign(card, &values);
 		}
 	}
-	if (error != 0)
+	if (error != 0 && orphan_find(card, &pid, name))
+		complain("%s (pid %d drives it for network:%s; if its pcid was killed, that ends "
+			 "with its "
+			 "last client, or by: kill %d)",
+			why.text, (int)pid, name, (int)pid);
+	else if (error != 0)
 		complain("%s", why.text);
 	return error;
 }

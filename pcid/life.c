@@ -5,6 +5,7 @@
 #include "pcid/life.h"
 
 #include "pcid/clients.h"
+#include "pcid/orphan.h"
 #include "pcid/post_mortem.h"
 
 #include <errno.h>
@@ -51,6 +52,7 @@ static void driver_ready(struct card *card)
 	card->driver.ping_at = card->driver.ready_at + PING_MS;
 	card->deaths.served = true;
 	card->deaths.away = false;
+	orphan_note(card);
 	clients_hand_over(card);
 }
 
@@ -358,6 +360,7 @@ void card_driver_ended(struct card *card, int status)
 	const struct pcid_options *options = &card->pcid->options;
 
 	driver->pid = 0;
+	orphan_forget(card);
 	if (driver->channel.fd >= 0)
 		(void)listen_to_driver(card); /* its last words */
 	if (WIFSIGNALED(status))
@@ -366,6 +369,7 @@ void card_driver_ended(struct card *card, int status)
 	else if (!driver->complained && (WEXITSTATUS(status) != 0 || !stopping))
 		complain("network:%s: %s pid %d ended with status %d", card->name.scheme, name, pid,
 			WEXITSTATUS(status));
+	clients_wait(card); /* they see at once that the link is down */
 	post_mortem(card, pid, status);
 	/* One that never served is wrong as it stands: another would not do better. */
 	if (stopping || !card->deaths.served) {
@@ -374,7 +378,6 @@ void card_driver_ended(struct card *card, int status)
 	}
 	if (driver->state == DRIVER_READY && now_ms() - driver->ready_at >= SERVED_MS)
 		card->deaths.backoff = 0;
-	clients_wait(card);
 	quiesce(card);
 	if (!gone && too_many_deaths(card)) {
 		complain("network:%s: GIVEN UP: %zu drivers died within %u s; its clients are "

@@ -123,7 +123,8 @@ def test_twenty_kills(loop):
     assert stats["lost_in_restart"] <= 20 * (stats["rx_ring"] + stats["tx_ring"] + 128)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGSYS,
+                                    signal.SIGTERM])
 def test_any_signal(loop, number):
     with loop.open("a") as handle:
         echo(handle)
@@ -312,9 +313,16 @@ def test_a_driver_without_pcid_ends_by_a_signal(run):
     with stack.open("a") as handle:
         echo(handle)
         kill_pcid(pcid)
+        code, said = run.call("pcid", "--config", run.dir / "pcid.toml", "--driver-path", lab.BUILD / "daemon",
+                              "--vfio-user", run.dir / "a.sock")
+        assert code == 1 and f"(pid {stack.drivers['a']} drives it for network:a_ixgbe; if its pcid was killed" in said
+        echo(handle)
         os.kill(stack.drivers["a"], signal.SIGTERM)
         hung_up(handle)
     lab.wait_for(lambda: not alive(stack.drivers["a"]), "the driver's end")
+    pcid = stack.pcid()
+    assert pcid.stop() == 0
+    assert list((run.schemes / "network").iterdir()) == [], "nothing is left"
 
 
 @pytest.mark.parametrize("arguments, words", [
