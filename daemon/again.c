@@ -37,6 +37,20 @@ struct again *again_begin(void *state, struct nic_config *config, uint32_t limit
 	return again;
 }
 
+uint32_t again_in_flight(const void *state)
+{
+	const struct again *again =
+		(const struct again *)(const void *)((const uint8_t *)state + AGAIN_OFFSET);
+
+	return atomic_load_explicit(&again->in_flight, memory_order_relaxed);
+}
+
+void again_failed(struct again *again, uint32_t lost, uint32_t limit)
+{
+	atomic_fetch_add_explicit(&again->restarts, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&again->lost, lost < limit ? lost : limit, memory_order_relaxed);
+}
+
 void again_end(struct again *again)
 {
 	atomic_store_explicit(&again->serving, 0, memory_order_relaxed);

@@ -28,6 +28,10 @@ struct again {
  * and brings what clients had set into the configuration. `state` is the state memory.
  */
 struct again *again_begin(void *state, struct nic_config *config, uint32_t limit);
+/* What the driver before left on its way, until again_begin(). */
+uint32_t again_in_flight(const void *state);
+/* A hand-over came to nothing, and the card is started afresh: that counts as a death. */
+void again_failed(struct again *again, uint32_t lost, uint32_t limit);
 /* It ends in order. */
 void again_end(struct again *again);
 /* Once a round: what is on its way, stored when it has changed. */

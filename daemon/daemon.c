@@ -11,6 +11,7 @@
 
 #include "daemon/again.h"
 #include "daemon/cage.h"
+#include "daemon/handover.h"
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/port.h"
@@ -63,18 +64,30 @@ static int end_trace(const struct daemon_program *program, const struct daemon_o
 	return result;
 }
 
-static int open_card(struct nic **nic, const struct daemon_program *program, struct resources *r,
-	const struct nic_config *config, struct pci_error *why)
+static int check_driver(
+	const struct daemon_program *program, const struct resources *r, struct pci_error *why)
 {
 	const char *driver = nic_driver_for(pci_ident(r->fn), NULL);
 
-	if (driver != NULL && strcmp(driver, program->driver) != 0) {
-		(void)snprintf(why->text, sizeof(why->text),
-			"%.128s: this card is driver %s's, not %s's: correct the configuration",
-			pci_address(r->fn), driver, program->driver);
-		return -ENOTSUP;
-	}
-	return nic_open(nic, r->fn, config, why);
+	if (driver == NULL || strcmp(driver, program->driver) == 0)
+		return 0; /* without a driver nic_open() says why */
+	(void)snprintf(why->text, sizeof(why->text),
+		"%.128s: this card is driver %s's, not %s's: correct the configuration",
+		pci_address(r->fn), driver, program->driver);
+	return -ENOTSUP;
+}
+
+static int start_card(struct nic **nic, struct port *port, struct resources *r,
+	const struct nic_config *config, struct pci_error *why)
+{
+	int error = nic_open(nic, r->fn, config, why);
+
+	if (error != 0)
+		return error;
+	error = port_init(port, *nic, config, why);
+	if (error != 0)
+		nic_close(*nic);
+	return error;
 }
 
 /* With card and memory at hand: brings the card up, serves it, stops it. */
@@ -92,21 +105,31 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		.interrupts = options->mode != MODE_POLL,
 		.pick_irq = options->pick_irq,
 		.irq = options->irq,
+		.state = state_nic(r->state),
 	};
+	struct scheme_totals totals = {0};
 	struct loop *loop = NULL;
 	struct cage cage;
 	struct nic *nic = NULL;
 	struct port port;
-	struct again *again = again_begin(
-		r->state, &config, options->rx_ring + options->tx_ring + 2 * PORT_BURST);
-	int error = open_card(&nic, program, r, &config, why);
+	uint32_t limit = options->rx_ring + options->tx_ring + 2 * PORT_BURST;
+	uint32_t in_flight = again_in_flight(r->state);
+	struct again *again = again_begin(r->state, &config, limit);
+	int error = check_driver(program, r, why);
 
+	if (error != 0)
+		return error;
+	if (r->adopt)
+		error = handover_take(&nic, &port, &totals, r, &config, why);
+	if (error == -EINVAL) {
+		complain(program, r, why);
+		again_failed(again, in_flight, limit);
+	}
+	if (!r->adopt || error == -EINVAL)
+		error = start_card(&nic, &port, r, &config, why);
 	trace_drain(&r->trace);
 	if (error != 0)
 		return error;
-	error = port_init(&port, nic, &config, why);
-	if (error != 0)
-		goto no_port;
 	port.again = again;
 	error = loop_create(&loop, r, &port, options->mode, why);
 	if (error != 0)
@@ -120,8 +143,13 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 			"%s: network:%s: --no-cage: this driver can do what its user can\n",
 			program->name, r->name);
 	recorder_add(&r->recorder, FLIGHT_READY, 0, 0, 0);
+	scheme_set_totals(loop_scheme(loop), &totals);
 	announce(program, r);
 	error = loop_run(loop, why);
+	if (loop_hands_over(loop)) {
+		again_end(again);
+		return handover_give(loop, &port, nic, r, why);
+	}
 	if (error == 0)
 		port_drain(&port, DRAIN_MS);
 	if (error == 0)
@@ -130,7 +158,6 @@ no_cage:
 	loop_destroy(loop);
 no_loop:
 	port_fini(&port);
-no_port:
 	nic_close(nic);
 	return error;
 }

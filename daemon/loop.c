@@ -24,6 +24,8 @@
 #define ROUNDS_PER_LOOK 64u
 /* Octet counters wrap within a minute at 10 Gbit/s (nic.h: at least every 30 s). */
 #define COUNTERS_NS 25000000000
+/* The same for the first time above a card that was taken over. */
+#define SETTLED_NS 1000000000
 /* Where no interrupt tells of the link. */
 #define LINK_POLL_NS   200000000
 #define CLIENTS_A_LOOK 16
@@ -44,6 +46,8 @@ struct loop {
 	int64_t counters_due; /* CLOCK_MONOTONIC ns */
 	unsigned handles;     /* that are open, when last looked at */
 	bool orphan;          /* pcid is gone: it serves who is open, and ends with the last */
+	bool hands_over;
+	bool waits; /* for the clients of the driver before: no frame is nobody's as yet */
 	bool stop;
 	int error; /* why it stops */
 	struct pci_error *why;
@@ -125,6 +129,9 @@ int loop_create(struct loop **out, struct resources *resources, struct port *por
 	loop->mode = mode;
 	loop->epoll = -1;
 	loop->signals = -1;
+	loop->waits = resources->adopt;
+	if (resources->adopt) /* clients wait; link and counters were read a moment ago */
+		loop->counters_due = now_ns() + SETTLED_NS;
 	loop->irqs = nic_irq_fds(port->nic, loop->irq);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll < 0) {
@@ -176,6 +183,7 @@ void loop_destroy(struct loop *loop)
 static void orphaned(struct loop *loop)
 {
 	loop->orphan = true;
+	loop->waits = false;
 	(void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->resources->channel, NULL);
 	scheme_linux_drop_held(loop->transport);
 }
@@ -233,6 +241,11 @@ static void from_channel(struct loop *loop)
 		case PCID_ANSWERED:
 			scheme_linux_release(loop->transport, message.answered.id);
 			break;
+		case PCID_KEPT: loop->waits = false; break;
+		case PCID_STOP:
+			loop->hands_over = true;
+			end(loop, 0, "");
+			return;
 		case PCID_PING: (void)pcid_send(loop->resources->channel, &pong, NULL); break;
 		default: break;
 		}
@@ -326,7 +339,8 @@ static bool move(struct loop *loop)
 	uint64_t before = port->taken;
 	size_t moved = scheme_linux_round(loop->transport);
 
-	scheme_tick(loop->scheme);
+	if (!loop->waits)
+		scheme_tick(loop->scheme);
 	moved += port_flush(port);
 	port->loop.rounds++;
 	again_note(port->again, port);
@@ -399,4 +413,14 @@ int loop_run(struct loop *loop, struct pci_error *why)
 		}
 	}
 	return loop->error;
+}
+
+bool loop_hands_over(const struct loop *loop)
+{
+	return loop->hands_over && loop->error == 0;
+}
+
+struct scheme *loop_scheme(const struct loop *loop)
+{
+	return loop->scheme;
 }

@@ -23,5 +23,9 @@ void loop_destroy(struct loop *loop);
  * of file. Without the pcid that started it it goes on for who is there, and ends with the last.
  */
 int loop_run(struct loop *loop, struct pci_error *why);
+/* pcid has said STOP: another driver follows, and the card is to be handed back as it runs. */
+bool loop_hands_over(const struct loop *loop);
+/* The scheme that it serves. */
+struct scheme *loop_scheme(const struct loop *loop);
 
 #endif

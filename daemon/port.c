@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VLAN_HEADER 18u /* Ethernet header and one 802.1Q tag */
@@ -262,7 +263,7 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		"\npool_size %u\npool_free %u\nrx_ring %u\nrx_held %zu\nrx_waiting %zu"
 		"\ntx_ring %u\ntx_held %zu\ntx_waiting %zu\nrounds %" PRIu64 "\nsleeps %" PRIu64
 		"\ninterrupts %" PRIu64 "\nrestarts %" PRIu32 "\nlost_in_restart %" PRIu64
-		"\nmodel %s\nirq %s\n",
+		"\nupgrades %" PRIu64 "\nmodel %s\nirq %s\n",
 		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
 		s.rx_crc_errors, s.rx_length_errors, s.rx_other_errors, port->rx_damaged,
 		port->rx_chained, port->tx_refused, s.bad_offsets, s.bad_writebacks,
@@ -270,8 +271,8 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(port->queue),
 		port->tx_queued, port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
 		port->again == NULL ? 0 : atomic_load(&port->again->restarts),
-		port->again == NULL ? 0 : atomic_load(&port->again->lost), nic_model(port->nic),
-		nic_irq_name(port->nic));
+		port->again == NULL ? 0 : atomic_load(&port->again->lost), port->upgrades,
+		nic_model(port->nic), nic_irq_name(port->nic));
 	if (n < 0)
 		return 0;
 	return (size_t)n < size ? (size_t)n : size;
@@ -320,6 +321,67 @@ int port_init(
 		nic_pool_fini(&port->pool);
 		return -ENOSPC;
 	}
+	return 0;
+}
+
+static int refuse(struct pci_error *why, int error, const char *text)
+{
+	(void)snprintf(why->text, sizeof(why->text), "state of the port: %s", text);
+	return error;
+}
+
+void port_save(const struct port *port, struct port_state *to)
+{
+	*to = (struct port_state){
+		.rx_count = (uint32_t)(port->rx_end - port->rx_at),
+		.tx_count = (uint32_t)port->tx_queued,
+		.rx_damaged = port->rx_damaged,
+		.rx_chained = port->rx_chained,
+		.tx_refused = port->tx_refused,
+		.rounds = port->loop.rounds,
+		.sleeps = port->loop.sleeps,
+		.interrupts = port->loop.interrupts,
+		.upgrades = port->upgrades,
+	};
+	memcpy(to->rx, &port->rx[port->rx_at], to->rx_count * sizeof(to->rx[0]));
+	memcpy(to->tx, port->tx, to->tx_count * sizeof(to->tx[0]));
+}
+
+int port_resume(struct port *port, const struct port_state *from, struct pci_error *why)
+{
+	size_t held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
+	uint32_t *offsets;
+	int error;
+
+	if (from->rx_count > PORT_BURST || from->tx_count > PORT_BURST)
+		return refuse(why, -EINVAL, "more frames than a burst");
+	offsets = malloc((held + (size_t)2 * PORT_BURST) * sizeof(*offsets));
+	if (offsets == NULL)
+		return refuse(why, -ENOMEM, "no memory left");
+	nic_held(port->queue, offsets);
+	for (uint32_t i = 0; i < from->rx_count + from->tx_count; i++) {
+		const struct frame *frame =
+			i < from->rx_count ? &from->rx[i] : &from->tx[i - from->rx_count];
+
+		if (frame->len > NIC_BUFFER_SIZE || frame->flags != 0) {
+			free(offsets);
+			return refuse(why, -EINVAL, "a frame is not in order");
+		}
+		offsets[held++] = frame->offset;
+	}
+	error = nic_pool_claim(&port->pool, offsets, held);
+	free(offsets);
+	if (error != 0)
+		return refuse(why, error, "a buffer is no buffer, or is held twice");
+	memcpy(port->rx, from->rx, from->rx_count * sizeof(port->rx[0]));
+	port->rx_end = from->rx_count;
+	memcpy(port->tx, from->tx, from->tx_count * sizeof(port->tx[0]));
+	port->tx_queued = from->tx_count;
+	port->rx_damaged = from->rx_damaged;
+	port->rx_chained = from->rx_chained;
+	port->tx_refused = from->tx_refused;
+	port->upgrades = from->upgrades + 1;
+	port->loop = (struct port_loop){from->rounds, from->sleeps, from->interrupts};
 	return 0;
 }
 

@@ -18,6 +18,16 @@ struct port_loop {
 	uint64_t rounds, sleeps, interrupts;
 };
 
+/* A port at a burst boundary, when no frame is half way: fixed sizes and no pointer. */
+struct port_state {
+	uint32_t rx_count, tx_count;
+	struct frame rx[PORT_BURST]; /* received, and not yet taken */
+	struct frame tx[PORT_BURST]; /* to be sent */
+	uint64_t rx_damaged, rx_chained, tx_refused;
+	uint64_t rounds, sleeps, interrupts;
+	uint64_t upgrades;
+};
+
 struct port {
 	struct nic *nic;
 	struct nic_queue *queue;
@@ -42,12 +52,20 @@ struct port {
 	struct port_loop loop; /* counted by the loop */
 	/* What is in force, for /cage; NULL: nothing is. */
 	const struct cage *cage;
+	uint64_t upgrades;     /* drivers that handed the card over without a reset */
 	struct again *again;   /* what is left to the next driver (daemon/again.h), or NULL */
 };
 
 /* -ENOMEM; -ENOSPC with `why`: the frame memory is too small for such rings. */
 int port_init(
 	struct port *port, struct nic *nic, const struct nic_config *config, struct pci_error *why);
+/* Of a card that was adopted, behind port_init(): the frames at hand are these, the settings and
+ * counters go on, and every other buffer that the card does not hold is free. -EINVAL with `why`:
+ * a buffer is no buffer, or is held twice, or a frame is longer than one; -ENOMEM.
+ */
+int port_resume(struct port *port, const struct port_state *from, struct pci_error *why);
+/* Frames at hand, counters: what another process needs to go on. */
+void port_save(const struct port *port, struct port_state *to);
 void port_fini(struct port *port);
 /* The table for the core. */
 struct scheme_port port_table(struct port *port);

@@ -51,7 +51,8 @@ int resources_channel(void)
 	return (int)fd;
 }
 
-static int wait_for_start(
+/* One message, waited for. */
+static int wait_for_message(
 	int channel, struct pcid_message *message, int fds[PCID_CHANNEL_FDS], struct pci_error *why)
 {
 	struct pollfd channel_poll = {.fd = channel, .events = POLLIN};
@@ -69,8 +70,22 @@ static int wait_for_start(
 	if (result < 0)
 		return fail(
 			why, result, "what pcid says is not understood: is it of this version?");
-	if (message->type == PCID_START)
-		return 0;
+	return 0;
+}
+
+static int wait_for_start(
+	int channel, struct pcid_message *message, int fds[PCID_CHANNEL_FDS], struct pci_error *why)
+{
+	const struct pcid_message pong = {.type = PCID_PONG};
+	int error = wait_for_message(channel, message, fds, why);
+
+	/* Another driver has the card still: pcid asks whether this one is ready to follow. */
+	if (error == 0 && message->type == PCID_PING) {
+		(void)pcid_send(channel, &pong, NULL);
+		error = wait_for_message(channel, message, fds, why);
+	}
+	if (error != 0 || message->type == PCID_START)
+		return error;
 	while (message->fds > 0)
 		(void)close(fds[--message->fds]);
 	return fail(why, -EPROTO, "pcid does not begin with a card");
@@ -88,6 +103,7 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 	if (error != 0)
 		return error;
 	(void)snprintf(r->name, sizeof(r->name), "%s", message.start.name);
+	r->adopt = message.start.adopt != 0;
 	error = pci_import(&r->fn, &message.start.function, fds, why);
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		int fd = fds[message.start.function.fds + i];

@@ -15,6 +15,7 @@ struct resources {
 	struct pci_function *fn;
 	struct dma_region *region[PCID_REGIONS];
 	void *state;              /* PCID_STATE_BYTES that outlive the daemon */
+	bool adopt;               /* the card runs: the state says how */
 	struct recorder recorder; /* in state, from PCID_STATE_RECORDER on */
 	struct trace trace;       /* --record */
 	int channel;              /* to pcid, or to the doorkeeper; or -1 */

@@ -213,6 +213,14 @@ size_t nic_tx_held(const struct nic_queue *q)
 	return ring_held(&q->tx);
 }
 
+void nic_held(const struct nic_queue *q, uint32_t *offsets)
+{
+	for (uint32_t at = q->rx.head; at != q->rx.tail; at++)
+		*offsets++ = q->rx.buffer[at & q->rx.mask];
+	for (uint32_t at = q->tx.head; at != q->tx.tail; at++)
+		*offsets++ = q->tx.buffer[at & q->tx.mask];
+}
+
 size_t nic_irq_fds(const struct nic *nic, int fd[])
 {
 	return nic->driver->irq_fds(nic, fd);

@@ -132,6 +132,10 @@ void nic_flush(struct nic_queue *q);
 /* Descriptors that the card or the ring still hold. */
 size_t nic_rx_held(const struct nic_queue *q);
 size_t nic_tx_held(const struct nic_queue *q);
+/* Their buffers, oldest first, the receive ring's before the transmit ring's: as many as both
+ * functions above say.
+ */
+void nic_held(const struct nic_queue *q, uint32_t *offsets);
 
 /* --- events --- */
 

@@ -55,6 +55,46 @@ size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n)
 	return n;
 }
 
+static int compare_offsets(const void *a, const void *b)
+{
+	const uint32_t *left = a;
+	const uint32_t *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+int nic_pool_claim(struct nic_pool *pool, const uint32_t *offsets, size_t n)
+{
+	uint32_t *wanted;
+	uint32_t kept = 0;
+	size_t found = 0;
+	int rc = -EINVAL;
+
+	if (n > pool->top)
+		return -EINVAL;
+	wanted = malloc((n ? n : 1) * sizeof *wanted);
+	if (!wanted)
+		return -ENOMEM;
+	memcpy(wanted, offsets, n * sizeof *wanted);
+	qsort(wanted, n, sizeof *wanted, compare_offsets);
+	for (size_t i = 1; i < n; i++)
+		if (wanted[i] == wanted[i - 1])
+			goto out;
+	for (uint32_t i = 0; i < pool->top; i++)
+		found +=
+			bsearch(&pool->free[i], wanted, n, sizeof *wanted, compare_offsets) != NULL;
+	if (found != n)
+		goto out;
+	for (uint32_t i = 0; i < pool->top; i++)
+		if (!bsearch(&pool->free[i], wanted, n, sizeof *wanted, compare_offsets))
+			pool->free[kept++] = pool->free[i];
+	pool->top = kept;
+	rc = 0;
+out:
+	free(wanted);
+	return rc;
+}
+
 size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
 {
 	size_t received = nic_rx_return(q, frames, n);

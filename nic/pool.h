@@ -30,6 +30,12 @@ size_t nic_pool_get(struct nic_pool *pool, uint32_t *offsets, size_t n);
  * were. */
 size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n);
 
+/* Takes n particular offsets, which somebody has already: for a pool that is made anew above a card
+ * that runs. -EINVAL, and nothing is taken: one of them is not a free buffer, or is there twice;
+ * -ENOMEM.
+ */
+int nic_pool_claim(struct nic_pool *pool, const uint32_t *offsets, size_t n);
+
 /* Receives up to n frames and fills the ring from the pool: all that it takes, so the pool must
  * hold more buffers than the ring for any to be left to send from. The caller owns the frames'
  * buffers.

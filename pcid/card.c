@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "pcid/control.h"
 #include "pcid/life.h"
 #include "pcid/orphan.h"
 #include "pcid/state.h"
@@ -32,6 +33,7 @@ int card_create(struct card **out, struct pcid *pcid, const char *address)
 	card->pcid = pcid;
 	card->listener.fd = -1;
 	card->driver.channel.fd = -1;
+	card->upgrade.channel.fd = card->upgrade.asker = card->control.fd = -1;
 	card->state_fd = -1;
 	for (unsigned i = 0; i < PCID_REGIONS; i++)
 		card->region_fd[i] = -1;
@@ -257,5 +259,11 @@ int card_start(struct card *card)
 
 	if (error == 0)
 		error = make_scheme(card);
+	if (error == 0) {
+		error = control_listen(card);
+		if (error != 0)
+			complain("network:%s: cannot be asked for an upgrade: %s",
+				card->name.scheme, strerror(-error));
+	}
 	return error == 0 ? life_begin(card) : error;
 }

@@ -41,6 +41,7 @@ struct card_driver {
 	int64_t ping_at;  /* when the next PING goes, or went while the PONG is awaited */
 	bool pinged;
 	bool complained; /* it has said why it ends */
+	bool adopts;     /* it serves nobody before it hears that all clients are there */
 };
 
 /* How drivers of a card ended so far. */
@@ -50,6 +51,19 @@ struct card_deaths {
 	unsigned backoff; /* ms to the next try */
 	size_t count;     /* of `at` */
 	int64_t at[PCID_MAX_DEATHS + 1];
+};
+
+/* A newer driver that takes the card over (pcid/upgrade.h). */
+struct card_upgrade {
+	enum { UPGRADE_NONE, UPGRADE_COMING, UPGRADE_STOPPING, UPGRADE_TAKING } state;
+	pid_t pid;             /* of the newcomer, until it is the card's driver */
+	struct source channel; /* to it, as long */
+	char program[PATH_MAX];
+	int64_t deadline;   /* of COMING and STOPPING, ms */
+	int64_t stopped_us; /* when the old one was told to stop */
+	pid_t leaving;      /* the old one, until it has ended; 0: it has */
+	int asker;          /* to be answered */
+	char said[256];     /* by the newcomer, before it was ready */
 };
 
 struct card {
@@ -76,6 +90,8 @@ struct card {
 
 	struct card_driver driver;
 	struct card_deaths deaths;
+	struct card_upgrade upgrade;
+	struct source control; /* where it can be asked for (pcid/control.h) */
 };
 
 /* Makes a card of an address: "0000:01:00.0" or "vfio-user:PATH". -ENOMEM. */

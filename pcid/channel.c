@@ -21,7 +21,10 @@ static size_t wire_size(uint32_t type)
 	case PCID_READY: return head;
 	case PCID_FAILED: return head + sizeof(m->failed);
 	case PCID_PING:
-	case PCID_PONG: return head;
+	case PCID_PONG:
+	case PCID_STOP:
+	case PCID_KEPT: return head;
+	case PCID_STOPPED: return head + sizeof(m->stopped);
 	case PCID_OPENED: return head + sizeof(m->opened);
 	case PCID_ANSWERED: return head + sizeof(m->answered);
 	default: return 0;
@@ -39,13 +42,20 @@ static bool plausible(const struct pcid_message *m)
 	case PCID_START:
 		return m->start.function.fds <= PCI_HANDOVER_FDS &&
 		       m->fds == m->start.function.fds + PCID_REGIONS + 1 &&
-		       terminated(m->start.name, sizeof(m->start.name)) && m->start.name[0] != '\0';
+		       terminated(m->start.name, sizeof(m->start.name)) && m->start.name[0] != '\0' &&
+		       m->start.adopt <= 1;
+	case PCID_STOPPED:
+		return m->stopped.function.fds <= PCI_HANDOVER_FDS &&
+		       m->fds == m->stopped.function.fds &&
+		       terminated(m->stopped.function.address, sizeof(m->stopped.function.address));
 	case PCID_CLIENT:
 		return m->fds == PCID_CLIENT_FDS && m->client.request.path_len < SCHEME_PATH_MAX &&
 		       m->client.resumed <= 1;
 	case PCID_READY:
 	case PCID_PING:
 	case PCID_PONG:
+	case PCID_STOP:
+	case PCID_KEPT:
 	case PCID_ANSWERED: return m->fds == 0;
 	case PCID_OPENED: return m->fds == 0 && m->opened.error <= 0 && m->opened.error >= -4095;
 	case PCID_FAILED: return m->fds == 0 && terminated(m->failed.text, sizeof(m->failed.text));

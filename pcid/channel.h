@@ -12,7 +12,10 @@
  *     READY    daemon  it serves
  *     FAILED   daemon  why it cannot, a line of text
  *     PING     pcid    are you there? (once READY)
- *     PONG     daemon  from its loop: yes
+ *     PONG     daemon  from its loop: yes; or before START: it waits for that
+ *     KEPT     pcid    to a driver that adopts: all clients of the one before were handed over
+ *     STOP     pcid    stop between two bursts, leave the card running, hand it back
+ *     STOPPED  daemon  the card, as it was left; it ends       function's
  *
  * A client has one answer, whatever dies in between: the daemon opens what it asked for and says
  * OPENED, pcid answers the client and says ANSWERED. One that comes with `resumed` was answered
@@ -40,7 +43,6 @@
 /* But for the flight recorder (pci/recorder.h), from here on: pcid writes the post-mortem. */
 #define PCID_STATE_RECORDER ((size_t)0x80000)
 
-/* Numbers 7 and 8 are taken. */
 enum pcid_message_type {
 	PCID_START = 1,
 	PCID_CLIENT,
@@ -48,8 +50,11 @@ enum pcid_message_type {
 	PCID_FAILED,
 	PCID_PING,
 	PCID_PONG,
-	PCID_OPENED = 9,
+	PCID_STOP,
+	PCID_STOPPED,
+	PCID_OPENED,
 	PCID_ANSWERED,
+	PCID_KEPT,
 };
 
 struct pcid_message {
@@ -60,6 +65,8 @@ struct pcid_message {
 			char name[SCHEME_NAME_MAX]; /* the scheme's: network:NAME */
 			struct pci_handover function;
 			struct dma_handover region[PCID_REGIONS];
+			uint32_t adopt; /* 1: the card runs, and the state says how; 0: start it */
+			uint32_t reserved; /* 0 */
 		} start;
 		struct {
 			struct scheme_request request;
@@ -68,6 +75,9 @@ struct pcid_message {
 			uint32_t uid, gid;
 			uint32_t resumed; /* 0 or 1 */
 		} client;
+		struct {
+			struct pci_handover function;
+		} stopped;
 		struct {
 			uint32_t id;
 			int32_t error;

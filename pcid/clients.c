@@ -94,6 +94,7 @@ static int tell(struct card *card, struct card_client *client)
 
 void clients_hand_over(struct card *card)
 {
+	const struct pcid_message kept = {.type = PCID_KEPT};
 	struct source *channel = &card->driver.channel;
 	struct card_client *next;
 
@@ -114,6 +115,11 @@ void clients_hand_over(struct card *card)
 		if (error != 0)
 			end_client(client, error);
 	}
+	if (card->driver.adopts && pcid_send(channel->fd, &kept, NULL) == -EAGAIN) {
+		(void)watch_for(card->pcid, channel, EPOLLIN | EPOLLOUT);
+		return;
+	}
+	card->driver.adopts = false;
 	(void)watch_for(card->pcid, channel, EPOLLIN);
 	clients_listen(card);
 }
@@ -212,6 +218,13 @@ void clients_wait(struct card *card)
 		(void)!pwrite(page, &none, sizeof(none), offsetof(struct scheme_status, link_up));
 		(void)!pwrite(page, &none, sizeof(none), offsetof(struct scheme_status, present));
 	}
+}
+
+void clients_next_driver(struct card *card)
+{
+	unwatch(card->pcid, &card->listener);
+	for (struct card_client *client = card->clients; client != NULL; client = client->next)
+		client->told = TOLD_NOTHING;
 }
 
 void clients_end(struct card *card)

@@ -21,6 +21,8 @@ int clients_due(struct card *card);
 
 /* There is no driver now: who is there sees the link go down and waits, who comes waits outside. */
 void clients_wait(struct card *card);
+/* Another driver follows at once, on a card that runs: it knows none of them. */
+void clients_next_driver(struct card *card);
 /* There will be none: end of file for all. */
 void clients_end(struct card *card);
 

@@ -5,8 +5,10 @@
 #include "pcid/life.h"
 
 #include "pcid/clients.h"
+#include "pcid/control.h"
 #include "pcid/orphan.h"
 #include "pcid/post_mortem.h"
+#include "pcid/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +55,7 @@ static void driver_ready(struct card *card)
 	card->deaths.served = true;
 	card->deaths.away = false;
 	orphan_note(card);
+	upgrade_ready(card);
 	clients_hand_over(card);
 }
 
@@ -64,7 +67,9 @@ static bool listen_to_driver(struct card *card)
 	int result;
 
 	while ((result = pcid_receive(card->driver.channel.fd, &message, fds)) > 0) {
-		while (message.fds > 0) /* a driver has none to give */
+		if (message.type == PCID_STOPPED)
+			upgrade_stopped(card, &message, fds);
+		while (message.fds > 0)
 			(void)close(fds[--message.fds]);
 		if (message.type == PCID_PONG && card->driver.pinged) {
 			card->driver.pinged = false;
@@ -74,7 +79,8 @@ static bool listen_to_driver(struct card *card)
 		} else if (message.type == PCID_READY && card->driver.state == DRIVER_STARTING) {
 			driver_ready(card);
 		} else if (message.type == PCID_FAILED && !card->driver.complained) {
-			card->driver.complained = true;
+			card->driver.complained = card->upgrade.state != UPGRADE_TAKING;
+			upgrade_said(card, message.failed.text);
 			complain("network:%s: %s pid %d: %s", card->name.scheme, driver_name(card),
 				(int)card->driver.pid, message.failed.text);
 		}
@@ -101,7 +107,8 @@ static void channel_ready(struct source *source, uint32_t events)
 /* --- begin and end --- */
 
 /* The new process: a driver finds its end of the channel in its environment, and nothing else. */
-__attribute__((noreturn)) static void become_driver(const struct card *card, int channel)
+__attribute__((noreturn)) static void become_driver(
+	const struct card *card, const char *program, int channel)
 {
 	struct pcid_message message = {.type = PCID_FAILED};
 	char number[16];
@@ -115,30 +122,47 @@ __attribute__((noreturn)) static void become_driver(const struct card *card, int
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || fcntl(channel, F_SETFD, 0) < 0 ||
 		setenv(PCID_CHANNEL_ENV, number, 1) != 0)
 		_exit(127);
-	(void)execv(card->program, card->arguments);
+	(void)execv(program, card->arguments);
 	(void)snprintf(message.failed.text, sizeof(message.failed.text), "%.160s cannot be run: %s",
-		card->program, strerror(errno));
+		program, strerror(errno));
 	(void)pcid_send(channel, &message, NULL);
 	_exit(127);
 }
 
-static int send_start(const struct card *card)
+/* START with a function and its descriptors. */
+static int send_start(
+	const struct card *card, struct pcid_message *message, int fds[PCID_CHANNEL_FDS])
 {
-	struct pcid_message message = {.type = PCID_START};
-	int fds[PCID_CHANNEL_FDS];
-	int error;
-
-	(void)snprintf(message.start.name, sizeof(message.start.name), "%s", card->name.scheme);
-	error = pci_export(card->fn, &message.start.function, fds);
-	if (error != 0)
-		return error;
-	message.fds = message.start.function.fds;
+	(void)snprintf(
+		message->start.name, sizeof(message->start.name), "%s", card->name.scheme);
+	message->fds = message->start.function.fds;
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
-		message.start.region[i] = card->table[i];
-		fds[message.fds++] = card->region_fd[i];
+		message->start.region[i] = card->table[i];
+		fds[message->fds++] = card->region_fd[i];
 	}
-	fds[message.fds++] = card->state_fd;
-	return pcid_send(card->driver.channel.fd, &message, fds);
+	fds[message->fds++] = card->state_fd;
+	return pcid_send(card->driver.channel.fd, message, fds);
+}
+
+static int send_own_start(const struct card *card, uint32_t adopt)
+{
+	struct pcid_message message = {.type = PCID_START, .start.adopt = adopt};
+	int fds[PCID_CHANNEL_FDS];
+	int error = pci_export(card->fn, &message.start.function, fds);
+
+	return error == 0 ? send_start(card, &message, fds) : error;
+}
+
+int life_send_start(const struct card *card, const struct pci_handover *function, const int *fds)
+{
+	struct pcid_message message = {.type = PCID_START, .start.adopt = 1};
+	int all[PCID_CHANNEL_FDS];
+
+	if (function == NULL)
+		return send_own_start(card, 1);
+	message.start.function = *function;
+	memcpy(all, fds, function->fds * sizeof(all[0]));
+	return send_start(card, &message, all);
 }
 
 /* A vfio-user connection is its user's alone; of VFIO pcid keeps container and device. */
@@ -152,45 +176,56 @@ static void let_go(struct card *card)
 		card->region[i] = NULL;
 }
 
-int life_begin(struct card *card)
+int life_spawn(const struct card *card, const char *program, pid_t *pid, int *channel)
 {
 	int ends[2];
-	int error;
-	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-		error = -errno;
-		goto failed;
-	}
-	pid = fork();
-	if (pid < 0) {
-		error = -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	*pid = fork();
+	if (*pid < 0) {
+		int error = -errno;
+
 		(void)close(ends[0]);
 		(void)close(ends[1]);
-		goto failed;
+		return error;
 	}
-	if (pid == 0)
-		become_driver(card, ends[1]);
+	if (*pid == 0)
+		become_driver(card, program, ends[1]);
 	(void)close(ends[1]);
+	*channel = ends[0];
+	return 0;
+}
+
+void life_adopt_process(struct card *card, pid_t pid, int channel)
+{
 	card->driver = (struct card_driver){
 		.state = DRIVER_STARTING,
 		.pid = pid,
 		.channel = {.ready = channel_ready, .fd = -1},
 		.deadline = now_ms() + START_LIMIT_MS,
 	};
-	error = watch(card->pcid, &card->driver.channel, ends[0], EPOLLIN);
-	if (error != 0) {
-		(void)close(ends[0]);
-		goto failed;
+	if (watch(card->pcid, &card->driver.channel, channel, EPOLLIN) != 0)
+		(void)close(channel); /* the driver hears that, and ends */
+}
+
+int life_begin(struct card *card)
+{
+	int channel;
+	pid_t pid;
+	int error = life_spawn(card, card->program, &pid, &channel);
+
+	if (error == 0) {
+		life_adopt_process(card, pid, channel);
+		error = card->driver.channel.fd < 0 ? -EPIPE : send_own_start(card, 0);
 	}
-	error = send_start(card);
-	if (error != 0 && error != -EPIPE) /* a driver that died at once will be seen to end */
-		goto failed;
+	if (error != 0 && error != -EPIPE) { /* a driver that died at once will be seen to end */
+		complain("%s: %s cannot be started: %s", card->address, card->program,
+			strerror(-error));
+		return error;
+	}
 	let_go(card);
 	return 0;
-failed:
-	complain("%s: %s cannot be started: %s", card->address, card->program, strerror(-error));
-	return error;
 }
 
 /* No driver has the card now: it falls silent, before anybody else gets its memory. A card behind
@@ -215,6 +250,8 @@ static void quiesce(struct card *card)
 
 void life_end(struct card *card)
 {
+	upgrade_fail(card, -ENODEV, "the card is not served any more");
+	control_close(card);
 	quiesce(card);
 	/* The scheme before its clients: who reads end of file and opens again finds none. */
 	unwatch(card->pcid, &card->listener);
@@ -363,6 +400,9 @@ void card_driver_ended(struct card *card, int status)
 	orphan_forget(card);
 	if (driver->channel.fd >= 0)
 		(void)listen_to_driver(card); /* its last words */
+	if (driver->pid > 0) /* that it hands over: another one has the card */
+		return;
+	upgrade_driver_ended(card);
 	if (WIFSIGNALED(status))
 		complain("network:%s: %s pid %d was killed by signal %d (%s)", card->name.scheme,
 			name, pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -447,6 +487,9 @@ int card_due(struct card *card)
 		next = driver->deadline;
 	else if (driver->state == DRIVER_READY && card->pcid->options.watchdog_s > 0)
 		next = driver->ping_at;
+	timeout = upgrade_due(card);
+	if (timeout >= 0 && now + timeout < next)
+		next = now + timeout;
 	timeout = clients_due(card);
 	if (timeout >= 0 && now + timeout < next)
 		next = now + timeout;

@@ -46,6 +46,9 @@ static const char help[] =
 	"never)\n"
 	"  --post-mortem-dir DIR  where the post-mortem of a driver that died goes (else\n"
 	"                      $STATE_DIRECTORY, $XDG_STATE_HOME/ixgbed, /var/lib/ixgbed)\n"
+	"  --upgrade NAME      have the pcid that runs replace the driver of network:NAME while frames "
+	"flow\n"
+	"  --program FILE      by this newer program (else by the file that it was started from)\n"
 	"  --list              show the network cards of this machine, and which could be taken\n"
 	"  --dry-run           show what would be started, and start nothing\n"
 	"  --sysfs DIR         where sysfs is mounted (/sys)\n"
@@ -59,6 +62,8 @@ enum choice {
 	OPTION_CONFIG = 256,
 	OPTION_VFIO_USER,
 	OPTION_BIND,
+	OPTION_UPGRADE,
+	OPTION_PROGRAM,
 	OPTION_LIST,
 	OPTION_DRY_RUN,
 	OPTION_GROUP,
@@ -77,6 +82,8 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPTION_CONFIG},
 	{"vfio-user", required_argument, NULL, OPTION_VFIO_USER},
 	{"bind", required_argument, NULL, OPTION_BIND},
+	{"upgrade", required_argument, NULL, OPTION_UPGRADE},
+	{"program", required_argument, NULL, OPTION_PROGRAM},
 	{"list", no_argument, NULL, OPTION_LIST},
 	{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
 	{"group", required_argument, NULL, OPTION_GROUP},
@@ -199,6 +206,8 @@ static int read_option(struct pcid_options *o, int option, const char *value)
 			return refuse(
 				"--bind %s: no PCI address; expected one like 0000:01:00.0", value);
 		return add(o->bind, &o->binds, PCID_MAX_CARDS, "bind", value);
+	case OPTION_UPGRADE: o->upgrade = value; return 0;
+	case OPTION_PROGRAM: o->program = value; return 0;
 	case OPTION_LIST: o->list = true; return 0;
 	case OPTION_DRY_RUN: o->dry_run = true; return 0;
 	case OPTION_GROUP: return read_group(value, &o->access.group);
@@ -240,6 +249,8 @@ int options_read(struct pcid_options *options, int argc, char **argv)
 	}
 	if (optind < argc)
 		return refuse("%s: an argument too many; see pcid --help", argv[optind]);
+	if (options->program != NULL && options->upgrade == NULL)
+		return refuse("--program is for --upgrade; see pcid --help");
 	if (options->configs == 0)
 		options->config[options->configs++] = PCID_CONFIG;
 	return 0;

@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "pcid/card.h"
+#include "pcid/control.h"
 #include "pcid/judge.h"
+#include "pcid/upgrade.h"
 
 #define STOP_LIMIT_MS 5000
 
@@ -91,6 +93,8 @@ static void end_of(struct pcid *pcid, pid_t pid, int status)
 	for (size_t i = 0; i < pcid->cards; i++) {
 		if (pcid->card[i]->driver.pid == pid)
 			card_driver_ended(pcid->card[i], status);
+		else if (upgrade_process_ended(pcid->card[i], pid))
+			return;
 	}
 }
 
@@ -405,6 +409,8 @@ int main(int argc, char **argv)
 
 	if (result != 0)
 		return result > 0 ? STATUS_STOPPED : STATUS_USAGE;
+	if (pcid.options.upgrade != NULL)
+		return control_upgrade(pcid.options.upgrade, pcid.options.program);
 	for (size_t i = 0; i < pcid.options.configs; i++) {
 		if (config_load(&pcid.config, pcid.options.config[i], &wrong) != 0) {
 			complain("%s", wrong.text);

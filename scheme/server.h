@@ -112,6 +112,13 @@ ssize_t scheme_handle_reserve(
 	struct scheme *s, int64_t id, struct scheme_buffer *buffers, size_t n);
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
 
+/* Counters of all handles that ever were, as in /stats; for one scheme to go on from another's. */
+struct scheme_totals {
+	uint64_t unclaimed, refused, no_link, tap_dropped;
+};
+void scheme_get_totals(const struct scheme *s, struct scheme_totals *totals);
+void scheme_set_totals(struct scheme *s, const struct scheme_totals *totals);
+
 /* Events: the bits that the handle's owner asked for with fevent, and which of them now hold. */
 #define SCHEME_EVENT_READ  1u
 #define SCHEME_EVENT_WRITE 2u

@@ -26,6 +26,24 @@ static size_t take_stats(const struct scheme *s, char *text, size_t size)
 	return n > 0 && (size_t)n < size - at ? at + (size_t)n : at;
 }
 
+void scheme_get_totals(const struct scheme *s, struct scheme_totals *totals)
+{
+	*totals = (struct scheme_totals){
+		.unclaimed = s->unclaimed,
+		.refused = s->count.refused,
+		.no_link = s->count.no_link,
+		.tap_dropped = s->count.tap_dropped,
+	};
+}
+
+void scheme_set_totals(struct scheme *s, const struct scheme_totals *totals)
+{
+	s->unclaimed = totals->unclaimed;
+	s->count.refused = totals->refused;
+	s->count.no_link = totals->no_link;
+	s->count.tap_dropped = totals->tap_dropped;
+}
+
 int scheme_value_take(struct scheme *s, struct handle *h)
 {
 	const struct scheme_port *port = &s->port;

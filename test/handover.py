@@ -64,11 +64,11 @@ def region(size, address, chunks=None):
     return struct.pack("<QII512Q", size, count if chunks is None else chunks, 0, *table)
 
 
-def start(path, regions, name="x_ixgbe", kind=2, fds=1, state=(1, 16)):
+def start(path, regions, name="x_ixgbe", kind=2, fds=1, state=(1, 16), adopt=0):
     """START for the card behind a vfio-user socket."""
     address = f"vfio-user:{path}".encode()
     function = struct.pack("<IIII128s", kind, fds, *state, address)
-    return struct.pack("<II64s", START, fds + len(regions) + 1, name.encode()) + function + b"".join(regions)
+    return struct.pack("<II64s", START, fds + len(regions) + 1, name.encode()) + function + b"".join(regions) + struct.pack("<II", adopt, 0)
 
 
 class Card:

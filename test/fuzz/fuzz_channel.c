@@ -60,7 +60,14 @@ static void check(const struct pcid_message *m)
 	case PCID_START:
 		if (memchr(m->start.name, '\0', sizeof(m->start.name)) == NULL ||
 			m->start.function.fds > PCI_HANDOVER_FDS ||
-			m->fds != m->start.function.fds + PCID_REGIONS + 1)
+			m->fds != m->start.function.fds + PCID_REGIONS + 1 || m->start.adopt > 1)
+			abort();
+		break;
+	case PCID_STOPPED:
+		if (m->stopped.function.fds > PCI_HANDOVER_FDS ||
+			m->fds != m->stopped.function.fds ||
+			memchr(m->stopped.function.address, '\0',
+				sizeof(m->stopped.function.address)) == NULL)
 			abort();
 		break;
 	case PCID_CLIENT:
@@ -106,7 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		[PCID_PING] = head,
 		[PCID_PONG] = head,
 		[PCID_OPENED] = head + sizeof(m->opened),
-		[PCID_ANSWERED] = head + sizeof(m->answered)};
+		[PCID_ANSWERED] = head + sizeof(m->answered),
+		[PCID_STOP] = head,
+		[PCID_STOPPED] = head + sizeof(m->stopped),
+		[PCID_KEPT] = head};
 	static int ends[2] = {-1, -1};
 	struct pcid_message message;
 	uint8_t bytes[sizeof(message) + 64] = {0};

@@ -117,6 +117,29 @@ static void test_both_ways(void **state)
 	assert_string_equal(got.failed.text, "no card");
 }
 
+/* A function comes back, with its descriptors. */
+static void test_stopped(void **state)
+{
+	const struct pair *pair = *state;
+	const struct pcid_message stop = {.type = PCID_STOP};
+	struct pcid_message stopped = {.type = PCID_STOPPED, .fds = 1};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+	int before = lowest_fd();
+
+	assert_int_equal(pcid_send(pair->a, &stop, NULL), 0);
+	assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
+	assert_int_equal(got.type, PCID_STOP);
+	stopped.stopped.function = (struct pci_handover){.kind = 2, .fds = 1, .state = {7, 8}};
+	strcpy(stopped.stopped.function.address, "vfio-user:/x");
+	assert_int_equal(pcid_send(pair->b, &stopped, (int[]){STDERR_FILENO}), 0);
+	assert_int_equal(pcid_receive(pair->a, &got, fds), 1);
+	assert_int_equal(got.type, PCID_STOPPED);
+	assert_memory_equal(&got.stopped, &stopped.stopped, sizeof(got.stopped));
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(lowest_fd(), before);
+}
+
 static void test_ends(void **state)
 {
 	const struct pair *pair = *state;
@@ -211,6 +234,11 @@ static void test_receive_refuses(void **state)
 	struct pcid_message half = client;
 	struct pcid_message no_error = {.type = PCID_OPENED, .opened.error = 1};
 	struct pcid_message wild = {.type = PCID_OPENED, .opened.error = -4096};
+	struct pcid_message adopt = start_message();
+	struct pcid_message stopped = {.type = PCID_STOPPED, .fds = 1};
+	struct pcid_message endless = {.type = PCID_STOPPED, .fds = 1};
+	const size_t stopped_len = offsetof(struct pcid_message, start) +
+				   sizeof((*(struct pcid_message *)NULL).stopped);
 	const struct {
 		const struct pcid_message *message;
 		size_t len;
@@ -237,6 +265,10 @@ static void test_receive_refuses(void **state)
 		{&half, client_len, 3},   /* neither new nor resumed */
 		{&no_error, opened_len, 0},
 		{&wild, opened_len, 0},
+		{&adopt, start_len, START_FDS},
+		{&stopped, stopped_len, 1}, /* it says 2 */
+		{&endless, stopped_len, 1},
+		{&stopped, failed_len, 1},
 	};
 	struct pcid_message got;
 	int fds[PCID_CHANNEL_FDS];
@@ -246,6 +278,10 @@ static void test_receive_refuses(void **state)
 	memset(unended.start.name, 'x', sizeof(unended.start.name));
 	memset(nameless.start.name, 0, sizeof(nameless.start.name));
 	many.start.function.fds = PCI_HANDOVER_FDS + 1;
+	adopt.start.adopt = 2;
+	stopped.stopped.function.fds = 2;
+	endless.stopped.function.fds = 1;
+	memset(endless.stopped.function.address, 'x', sizeof(endless.stopped.function.address));
 	many.fds = PCI_HANDOVER_FDS + 1 + PCID_REGIONS + 1;
 	long_path.client.request.path_len = SCHEME_PATH_MAX;
 	memset(failed.failed.text, 'x', sizeof(failed.failed.text));
@@ -268,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_refuses, setup, teardown),

@@ -3,6 +3,7 @@
  * The frame pool: how a region is cut, LIFO order, bounds; and nic_rx()/nic_tx() over a card in
  * memory.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -50,6 +51,31 @@ static void cuts_within_chunks(void **state)
 		assert_int_equal(nic_pool_get(&pool, &last, 1), 0);
 		nic_pool_fini(&pool);
 	}
+}
+
+static void claims_what_is_free(void **state)
+{
+	struct dma_region region = {.size = 16384}; /* 7 buffers */
+	struct nic_pool pool;
+	uint32_t all[7], left[7];
+
+	(void)state;
+	assert_int_equal(nic_pool_init(&pool, &region), 0);
+	assert_int_equal(nic_pool_get(&pool, all, 7), 7);
+	assert_int_equal(nic_pool_claim(&pool, all, 1), -EINVAL);
+	assert_int_equal(nic_pool_put(&pool, all, 7), 7);
+
+	assert_int_equal(nic_pool_claim(&pool, (uint32_t[]){all[2], all[2]}, 2), -EINVAL);
+	assert_int_equal(nic_pool_claim(&pool, (uint32_t[]){all[2], all[3] + 1}, 2), -EINVAL);
+	assert_int_equal(nic_pool_claim(&pool, all, 0), 0);
+	assert_int_equal(pool.top, 7);
+	assert_int_equal(nic_pool_claim(&pool, (uint32_t[]){all[5], all[0], all[3]}, 3), 0);
+	assert_int_equal(nic_pool_get(&pool, left, 7), 4);
+	assert_int_equal(left[0], all[1]);
+	assert_int_equal(left[1], all[2]);
+	assert_int_equal(left[2], all[4]);
+	assert_int_equal(left[3], all[6]);
+	nic_pool_fini(&pool);
 }
 
 static void gives_the_warmest_first_and_takes_no_more_than_it_gave(void **state)
@@ -138,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cuts_within_chunks),
+		cmocka_unit_test(claims_what_is_free),
 		cmocka_unit_test(gives_the_warmest_first_and_takes_no_more_than_it_gave),
 		cmocka_unit_test(refills_and_reclaims_through_a_card),
 	};

@@ -115,6 +115,29 @@ size_t nic_rx_held(const struct nic_queue *q)
 	return 7;
 }
 
+/* The first seven, and what was sent. */
+void nic_held(const struct nic_queue *q, uint32_t *offsets)
+{
+	for (uint32_t i = 0; i < 7; i++)
+		*offsets++ = i * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
+	for (size_t i = 0; i < q->tx_count; i++)
+		*offsets++ = q->tx[i].offset;
+}
+
+int nic_pool_claim(struct nic_pool *pool, const uint32_t *offsets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t at = 0;
+
+		while (at < pool->top && pool->free[at] != offsets[i])
+			at++;
+		if (at == pool->top)
+			return -EINVAL;
+		pool->free[at] = pool->free[--pool->top];
+	}
+	return 0;
+}
+
 void nic_flush(struct nic_queue *q)
 {
 	(void)q;
@@ -441,6 +464,77 @@ static void test_state_and_stats(void **state)
 	assert_true(table.stats(table.ctx, cut, sizeof(cut)) <= sizeof(cut));
 }
 
+/* What one process leaves, the next one has; not a buffer more or less. */
+static void test_goes_on_in_another_process(void **state)
+{
+	const struct nic_config config = {
+		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer buffers[SCHEME_BURST];
+	struct pci_error why;
+	struct port_state left;
+	struct port next;
+
+	(void)state;
+	for (uint16_t i = 0; i < 5; i++)
+		arrive((uint16_t)(60 + i), 0);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 5);
+	table.rx_pop(table.ctx, 2);
+	send(3, 70);
+	assert_int_equal(port_flush(&port), 3);
+	send(4, 80);
+	assert_int_equal(table.tx_reserve(table.ctx, buffers, 9), 9);
+	port.rx_damaged = 1;
+	port.rx_chained = 2;
+	port.tx_refused = 3;
+	port.loop = (struct port_loop){4, 5, 6};
+	port_save(&port, &left);
+
+	assert_int_equal(port_init(&next, NULL, &config, &why), 0);
+	assert_int_equal(port_resume(&next, &left, &why), 0);
+	assert_int_equal(next.pool.top, BUFFERS - 7 - 3 - 3 - 4);
+	assert_int_equal(next.rx_end - next.rx_at, 3);
+	assert_memory_equal(&next.rx[next.rx_at], &port.rx[port.rx_at], 3 * sizeof(next.rx[0]));
+	assert_int_equal(next.tx_queued, 4);
+	assert_memory_equal(next.tx, port.tx, 4 * sizeof(next.tx[0]));
+	assert_int_equal(next.rx_damaged, 1);
+	assert_int_equal(next.rx_chained, 2);
+	assert_int_equal(next.tx_refused, 3);
+	assert_int_equal(next.loop.interrupts, 6);
+	assert_int_equal(next.upgrades, 1);
+	port_fini(&next);
+}
+
+static void test_a_state_that_cannot_be_is_refused(void **state)
+{
+	const struct nic_config config = {
+		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+	const uint32_t ours = (BUFFERS - 1) * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
+	const struct port_state wrong[] = {
+		{.rx_count = PORT_BURST + 1},
+		{.tx_count = PORT_BURST + 1},
+		{.rx_count = UINT32_MAX, .tx_count = 1},
+		{.rx_count = 1, .rx = {{.offset = ours, .len = NIC_BUFFER_SIZE + 1}}},
+		{.tx_count = 1, .tx = {{.offset = ours, .flags = FRAME_MORE}}},
+		{.tx_count = 1, .tx = {{.offset = ours + 1}}},
+		{.tx_count = 1, .tx = {{.offset = UINT32_MAX}}},
+		{.tx_count = 1, .tx = {{.offset = NIC_BUFFER_HEAD}}},
+		{.rx_count = 1, .tx_count = 1, .rx = {{.offset = ours}}, .tx = {{.offset = ours}}},
+	};
+	struct pci_error why;
+	struct port next;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(port_init(&next, NULL, &config, &why), 0);
+		why.text[0] = '\0';
+		if (port_resume(&next, &wrong[i], &why) != -EINVAL)
+			fail_msg("case %zu", i);
+		assert_non_null(strstr(why.text, "state of the port"));
+		port_fini(&next);
+	}
+}
+
 static void test_memory_too_small(void **state)
 {
 	/* Both rings, a burst each way, one that is being filled: 256 + 256 + 128 + 32. */
@@ -475,6 +569,9 @@ int main(void)
 			test_a_smaller_mtu_drops_what_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_draining_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_and_stats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_goes_on_in_another_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_state_that_cannot_be_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
 	};
 

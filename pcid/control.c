@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The control socket, both sides.
+ */
+#include "pcid/control.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "pcid/upgrade.h"
+
+#define CONTROL_MAGIC 0x6c727463u /* "ctrl" */
+#define REPLY_LIMIT_S 60
+
+/* --- where it is --- */
+
+static int place(struct sockaddr_un *address, const char *name)
+{
+	char folder[PATH_MAX];
+	int error = scheme_directory(folder, sizeof(folder));
+	char *slash;
+
+	if (error != 0)
+		return error;
+	slash = strrchr(folder, '/'); /* beside it: what lies inside are schemes */
+	if (slash == NULL || name[0] == '\0' || strchr(name, '/') != NULL)
+		return -EINVAL;
+	*slash = '\0';
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if ((size_t)snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s.control", folder,
+		    name) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* --- pcid --- */
+
+void control_answer(int fd, int error, const char *text)
+{
+	struct control_reply reply = {.magic = CONTROL_MAGIC, .error = error};
+
+	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
+	(void)send(fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+/* Root and pcid's own user: the socket's mode says so already where the file system is obeyed. */
+static bool allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static bool in_order(const struct control_request *request, ssize_t size)
+{
+	return size == (ssize_t)sizeof(*request) && request->magic == CONTROL_MAGIC &&
+	       request->what == CONTROL_UPGRADE &&
+	       memchr(request->program, '\0', sizeof(request->program)) != NULL &&
+	       (request->program[0] == '\0' || request->program[0] == '/');
+}
+
+/* Who connects has sent already: control_ask() connects and sends at once, and a request that is
+ * not there within 100 ms is none.
+ */
+static void asked(struct source *source, uint32_t events)
+{
+	struct card *card = (struct card *)((char *)source - offsetof(struct card, control));
+	const struct timeval patience = {.tv_usec = 100000};
+	struct control_request request;
+	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (!allowed(fd)) {
+		control_answer(fd, -EACCES, "only root and pcid's own user may ask that");
+		return;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (!in_order(&request, recv(fd, &request, sizeof(request), MSG_TRUNC))) {
+		control_answer(fd, -EPROTO, "not understood: is that pcid of this version?");
+		return;
+	}
+	upgrade_begin(card, request.program, fd);
+}
+
+int control_listen(struct card *card)
+{
+	struct sockaddr_un address;
+	int error = place(&address, card->name.scheme);
+	int fd;
+	mode_t mask;
+
+	if (error != 0)
+		return error;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* The name is ours: the scheme of that name is. */
+	(void)unlink(address.sun_path);
+	mask = umask(0177);
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 4) != 0)
+		error = -errno;
+	(void)umask(mask);
+	card->control.ready = asked;
+	if (error == 0)
+		error = watch(card->pcid, &card->control, fd, EPOLLIN);
+	if (error != 0)
+		(void)close(fd);
+	return error;
+}
+
+void control_close(struct card *card)
+{
+	struct sockaddr_un address;
+	int fd = card->control.fd;
+
+	if (fd < 0)
+		return;
+	unwatch(card->pcid, &card->control);
+	(void)close(fd);
+	if (place(&address, card->name.scheme) == 0)
+		(void)unlink(address.sun_path);
+}
+
+/* --- who asks --- */
+
+int control_ask(
+	const char *name, const struct control_request *request, struct control_reply *reply)
+{
+	const struct timeval patience = {.tv_sec = REPLY_LIMIT_S};
+	struct sockaddr_un address;
+	int error = place(&address, name);
+	int fd;
+	ssize_t n;
+
+	if (error != 0)
+		return error;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+		error = errno == ECONNREFUSED ? -ENOENT : -errno;
+		goto out;
+	}
+	if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) < 0 && errno != EPIPE) {
+		error = -errno;
+		goto out;
+	}
+	n = recv(fd, reply, sizeof(*reply), 0);
+	if (n < 0)
+		error = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	else if (n != (ssize_t)sizeof(*reply) || reply->magic != CONTROL_MAGIC ||
+		 memchr(reply->text, '\0', sizeof(reply->text)) == NULL)
+		error = -EPROTO;
+out:
+	(void)close(fd);
+	return error;
+}
+
+int control_upgrade(const char *name, const char *program)
+{
+	static struct control_request request = {.magic = CONTROL_MAGIC, .what = CONTROL_UPGRADE};
+	struct control_reply reply = {0};
+	char path[PATH_MAX];
+	int error;
+
+	if (program != NULL && realpath(program, path) == NULL) {
+		complain("%s: %s", program, strerror(errno));
+		return 1;
+	}
+	if (program != NULL)
+		(void)snprintf(request.program, sizeof(request.program), "%s", path);
+	error = control_ask(name, &request, &reply);
+	if (error == 0 && reply.error == 0) {
+		say("%s", reply.text);
+		return 0;
+	}
+	if (error == 0)
+		complain("%s", reply.text);
+	else if (error == -ENOENT)
+		complain("network:%s: no pcid serves it: see scheme list, and SCHEME_ROOT", name);
+	else if (error == -EACCES)
+		complain("network:%s: only root and pcid's own user may replace its driver", name);
+	else
+		complain("network:%s: pcid does not answer: %s", name, strerror(-error));
+	return 1;
+}
