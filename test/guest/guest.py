@@ -120,9 +120,9 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
             qemu=(), memory=512):
     """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
     `modules` are loaded before the script, with what they need; of `later` only what they need: they themselves
-    lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this machine.
-    `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the kernel's
-    command line; `qemu`: more arguments."""
+    lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this
+    machine. `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the
+    kernel's command line; `qemu`: more arguments."""
     assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
         f"no guest in {CACHE}: run test/guest/prepare"
     tree = Initramfs()
