@@ -47,7 +47,7 @@ step_build() {
 step_lint() {
 	configure clang clang
 	say "clang-tidy"
-	git ls-files '*.c' | grep -v '^test/fuzz/' | xargs -r -P "$jobs" -n 4 clang-tidy --quiet -p "$build/clang" 2>/dev/null
+	git ls-files '*.c' | grep -v '^test/fuzz/' | xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/clang" 2>/dev/null
 }
 
 step_unit() {

@@ -179,8 +179,8 @@ static void fed(struct loop_io *io, uint32_t events)
 	ssize_t n;
 
 	(void)events;
-	if (it->work.queued)
-		return; /* what is here comes first */
+	/* There is room: play() ran since the last time, and took something or found no whole
+	 * frame. */
 	n = read(io->fd, wire_fifo_room(&it->feed.bytes, free), free);
 	if (n > 0)
 		it->feed.bytes.tail += (size_t)n;

@@ -55,6 +55,19 @@ static uint64_t due(const struct generator *g, uint64_t number)
 	return g->due_ns + n / rate * SECOND_NS + n % rate * SECOND_NS / rate;
 }
 
+/* How many more frames may be away. */
+static uint64_t window_room(const struct generator *g)
+{
+	/* Below zero if some that were given up came back after all. */
+	int64_t away = (int64_t)(g->stamp.number - g->given_up - g->unique);
+	uint64_t window = g->run->options->window;
+	if (window == 0)
+		return SEND_TURN;
+	if (away <= 0)
+		return window;
+	return (uint64_t)away < window ? window - (uint64_t)away : 0;
+}
+
 /* How many frames --count, --rate and --window allow in this turn. */
 static uint64_t allowance(struct generator *g, uint64_t now)
 {
@@ -62,16 +75,9 @@ static uint64_t allowance(struct generator *g, uint64_t now)
 	uint64_t n = SEND_TURN, number = g->stamp.number;
 	if (o->count > 0)
 		n = least(n, o->count - number);
-	if (o->window > 0) {
-		/* Below zero if some that were given up came back after all. */
-		int64_t away = (int64_t)(number - g->given_up - g->unique);
-		if (away >= (int64_t)o->window && now - g->progress_ns > o->drain_ns) {
-			g->given_up = number - g->unique;
-			away = 0;
-		}
-		int64_t room = (int64_t)o->window - (away > 0 ? away : 0);
-		n = room > 0 ? least(n, (uint64_t)room) : 0;
-	}
+	if (window_room(g) == 0 && now - g->progress_ns > o->drain_ns)
+		g->given_up = number - g->unique;
+	n = least(n, window_room(g));
 	if (o->rate > 0 && n > 0) {
 		if (due(g, number) + MAX_DEBT_NS < now) {
 			g->due_from = number;
@@ -170,7 +176,8 @@ static uint64_t idle_until(const struct generator *g)
 		return until;
 	if (o->window == 0)
 		until = UINT64_MAX;
-	if (o->rate > 0 && !g->blocked && due(g, g->stamp.number) > now_ns())
+	/* It may have become due since it was asked: then there is nothing to wait for. */
+	if (o->rate > 0 && !g->blocked && window_room(g) > 0)
 		until = least(until, due(g, g->stamp.number));
 	if (o->duration_ns > 0)
 		until = least(until, g->run->result.begin_ns + o->duration_ns);

@@ -20,7 +20,7 @@
 
 struct options {
 	const char *address;
-	const char *irq; /* msix, msi, intx, poll */
+	const char *irq; /* msix, msi, intx, poll; NULL: the best that is there */
 	unsigned ring, burst, window;
 	unsigned first_size, last_size, random_frames;
 	unsigned link_changes;
@@ -240,12 +240,12 @@ static int run(const struct options *o, struct run *r)
 		.tx_ring = o->ring,
 		.promiscuous = !o->filtered,
 		.mtu = o->mtu,
-		.interrupts = strcmp(o->irq, "poll") != 0};
+		.interrupts = o->irq == NULL || strcmp(o->irq, "poll") != 0};
 	struct pci_error why = {"out of memory"};
 	/* The receive ring takes what it can; others are sent from. */
 	size_t bytes = (size_t)(o->ring + 1024) * NIC_BUFFER_STRIDE;
 
-	if (strcmp(o->irq, "best") != 0 && config.interrupts) {
+	if (o->irq != NULL && config.interrupts) {
 		config.pick_irq = true;
 		config.irq = !strcmp(o->irq, "msix")  ? PCI_IRQ_MSIX
 			     : !strcmp(o->irq, "msi") ? PCI_IRQ_MSI
@@ -295,8 +295,7 @@ int main(int argc, char **argv)
 		{"to", 1, NULL, 't'}, {"more", 1, NULL, 'm'}, {"link", 1, NULL, 'l'},
 		{"mtu", 1, NULL, 'u'}, {"patience", 1, NULL, 'p'}, {"filtered", 0, NULL, 'F'},
 		{"to-others", 0, NULL, 'O'}, {NULL, 0, NULL, 0}};
-	struct options o = {.irq = "best",
-		.ring = 512,
+	struct options o = {.ring = 512,
 		.burst = 32,
 		.window = 256,
 		.first_size = 60,
@@ -310,7 +309,9 @@ int main(int argc, char **argv)
 		unsigned value = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 
 		switch (c) {
-		case 'i': o.irq = optarg ? optarg : "best"; break;
+		case 'i':
+			o.irq = optarg != NULL && strcmp(optarg, "best") != 0 ? optarg : NULL;
+			break;
 		case 'r': o.ring = value; break;
 		case 'b': o.burst = value; break;
 		case 'w': o.window = value; break;

@@ -23,7 +23,8 @@ import lab
 import netns
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
-UDP_PORT, TCP_PORT = 53, 5001
+# Of nobody's: what dissects frames by port must not take these for a protocol.
+UDP_PORT, TCP_PORT = 5002, 5001
 QUERIES = 300
 TCP_BYTES = 1_500_000  # each way
 FRAME_MAX = 1514

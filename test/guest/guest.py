@@ -102,6 +102,14 @@ def kernel_modules(names):
     return [folder / path for path in order]
 
 
+def emulated(memory):
+    """The command for a machine with so many MiB, which a card of nicsim can reach."""
+    return [str(CACHE / "qemu"), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", "q35,kernel-irqchip=split,memory-backend=m",
+            "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
+            "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory)]
+
+
 def card(socket, **properties):
     """QEMU's arguments for a card of nicsim."""
     return ["-device", json.dumps(
@@ -112,9 +120,9 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
             qemu=(), memory=512):
     """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
     `modules` are loaded before the script, with what they need; of `later` only what they need: they themselves
-    lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this machine.
-    `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the kernel's
-    command line; `qemu`: more arguments."""
+    lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this
+    machine. `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the
+    kernel's command line; `qemu`: more arguments."""
     assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
         f"no guest in {CACHE}: run test/guest/prepare"
     tree = Initramfs()
@@ -138,10 +146,7 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
     tree.write(initrd)
 
     arguments = [
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-machine", "q35,kernel-irqchip=split,memory-backend=m",
-        "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
-        "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", str(memory),
+        *emulated(memory),
         "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{log}",
         "-kernel", str(CACHE / "kernel/vmlinuz"), "-initrd", str(initrd),
         "-append", f"console=ttyS1 panic=-1 oops=panic {'intel_iommu=on' if iommu else ''} {append}"]
@@ -149,7 +154,7 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
         arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
     for socket in cards:
         arguments += card(socket)
-    return [str(CACHE / "qemu"), *arguments, *qemu], log
+    return [*arguments, *qemu], log
 
 
 class Guest:
