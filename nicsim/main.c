@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "nicsim/confine.h"
 #include "nicsim/dma.h"
 #include "nicsim/loop.h"
 #include "nicsim/replay.h"
@@ -295,6 +296,8 @@ int main(int argc, char **argv)
 	rc = parse(process, argc, argv);
 	if (rc == 0) {
 		rc = start(process);
+		if (rc == 0 && (rc = confine()) != 0)
+			fprintf(stderr, "nicsim: cannot give up its rights: %s\n", strerror(-rc));
 		if (rc == 0) {
 			rc = loop_run(process->loop);
 			if (rc)

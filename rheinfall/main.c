@@ -2,6 +2,7 @@
  *
  * rheinfall's command line: every argument is checked before anything is opened.
  */
+#include "rheinfall/confine.h"
 #include "rheinfall/rheinfall.h"
 
 #include <errno.h>
@@ -379,6 +380,10 @@ static int run_mode(struct run *run, struct port ports[2], struct failure *why)
 		if (warning.text[0])
 			fprintf(stderr, "rheinfall: %s\n", warning.text);
 	}
+	int confined = confine();
+	if (confined)
+		fprintf(stderr, "rheinfall: it keeps rights that it does not need: %s\n",
+			strerror(-confined));
 	switch (o->mode) {
 	case MODE_MIRROR: return mirror(run, &ports[0], why);
 	case MODE_GENERATE: return generate(run, &ports[0], why);

@@ -194,6 +194,33 @@ def test_the_door_closes_behind_a_killed_daemon(run):
     lab.wait_for(lambda: os.listdir(run.schemes / "network") == [], "the socket is gone")
 
 
+# --- the others ---
+
+
+def keeps_little(pid):
+    """Root's right to pass over file permissions at most."""
+    said = status(pid)
+    return said["NoNewPrivs"] == ["1"] and {said[key][0] for key in ("CapPrm", "CapEff")} <= {"0" * 16, "0" * 15 + "2"} \
+        and {said[key][0] for key in ("CapInh", "CapAmb")} == {"0" * 16}
+
+
+def test_nicsim_and_rheinfall_drop_what_they_do_not_need(run, filtered):
+    stack = Stack(run, a="cable:x", b="cable:x")
+    stack.pcid()
+    lab.wait_for(lambda: keeps_little(stack.nicsim.pid), "nicsim has started")
+    mirror = run.start("rheinfall", "--quiet", "--url", "network:b_ixgbe")
+    lab.wait_for(lambda: status(mirror.pid)["Seccomp"] == ["2"], "rheinfall has opened its scheme")
+    assert keeps_little(mirror.pid)
+    # All that it opens and writes later goes on.
+    code, said = run.call("rheinfall", "--generate", "--count", "500", "--json", "--expect-lossless",
+                          "--url", "network:a_ixgbe")
+    assert code == 0, said
+    assert mirror.stop() == 0, mirror.text
+    assert stack.value("b", "/promisc") == b"0\n"
+    assert stack.nicsim.stop() == 0, stack.nicsim.text
+    assert not (run.dir / "a.sock").exists()
+
+
 def test_no_cage_is_said_aloud(run):
     stack = Stack(run, a="loop")
     ixgbed = stack.ixgbed("a", "--no-cage")
