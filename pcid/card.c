@@ -260,10 +260,11 @@ int card_start(struct card *card)
 	if (error == 0)
 		error = make_scheme(card);
 	if (error == 0) {
-		error = control_listen(card);
-		if (error != 0)
+		int deaf = control_listen(card);
+
+		if (deaf != 0) /* it serves all the same */
 			complain("network:%s: cannot be asked for an upgrade: %s",
-				card->name.scheme, strerror(-error));
+				card->name.scheme, strerror(-deaf));
 	}
 	return error == 0 ? life_begin(card) : error;
 }

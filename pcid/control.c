@@ -5,6 +5,7 @@
 #include "pcid/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,23 +24,28 @@
 
 /* --- where it is --- */
 
+/* The folder, beside that of the schemes' sockets, as a descriptor; and the address in it, which is
+ * so short however long the folder's path is. The descriptor is the caller's. -errno.
+ */
 static int place(struct sockaddr_un *address, const char *name)
 {
 	char folder[PATH_MAX];
-	int error = scheme_directory(folder, sizeof(folder));
-	char *slash;
+	int fd = scheme_directory(folder, sizeof(folder));
+	char *slash = strrchr(folder, '/');
 
-	if (error != 0)
-		return error;
-	slash = strrchr(folder, '/'); /* beside it: what lies inside are schemes */
-	if (slash == NULL || name[0] == '\0' || strchr(name, '/') != NULL)
-		return -EINVAL;
+	if (fd != 0)
+		return fd;
+	if (slash == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
+		strlen(name) >= SCHEME_NAME_MAX)
+		return -ENOENT;
 	*slash = '\0';
+	fd = open(folder[0] == '\0' ? "/" : folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if ((size_t)snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s.control", folder,
-		    name) >= sizeof(address->sun_path))
-		return -ENAMETOOLONG;
-	return 0;
+	(void)snprintf(address->sun_path, sizeof(address->sun_path),
+		"/proc/self/fd/%d/%.63s.control", fd, name);
+	return fd;
 }
 
 /* --- pcid --- */
@@ -99,21 +105,26 @@ static void asked(struct source *source, uint32_t events)
 int control_listen(struct card *card)
 {
 	struct sockaddr_un address;
-	int error = place(&address, card->name.scheme);
+	int folder = place(&address, card->name.scheme);
+	int error = 0;
 	int fd;
 	mode_t mask;
 
-	if (error != 0)
-		return error;
+	if (folder < 0)
+		return folder;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		error = -errno;
+		(void)close(folder);
+		return error;
+	}
 	/* The name is ours: the scheme of that name is. */
 	(void)unlink(address.sun_path);
 	mask = umask(0177);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 4) != 0)
 		error = -errno;
 	(void)umask(mask);
+	(void)close(folder);
 	card->control.ready = asked;
 	if (error == 0)
 		error = watch(card->pcid, &card->control, fd, EPOLLIN);
@@ -131,8 +142,11 @@ void control_close(struct card *card)
 		return;
 	unwatch(card->pcid, &card->control);
 	(void)close(fd);
-	if (place(&address, card->name.scheme) == 0)
-		(void)unlink(address.sun_path);
+	fd = place(&address, card->name.scheme);
+	if (fd < 0)
+		return;
+	(void)unlink(address.sun_path);
+	(void)close(fd);
 }
 
 /* --- who asks --- */
@@ -142,15 +156,19 @@ int control_ask(
 {
 	const struct timeval patience = {.tv_sec = REPLY_LIMIT_S};
 	struct sockaddr_un address;
-	int error = place(&address, name);
+	int folder = place(&address, name);
+	int error = 0;
 	int fd;
 	ssize_t n;
 
-	if (error != 0)
-		return error;
+	if (folder < 0)
+		return folder;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		error = -errno;
+		(void)close(folder);
+		return error;
+	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		error = errno == ECONNREFUSED ? -ENOENT : -errno;
@@ -167,6 +185,7 @@ int control_ask(
 		 memchr(reply->text, '\0', sizeof(reply->text)) == NULL)
 		error = -EPROTO;
 out:
+	(void)close(folder);
 	(void)close(fd);
 	return error;
 }

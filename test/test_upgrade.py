@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Replacement in flight: `pcid --upgrade` while frames flow. Nothing is lost, doubled, disordered or changed,
 and what fails leaves somebody who serves."""
+import errno
 import os
 import re
 import shutil
+import socket
 import stat
+import struct
 
 import pytest
 
@@ -164,6 +167,31 @@ assert struct.unpack_from("<I", channel.recv(65536))[0] == 1
     assert b.read() == frame(80)
 
 
+def ask_as(uid, folder, name):
+    """What a process of that user gets that sends a request, whole but wrong: the reply's error, or connect's."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(folder)  # whose parents are nobody else's business
+            os.setgroups([])
+            os.setresuid(uid, uid, uid)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+                connection.settimeout(lab.PATIENCE)
+                connection.connect(name)
+                error = struct.unpack_from("<Ii", connection.recv(4096))[1]
+        except OSError as problem:
+            error = problem.errno
+        finally:
+            os.write(writer, struct.pack("<i", error))
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    error = struct.unpack("<i", os.read(reader, 4))[0]
+    os.close(reader)
+    return error
+
+
 def test_who_may_ask(run, cable):
     path = run.schemes / "a_ixgbe.control"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -171,13 +199,33 @@ def test_who_may_ask(run, cable):
     code, said = run.call("pcid", "--program", "/bin/true")
     assert code == 2 and "--program is for --upgrade" in said
     if os.geteuid() == 0:
-        for folder in run.dir, run.schemes, *run.dir.parents:
-            if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
-                folder.chmod(folder.stat().st_mode | 0o055)
-        code, said = run.call("pcid", "--upgrade", "a_ixgbe", wrap=("setpriv", "--reuid=65534", "--clear-groups"))
-        assert code == 1 and "only root and pcid's own user may replace its driver" in said
-        path.chmod(0o666)  # and where the mode is not all
-        code, said = run.call("pcid", "--upgrade", "a_ixgbe", wrap=("setpriv", "--reuid=65534", "--clear-groups"))
-        assert code == 1 and "only root and pcid's own user may ask that" in said
+        run.schemes.chmod(0o755)
+        assert ask_as(65534, run.schemes, path.name) == errno.EACCES  # of connect(2)
+        path.chmod(0o666)  # where the mode is not obeyed
+        assert ask_as(65534, run.schemes, path.name) == -errno.EACCES
     cable.process.stop()
     assert not path.exists()
+
+
+def test_a_long_path(run):
+    """Longer than a socket's address may be."""
+    root = run.dir / ("long" * 40)
+    root.mkdir()
+    run.schemes, run.env["SCHEME_ROOT"] = root, str(root)
+    stack = Stack(run, a="loop")
+    stack.pcid()
+    assert "upgraded" in upgrade(run, "a")
+
+
+def test_requests_that_are_none(run, cable):
+    path = run.schemes / "a_ixgbe.control"
+    good = struct.pack("<II4096s", 0x6C727463, 1, b"/bin/true")
+    for request in (b"x", good[:-1], good + b"x", struct.pack("<II4096s", 1, 1, b""), struct.pack("<II4096s", 0x6C727463, 2, b""),
+                    struct.pack("<II4096s", 0x6C727463, 1, b"bin/true"), struct.pack("<II4096s", 0x6C727463, 1, b"/" * 4096)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(lab.PATIENCE)
+            connection.connect(str(path))
+            connection.send(request)
+            assert struct.unpack_from("<Ii", connection.recv(4096))[1] == -errno.EPROTO
+    assert cable.stats("a")["upgrades"] == 0
+    upgrade(run, "a")
