@@ -229,6 +229,10 @@ void clients_next_driver(struct card *card)
 
 void clients_end(struct card *card)
 {
-	while (card->clients != NULL)
-		end_client(card->clients, -ENODEV);
+	struct card_client *next;
+
+	for (struct card_client *client = card->clients; client != NULL; client = next) {
+		next = client->next;
+		end_client(client, -ENODEV);
+	}
 }

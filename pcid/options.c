@@ -152,20 +152,22 @@ static int read_mib(const char *text, size_t *bytes)
 /* "10/30", or "0". */
 static int read_deaths(const char *text, struct pcid_options *o)
 {
-	unsigned count = 0, seconds = 0;
-	int end = 0;
+	unsigned long count, seconds = 0;
+	char *end;
 
 	if (strcmp(text, "0") == 0) {
 		o->max_deaths = 0;
 		return 0;
 	}
-	if (strspn(text, "0123456789/") != strlen(text) || strlen(text) > 9 ||
-		sscanf(text, "%u/%u%n", &count, &seconds, &end) != 2 || text[end] != '\0' ||
-		count < 1 || count > PCID_MAX_DEATHS || seconds < 1 || seconds > 86400)
+	count = strtoul(text, &end, 10);
+	if (*end == '/')
+		seconds = strtoul(end + 1, &end, 10);
+	if (strspn(text, "0123456789/") != strlen(text) || *end != '\0' || count < 1 ||
+		count > PCID_MAX_DEATHS || seconds < 1 || seconds > 86400)
 		return refuse("--max-deaths %s; expected N/T, 1 to %u in 1 to 86400 seconds, or 0",
 			text, PCID_MAX_DEATHS);
-	o->max_deaths = count;
-	o->deaths_s = seconds;
+	o->max_deaths = (unsigned)count;
+	o->deaths_s = (unsigned)seconds;
 	return 0;
 }
 

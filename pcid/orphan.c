@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,32 +27,35 @@ static bool note_path(const struct card *card, char path[PATH_MAX])
 	return true;
 }
 
-/* When the process started (proc(5): field 22 of stat, after a name that may hold anything), so
+/* Reads a small file whole, as text. */
+static bool read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* When the process started (proc(5): field 22 of stat, behind a name that may hold anything), so
  * that another with its number is told from it. 0: there is none.
  */
 static unsigned long long started(pid_t pid)
 {
-	unsigned long long when = 0;
 	char path[32], text[1024];
 	const char *at;
-	FILE *file;
-	size_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
+	if (!read_text(path, text, sizeof(text)))
 		return 0;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	(void)fclose(file);
-	text[n] = '\0';
-	at = strrchr(text, ')');
-	if (at == NULL || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X' ||
-		sscanf(at + 1,
-			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			"%*d %llu",
-			&when) != 1)
+	at = strrchr(text, ')'); /* ends field 2 */
+	if (at == NULL || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
 		return 0;
-	return when;
+	for (unsigned field = 2; field < 22 && at != NULL; field++)
+		at = strchr(at + 1, ' ');
+	return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
 void orphan_note(const struct card *card)
@@ -79,21 +83,20 @@ void orphan_forget(const struct card *card)
 
 bool orphan_find(const struct card *card, pid_t *pid, char name[SCHEME_NAME_MAX])
 {
-	unsigned long long when = 0;
-	char path[PATH_MAX];
-	int number = 0;
-	FILE *file;
-	int n;
+	char path[PATH_MAX], text[128];
+	unsigned long long when;
+	char *at;
+	long number;
 
-	if (!note_path(card, path))
+	if (!note_path(card, path) || !read_text(path, text, sizeof(text)))
 		return false;
-	file = fopen(path, "re");
-	if (file == NULL)
+	number = strtol(text, &at, 10);
+	when = strtoull(at, &at, 10);
+	if (number <= 0 || number > INT32_MAX || when == 0 || *at != ' ' ||
+		started((pid_t)number) != when)
 		return false;
-	n = fscanf(file, "%d %llu %63s", &number, &when, name);
-	(void)fclose(file);
-	if (n != 3 || number <= 0 || when == 0 || started(number) != when)
-		return false;
-	*pid = number;
+	at[strcspn(at, "\n")] = '\0';
+	(void)snprintf(name, SCHEME_NAME_MAX, "%.63s", at + 1);
+	*pid = (pid_t)number;
 	return true;
 }
