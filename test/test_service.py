@@ -104,6 +104,36 @@ def test_the_unit_is_understood(unit):
     assert "ProtectHouse" in analyze("verify", unit)[1]
 
 
+def allowed_calls(unit):
+    """The system calls of the sets that the unit's filter names."""
+    groups, group = {}, None
+    for line in analyze("syscall-filter")[1].splitlines():
+        if line.startswith("@"):
+            group = groups.setdefault(line.split()[0], set())
+        elif group is not None and re.fullmatch(r"\s+[@a-z]\S*", line):
+            group.add(line.strip())
+
+    def members(name):
+        return {name} if not name.startswith("@") else set().union(*(members(word) for word in groups[name]))
+    return set().union(*(members(name) for name in re.search(r"(?m)^SystemCallFilter=(.+)$", unit.read_text())[1].split()))
+
+
+def test_the_unit_lets_pcid_and_its_drivers_do_their_work(run, unit):
+    """Into the cage above all: nothing would be served without."""
+    log = run.dir / "calls"
+    strace = ("strace", "--follow-forks", "--seccomp-bpf", "--quiet=all", "-o", str(log))
+    if shutil.which("strace") is None or subprocess.run([*strace, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no strace here")
+    stack = Stack(run, a="loop")
+    pcid = stack.pcid(wrap=strace[:2] + strace[3:])
+    stack.stats("a")
+    os.kill(int(log.read_text().split()[0]), signal.SIGTERM)
+    assert pcid.wait() == 0, pcid.text
+    made = set(re.findall(r"(?m)^\d+ +([a-z]\w*)\(", log.read_text()))
+    assert {"execve", "unshare", "capset", "recvmsg"} <= made  # both of them are there
+    assert made - allowed_calls(unit) == set()
+
+
 def test_the_unit_is_hardened(unit):
     """Exposure as systemd computes it, from 0 (none) to 10."""
     code, said = analyze("security", "--offline=true", "--threshold=40", unit)
