@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "pcid/post_mortem.h"
 #include "pcid/upgrade.h"
 
 #define CONTROL_MAGIC 0x6c727463u /* "ctrl" */
@@ -72,9 +73,23 @@ static bool allowed(int fd)
 static bool in_order(const struct control_request *request, ssize_t size)
 {
 	return size == (ssize_t)sizeof(*request) && request->magic == CONTROL_MAGIC &&
-	       request->what == CONTROL_UPGRADE &&
+	       (request->what == CONTROL_UPGRADE || request->what == CONTROL_POST_MORTEM) &&
 	       memchr(request->program, '\0', sizeof(request->program)) != NULL &&
 	       (request->program[0] == '\0' || request->program[0] == '/');
+}
+
+/* Of a driver that lives: what it has done until now. */
+static void answer_post_mortem(const struct card *card, int fd)
+{
+	char end[64], text[sizeof(((struct control_reply *)0)->text)];
+	int error;
+
+	if (card->driver.pid > 0)
+		(void)snprintf(end, sizeof(end), "pid %d runs", (int)card->driver.pid);
+	else
+		(void)snprintf(end, sizeof(end), "no driver runs");
+	error = post_mortem(card, end, text, sizeof(text));
+	control_answer(fd, error, text);
 }
 
 /* Who connects has sent already: control_ask() connects and sends at once, and a request that is
@@ -99,7 +114,10 @@ static void asked(struct source *source, uint32_t events)
 		control_answer(fd, -EPROTO, "not understood: is that pcid of this version?");
 		return;
 	}
-	upgrade_begin(card, request.program, fd);
+	if (request.what == CONTROL_UPGRADE)
+		upgrade_begin(card, request.program, fd);
+	else
+		answer_post_mortem(card, fd);
 }
 
 int control_listen(struct card *card)
@@ -190,20 +208,12 @@ out:
 	return error;
 }
 
-int control_upgrade(const char *name, const char *program)
+/* Says what became of it; `what` it is that was asked. The exit status. */
+static int ask(const char *name, const struct control_request *request, const char *what)
 {
-	static struct control_request request = {.magic = CONTROL_MAGIC, .what = CONTROL_UPGRADE};
 	struct control_reply reply = {0};
-	char path[PATH_MAX];
-	int error;
+	int error = control_ask(name, request, &reply);
 
-	if (program != NULL && realpath(program, path) == NULL) {
-		complain("%s: %s", program, strerror(errno));
-		return 1;
-	}
-	if (program != NULL)
-		(void)snprintf(request.program, sizeof(request.program), "%s", path);
-	error = control_ask(name, &request, &reply);
 	if (error == 0 && reply.error == 0) {
 		say("%s", reply.text);
 		return 0;
@@ -213,8 +223,30 @@ int control_upgrade(const char *name, const char *program)
 	else if (error == -ENOENT)
 		complain("network:%s: no pcid serves it: see scheme list, and SCHEME_ROOT", name);
 	else if (error == -EACCES)
-		complain("network:%s: only root and pcid's own user may replace its driver", name);
+		complain("network:%s: only root and pcid's own user may %s", name, what);
 	else
 		complain("network:%s: pcid does not answer: %s", name, strerror(-error));
 	return 1;
+}
+
+int control_post_mortem(const char *name)
+{
+	static const struct control_request request = {
+		.magic = CONTROL_MAGIC, .what = CONTROL_POST_MORTEM};
+
+	return ask(name, &request, "read its recorder");
+}
+
+int control_upgrade(const char *name, const char *program)
+{
+	static struct control_request request = {.magic = CONTROL_MAGIC, .what = CONTROL_UPGRADE};
+	char path[PATH_MAX];
+
+	if (program != NULL && realpath(program, path) == NULL) {
+		complain("%s: %s", program, strerror(errno));
+		return 1;
+	}
+	if (program != NULL)
+		(void)snprintf(request.program, sizeof(request.program), "%s", path);
+	return ask(name, &request, "replace its driver");
 }

@@ -9,12 +9,13 @@
 
 #include "pcid/card.h"
 
-enum control_what { CONTROL_UPGRADE = 1 };
+enum control_what { CONTROL_UPGRADE = 1, CONTROL_POST_MORTEM = 2 };
 
 struct control_request {
 	uint32_t magic;
 	uint32_t what;
-	char program[PATH_MAX]; /* absolute; "": the one that runs, which may be a newer file now */
+	char program[PATH_MAX]; /* for an upgrade: absolute; "": the one that runs, which may be a
+				   newer file now */
 };
 
 struct control_reply {
@@ -36,5 +37,7 @@ int control_ask(
 	const char *name, const struct control_request *request, struct control_reply *reply);
 /* `pcid --upgrade NAME`: the exit status. */
 int control_upgrade(const char *name, const char *program);
+/* `pcid --post-mortem NAME`, too. */
+int control_post_mortem(const char *name);
 
 #endif

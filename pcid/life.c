@@ -133,8 +133,7 @@ __attribute__((noreturn)) static void become_driver(
 static int send_start(
 	const struct card *card, struct pcid_message *message, int fds[PCID_CHANNEL_FDS])
 {
-	(void)snprintf(
-		message->start.name, sizeof(message->start.name), "%s", card->name.scheme);
+	(void)snprintf(message->start.name, sizeof(message->start.name), "%s", card->name.scheme);
 	message->fds = message->start.function.fds;
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		message->start.region[i] = card->table[i];
@@ -365,10 +364,10 @@ bool card_lives(const struct card *card)
 }
 
 /* What the driver did last, for whoever wants to know why it died, where it did not say. */
-static void post_mortem(const struct card *card, int pid, int status)
+static void tell_of_death(const struct card *card, int pid, int status)
 {
-	char folder[PATH_MAX / 2], path[PATH_MAX], end[128];
-	int error = post_mortem_folder(card->pcid->options.post_mortems, folder, sizeof(folder));
+	char end[128], text[PATH_MAX + SCHEME_NAME_MAX + 64];
+	int error;
 
 	if (WIFSIGNALED(status))
 		(void)snprintf(end, sizeof(end), "%.60s pid %d was killed by signal %d (%s)",
@@ -378,13 +377,11 @@ static void post_mortem(const struct card *card, int pid, int status)
 			driver_name(card), pid, WEXITSTATUS(status));
 	else
 		return;
+	error = post_mortem(card, end, text, sizeof(text));
 	if (error == 0)
-		error = post_mortem_write(card, end, folder, path, sizeof(path));
-	if (error == 0)
-		say("network:%s: post-mortem in %s", card->name.scheme, path);
+		say("%s", text);
 	else if (error != -ENODATA)
-		complain("network:%s: no post-mortem: %s: %s (see --post-mortem-dir)",
-			card->name.scheme, folder, strerror(-error));
+		complain("%s", text);
 }
 
 void card_driver_ended(struct card *card, int status)
@@ -400,7 +397,7 @@ void card_driver_ended(struct card *card, int status)
 	orphan_forget(card);
 	if (driver->channel.fd >= 0)
 		(void)listen_to_driver(card); /* its last words */
-	if (driver->pid > 0) /* that it hands over: another one has the card */
+	if (driver->pid > 0)                  /* that it hands over: another one has the card */
 		return;
 	upgrade_driver_ended(card);
 	if (WIFSIGNALED(status))
@@ -410,7 +407,7 @@ void card_driver_ended(struct card *card, int status)
 		complain("network:%s: %s pid %d ended with status %d", card->name.scheme, name, pid,
 			WEXITSTATUS(status));
 	clients_wait(card); /* they see at once that the link is down */
-	post_mortem(card, pid, status);
+	tell_of_death(card, pid, status);
 	/* One that never served is wrong as it stands: another would not do better. */
 	if (stopping || !card->deaths.served) {
 		life_end(card);

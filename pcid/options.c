@@ -44,9 +44,12 @@ static const char help[] =
 	"                      (10/30; 0: never)\n"
 	"  --watchdog S        kill and replace a driver that does not answer for S seconds (5; 0: "
 	"never)\n"
+	"  --post-mortem NAME  have the pcid that runs write what the driver of network:NAME did "
+	"last\n"
 	"  --post-mortem-dir DIR  where the post-mortem of a driver that died goes (else\n"
 	"                      $STATE_DIRECTORY, $XDG_STATE_HOME/ixgbed, /var/lib/ixgbed)\n"
-	"  --upgrade NAME      have the pcid that runs replace the driver of network:NAME while frames "
+	"  --upgrade NAME      have the pcid that runs replace the driver of network:NAME while "
+	"frames "
 	"flow\n"
 	"  --program FILE      by this newer program (else by the file that it was started from)\n"
 	"  --list              show the network cards of this machine, and which could be taken\n"
@@ -73,6 +76,7 @@ enum choice {
 	OPTION_MAX_DEATHS,
 	OPTION_WATCHDOG,
 	OPTION_SYSFS,
+	OPTION_POST_MORTEM,
 	OPTION_POST_MORTEM_DIR,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -93,6 +97,7 @@ static const struct option long_options[] = {
 	{"max-deaths", required_argument, NULL, OPTION_MAX_DEATHS},
 	{"watchdog", required_argument, NULL, OPTION_WATCHDOG},
 	{"sysfs", required_argument, NULL, OPTION_SYSFS},
+	{"post-mortem", required_argument, NULL, OPTION_POST_MORTEM},
 	{"post-mortem-dir", required_argument, NULL, OPTION_POST_MORTEM_DIR},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -219,6 +224,7 @@ static int read_option(struct pcid_options *o, int option, const char *value)
 	case OPTION_MAX_DEATHS: return read_deaths(value, o);
 	case OPTION_WATCHDOG: return read_watchdog(value, &o->watchdog_s);
 	case OPTION_SYSFS: o->sysfs = value; return 0;
+	case OPTION_POST_MORTEM: o->post_mortem = value; return 0;
 	case OPTION_POST_MORTEM_DIR: o->post_mortems = value; return 0;
 	case OPTION_HELP: (void)fputs(help, stdout); return 1;
 	case OPTION_VERSION: (void)puts("pcid " PCID_VERSION); return 1;

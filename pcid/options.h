@@ -21,8 +21,9 @@ struct pcid_options {
 	size_t sockets;
 	const char *bind[PCID_MAX_CARDS]; /* --bind, in the form of sysfs */
 	size_t binds;
-	const char *upgrade; /* the name of a scheme; NULL: be the manager */
-	const char *program; /* the newer driver; NULL: the one that runs */
+	const char *upgrade;     /* the name of a scheme; NULL: be the manager */
+	const char *post_mortem; /* the same, for --post-mortem */
+	const char *program;     /* the newer driver; NULL: the one that runs */
 	bool list;
 	bool dry_run;
 	struct scheme_access access;

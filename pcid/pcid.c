@@ -409,6 +409,8 @@ int main(int argc, char **argv)
 
 	if (result != 0)
 		return result > 0 ? STATUS_STOPPED : STATUS_USAGE;
+	if (pcid.options.post_mortem != NULL)
+		return control_post_mortem(pcid.options.post_mortem);
 	if (pcid.options.upgrade != NULL)
 		return control_upgrade(pcid.options.upgrade, pcid.options.program);
 	for (size_t i = 0; i < pcid.options.configs; i++) {

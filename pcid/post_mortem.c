@@ -31,7 +31,7 @@ struct report {
 
 /* --- where --- */
 
-int post_mortem_folder(const char *option, char *folder, size_t size)
+static int find_folder(const char *option, char *folder, size_t size)
 {
 	const char *systemd = getenv("STATE_DIRECTORY");
 	const char *xdg = getenv("XDG_STATE_HOME");
@@ -253,7 +253,7 @@ static int write_both(const struct report *report, const char *folder)
 	return error;
 }
 
-int post_mortem_write(
+static int write_to(
 	const struct card *card, const char *end, const char *folder, char *path, size_t size)
 {
 	struct report report = {.card = card, .end = end};
@@ -276,5 +276,25 @@ int post_mortem_write(
 		(void)snprintf(path, size, "%s/%s-%s.txt", folder, card->name.scheme, report.stamp);
 	}
 	free(report.record);
+	return error;
+}
+
+int post_mortem(const struct card *card, const char *end, char *text, size_t size)
+{
+	char folder[PATH_MAX / 2] = "", path[PATH_MAX];
+	int error = find_folder(card->pcid->options.post_mortems, folder, sizeof(folder));
+
+	if (error == 0)
+		error = write_to(card, end, folder, path, sizeof(path));
+	if (error == 0)
+		(void)snprintf(
+			text, size, "network:%s: post-mortem in %s", card->name.scheme, path);
+	else if (error == -ENODATA)
+		(void)snprintf(text, size, "network:%s: no post-mortem: nothing was recorded",
+			card->name.scheme);
+	else
+		(void)snprintf(text, size,
+			"network:%s: no post-mortem: %s: %s (see --post-mortem-dir)",
+			card->name.scheme, folder, strerror(-error));
 	return error;
 }

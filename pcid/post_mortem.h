@@ -10,16 +10,11 @@
 
 #define POST_MORTEM_KEPT 10u /* of each card; older ones go */
 
-/* Where they go: the option's folder, else $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/ixgbed,
- * else /var/lib/ixgbed. -ENAMETOOLONG.
+/* Writes NAME-TIME.txt and NAME-TIME.json into the option's folder, else $STATE_DIRECTORY
+ * (systemd), else $XDG_STATE_HOME/ixgbed, else /var/lib/ixgbed, which it makes if need be; deletes
+ * older ones; and makes the line that tells where it is, or why there is none. `end`: how the
+ * driver ended, or that it did not. -ENODATA: nothing was recorded; -errno.
  */
-int post_mortem_folder(const char *option, char *folder, size_t size);
-
-/* Writes NAME-TIME.txt and NAME-TIME.json into the folder, which it makes if need be, and deletes
- * older ones. `end`: how the driver ended, a line. `path` becomes the text's. -ENODATA: nothing
- * was recorded; -errno.
- */
-int post_mortem_write(
-	const struct card *card, const char *end, const char *folder, char *path, size_t size);
+int post_mortem(const struct card *card, const char *end, char *text, size_t size);
 
 #endif

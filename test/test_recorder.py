@@ -264,3 +264,18 @@ def test_the_folder_comes_from_the_environment(run, env, where):
     _, result = post_mortem(process)
     assert result["end"].endswith("was killed by signal 6 (Aborted)")
     assert len(list((run.dir / where).iterdir())) == 2
+
+
+def test_a_post_mortem_of_a_driver_that_lives(run):
+    stack = Stack(run, a="loop")
+    process = stack.pcid("--post-mortem-dir", run.dir / "asked")
+    code, said = run.call("pcid", "--post-mortem", "a_ixgbe")
+    assert code == 0 and said.startswith(f"pcid: network:a_ixgbe: post-mortem in {run.dir}/asked/a_ixgbe-")
+    with open(said.split(" in ", 1)[1][:-4] + ".json", encoding="ascii") as data:
+        result = json.load(data)
+    assert result["end"] == f"pid {stack.drivers['a']} runs"
+    assert result["records"][0]["kind"] == "start" and "ready" in [r["kind"] for r in result["records"]]
+    stack.wait_link("a")  # it was not disturbed
+    assert run.call("pcid", "--post-mortem", "b_ixgbe") == (
+        1, "pcid: network:b_ixgbe: no pcid serves it: see scheme list, and SCHEME_ROOT")
+    assert process.stop() == 0

@@ -220,7 +220,7 @@ def test_a_long_path(run):
 def test_requests_that_are_none(run, cable):
     path = run.schemes / "a_ixgbe.control"
     good = struct.pack("<II4096s", 0x6C727463, 1, b"/bin/true")
-    for request in (b"x", good[:-1], good + b"x", struct.pack("<II4096s", 1, 1, b""), struct.pack("<II4096s", 0x6C727463, 2, b""),
+    for request in (b"x", good[:-1], good + b"x", struct.pack("<II4096s", 1, 1, b""), struct.pack("<II4096s", 0x6C727463, 3, b""),
                     struct.pack("<II4096s", 0x6C727463, 1, b"bin/true"), struct.pack("<II4096s", 0x6C727463, 1, b"/" * 4096)):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.settimeout(lab.PATIENCE)
