@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void put(struct trace *trace, const void *data, size_t size)
@@ -25,6 +27,17 @@ static void put(struct trace *trace, const void *data, size_t size)
 			trace->error = n == 0 ? -ENOSPC : -errno;
 		}
 	}
+}
+
+/* What an earlier daemon wrote, which may have died for a reason: FILE.old. */
+static void keep_old(const char *path)
+{
+	char old[PATH_MAX];
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+		(size_t)snprintf(old, sizeof(old), "%s.old", path) < sizeof(old))
+		(void)rename(path, old);
 }
 
 int trace_open(struct trace *trace, const char *path, const struct recorder *recorder,
@@ -48,6 +61,7 @@ int trace_open(struct trace *trace, const char *path, const struct recorder *rec
 	(void)snprintf(header.driver, sizeof(header.driver), "%s", driver);
 	(void)snprintf(header.program, sizeof(header.program), "%s", program);
 	(void)snprintf(header.address, sizeof(header.address), "%s", pci_address(fn));
+	keep_old(path);
 	trace->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
 	if (trace->fd < 0)
 		trace->error = -errno;

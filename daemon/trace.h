@@ -16,7 +16,7 @@ struct trace {
 	const struct recorder *recorder;
 };
 
-/* Makes the file (for its owner alone to write; an old one is replaced) and writes its header.
+/* Makes the file (for its owner alone to write; an old one becomes FILE.old) and writes its header.
  * -errno with `why`. `trace` is fit for the others after a failure too.
  */
 int trace_open(struct trace *trace, const char *path, const struct recorder *recorder,

@@ -156,6 +156,15 @@ def test_a_file_that_cannot_be_made(run):
     assert code == 1 and text == f"ixgbed: --record {run.dir}/no/file: No such file or directory"
 
 
+def test_an_old_trace_is_kept(run, trace):
+    old = trace.path.read_bytes()
+    daemon = run.start("ixgbed", "--device", f"vfio-user:{run.dir}/a.sock", "--record", trace.path)
+    daemon.expect(" ready ")
+    assert daemon.stop() == 0
+    assert (run.dir / "a.trace.old").read_bytes() == old
+    assert replay(run, trace.path, "--json")[1]["recorded"]["driver"] == "ixgbe"
+
+
 def test_a_file_that_takes_no_more(run):
     """At once it is a failure to start; later the card is served on, and the end tells."""
     stack = Stack(run, a="loop")
@@ -202,7 +211,9 @@ def test_a_killed_driver_leaves_what_it_did_last(run):
              "handles", "start", "ready", "stop", "overrun"]
     kept = [(names.index(r["kind"]) + 1, r["where"], r["offset"], r["value"]) for r in records]
     # Whatever had reached the file before the end is here, too; and it goes on.
-    filed = Trace(trace).records
+    old = run.dir / "a.trace.old"  # the next driver has its own
+    lab.wait_for(old.exists, "the next driver")
+    filed = Trace(old).records
     assert len(filed) > 200 and kept[:len(filed)] == filed
     assert [r["sequence"] for r in records] == list(range(records[0]["sequence"], records[0]["sequence"] + len(records)))
     times = [r["ns"] for r in records]
