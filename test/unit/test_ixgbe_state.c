@@ -87,7 +87,7 @@ static int adopt(struct bench *b)
 /* Rings in the middle of things: buffers kept back, frames received, sent, and reported. */
 static void use(struct bench *b)
 {
-	uint8_t data[64] = {0};
+	uint8_t data[128] = {0};
 	uint32_t offsets[RING];
 	struct frame frames[RING];
 
@@ -109,7 +109,7 @@ static void use(struct bench *b)
 static void nothing_is_lost(void **state)
 {
 	struct bench *b = *state;
-	uint8_t data[64] = {0};
+	uint8_t data[128] = {0};
 	uint32_t *registers = malloc(sizeof b->fn->reg);
 	struct frame frames[RING];
 	uint32_t offsets[RING];
