@@ -7,12 +7,13 @@
  *
  *     nicsim.h   what the parts share          loop.h     one thread, events, timers, deferred work
  *     server.c   connections                   session.c  the vfio-user commands
- *     dma.c      the client's memory           pci.c      config space, ways to registers and
- * memory irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
+ *     dma.c      the client's memory           pci.c      config space, ways to registers, memory
+ *     irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
  *     report.c   lines for people              wire*.c    what a port is plugged into
+ *     replay.c   a trace against the card
  *
- * It shares nothing with the drivers here but the numbers of the vfio-user protocol, so that each
- * side tests the other.
+ * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format
+ * of traces, so that each side tests the other.
  */
 #ifndef NICSIM_NICSIM_H
 #define NICSIM_NICSIM_H
