@@ -42,8 +42,8 @@ static bool plausible(const struct pcid_message *m)
 	case PCID_START:
 		return m->start.function.fds <= PCI_HANDOVER_FDS &&
 		       m->fds == m->start.function.fds + PCID_REGIONS + 1 &&
-		       terminated(m->start.name, sizeof(m->start.name)) && m->start.name[0] != '\0' &&
-		       m->start.adopt <= 1;
+		       terminated(m->start.name, sizeof(m->start.name)) &&
+		       m->start.name[0] != '\0' && m->start.adopt <= 1;
 	case PCID_STOPPED:
 		return m->stopped.function.fds <= PCI_HANDOVER_FDS &&
 		       m->fds == m->stopped.function.fds &&
