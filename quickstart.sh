@@ -10,7 +10,7 @@ echo "building"
 ninja -C build --quiet
 
 work=$(mktemp -d)
-export SCHEME_ROOT=$work/scheme NICSIM_ROOT=$work PCID_DRIVER_PATH=$PWD/build/daemon
+export SCHEME_ROOT=$work/scheme NICSIM_ROOT=$work STATE_DIRECTORY=$work PCID_DRIVER_PATH=$PWD/build/daemon
 mkdir "$SCHEME_ROOT"
 started=()
 
