@@ -52,8 +52,8 @@ struct port {
 	struct port_loop loop; /* counted by the loop */
 	/* What is in force, for /cage; NULL: nothing is. */
 	const struct cage *cage;
-	uint64_t upgrades;     /* drivers that handed the card over without a reset */
-	struct again *again;   /* what is left to the next driver (daemon/again.h), or NULL */
+	uint64_t upgrades;   /* drivers that handed the card over without a reset */
+	struct again *again; /* what is left to the next driver (daemon/again.h), or NULL */
 };
 
 /* -ENOMEM; -ENOSPC with `why`: the frame memory is too small for such rings. */
