@@ -97,7 +97,7 @@ static int promisc_on(struct port *p)
 	if (n > 0 && was[0] == '1')
 		return 0;
 	int err = value_write(p, "/promisc", "1\n");
-	if (err)
+	if (err && err != -EINTR) /* a signal: it may be on, and this program is about to end */
 		return err;
 	p->restore_promisc = true;
 	return 0;
@@ -140,7 +140,7 @@ int port_open(struct port *p, const char *url, int access, bool promisc, struct 
 
 	if (promisc) {
 		int err = promisc_on(p);
-		if (err)
+		if (err && err != -EINTR)
 			(void)fail(warning, err,
 				"%s/promisc: %s; only frames to the card's own address arrive",
 				p->name, scheme_strerror(err));

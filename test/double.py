@@ -195,11 +195,11 @@ class Double:
         with self._changed:
             page = Page(link_up=self._link, link_mbit=10000 * self._link, mtu=self._mtu, present=1,
                         value=value is not None)
-            if value is None:
+            reader = os.open(f"/proc/self/fd/{page.fd}", os.O_RDONLY)
+            socket.send_fds(connection, [struct.pack("=Ii", MAGIC, 0)], [reader])
+            os.close(reader)
+            if value is None:  # not before the reply, which a test's frame would be taken for
                 self._clients.append((connection, page))
-        reader = os.open(f"/proc/self/fd/{page.fd}", os.O_RDONLY)
-        socket.send_fds(connection, [struct.pack("=Ii", MAGIC, 0)], [reader])
-        os.close(reader)
         if value is None:
             self._frames(connection, page, flags & READ)
             return
