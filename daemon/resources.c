@@ -93,7 +93,7 @@ static int wait_for_start(
 
 int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 {
-	struct pcid_message message;
+	struct pcid_message message = {0};
 	int fds[PCID_CHANNEL_FDS];
 	int error;
 	int state;

@@ -210,8 +210,8 @@ void life_adopt_process(struct card *card, pid_t pid, int channel)
 
 int life_begin(struct card *card)
 {
-	int channel;
-	pid_t pid;
+	int channel = -1;
+	pid_t pid = -1;
 	int error = life_spawn(card, card->program, &pid, &channel);
 
 	if (error == 0) {

@@ -430,7 +430,8 @@ static int create(struct ixgbe **out, struct pci_function *fn, const struct nic_
 		return rc;
 	}
 	if (dev->bar.size < BAR_SIZE) {
-		rc = ixgbe_fail(dev, -EIO, "BAR 0 has %u bytes, not 128 KiB: is it another card's?",
+		rc = -EIO;
+		(void)ixgbe_fail(dev, rc, "BAR 0 has %u bytes, not 128 KiB: is it another card's?",
 			dev->bar.size);
 		goto out_destroy;
 	}
