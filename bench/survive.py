@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A driver that may crash: kill -9 at random moments under full load in both directions, over two cards joined by a
-cable. A generator numbers frames, a mirror sends them back; both keep their handles for a whole round of kills."""
+cable. A generator numbers frames, a mirror sends them back; both keep their handles for a whole round of kills. With
+--clients it is other clients of both cards that are killed, while one such pair measures."""
 import json
 import os
 import pathlib
@@ -76,27 +77,103 @@ def kill(rig, watch, card):
     return 1000 * (time.monotonic() - begin)
 
 
-def one_round(rig, watch, total, kills):
+def measuring_pair(rig, window):
+    """(generator, mirror), with frames that come back."""
     mirror = Client(rig, 1)
     rig.until(lambda: rig.value(1, "promisc").startswith("1"), "the mirror")
-    generator = Client(rig, 0, "--generate", "--size", "60,1514", "--window", total["window"], "--drain", 200,
+    generator = Client(rig, 0, "--generate", "--size", "60,1514", "--window", window, "--drain", 200,
                        "--link-wait", 60)
     rig.until(lambda: rig.stats(0)["rx_frames"] > 0, "frames that come back")
+    return generator, mirror
+
+
+def judge(total, generator, mirror):
+    """Ends both and adds up what they measured; the frames lost, or None."""
+    result = generator.end()
+    if result is None or mirror.end() is None:
+        total["client_errors"] += 1
+    if result is None:
+        return None
+    total["frames"] += result["tx_frames"]
+    for field in ("corrupted", "duplicated", "reordered"):
+        total[field] += result[field]
+    return result["lost"]
+
+
+def one_round(rig, watch, total, kills):
+    generator, mirror = measuring_pair(rig, total["window"])
     for _ in range(kills):
         time.sleep(random.uniform(0.06, 0.3))
         total["restart_ms"].append(kill(rig, watch, random.randrange(2)))
     time.sleep(0.3)
-    result = generator.end()
-    if result is None or mirror.end() is None:
-        total["client_errors"] += 1
-    if result is not None:
-        total["frames"] += result["tx_frames"]
-        total["corrupted"] += result["corrupted"]
-        total["duplicated"] += result["duplicated"]
-        total["reordered"] += result["reordered"]
-        total["lost"] += result["lost"]
+    lost = judge(total, generator, mirror)
+    if lost is not None:
+        total["lost"] += lost
         if kills == 1:
-            total["lost_by_one"].append(result["lost"])
+            total["lost_by_one"].append(lost)
+
+
+# What dies beside the pair: who floods, who reads copies of all frames, who asks for values; each may be stopped first,
+# so that it neither reads nor goes. None reads the pair's frames away.
+VICTIMS = (
+    ("rheinfall", "--generate", "--one-way", "--quiet", "--no-promisc", "--rate", "20000", "--url", "{url}"),
+    ("scheme", "cat", "{url}/tap"),
+    ("scheme", "cat", "{url}/stats"),
+)
+AT_ONCE = 4
+
+
+def start_victim(rig):
+    words = [word.format(url=rig.url(random.randrange(2))) for word in random.choice(VICTIMS)]
+    return subprocess.Popen([rig.program(words[0]), *words[1:]], env=rig.env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill_clients(rig, count):
+    """Kills so many, each at a random moment of its life; those that came to their own end do not count."""
+    victims, kills = [], 0
+    try:
+        while kills < count:
+            while len(victims) < AT_ONCE:
+                victims.append(start_victim(rig))
+            time.sleep(random.uniform(0.0, 0.02))
+            victim = random.choice(victims)
+            if random.random() < 0.2:
+                victim.send_signal(signal.SIGSTOP)
+                continue
+            victims.remove(victim)
+            victim.kill()
+            kills += victim.wait() == -signal.SIGKILL
+    finally:
+        for victim in victims:
+            victim.kill()
+            victim.wait()
+
+
+def descriptors(pids):
+    """Of pcid and the drivers, which may be asked by root alone."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+
+def client_round(rig, watch, total, pcid, count):
+    pids = [pcid, *(watch.pids(card)[-1] for card in range(2))]
+    try:
+        descriptors(pids)
+    except PermissionError:
+        pids = [pcid]
+    before, again = None, 0  # who asked for values just now may not be quite gone
+    while again < 5:
+        now = descriptors(pids)
+        before, again = now, again + 1 if now == before else 0
+        time.sleep(0.05)
+    generator, mirror = measuring_pair(rig, total["window"])
+    kill_clients(rig, count)
+    lost = judge(total, generator, mirror)
+    end = time.monotonic() + PATIENCE
+    while descriptors(pids) != before and time.monotonic() < end:
+        time.sleep(0.01)
+    return {"client_kills": count, "client_lost": lost, "client_descriptors_before": before,
+            "client_descriptors_after": descriptors(pids), "client_descriptors_of": len(pids)}
 
 
 def bench(folder, options):
@@ -108,6 +185,7 @@ def bench(folder, options):
         hold = stats["rx_ring"] + stats["tx_ring"] + BURSTS
         total = {"restart_ms": [], "lost": 0, "lost_by_one": [], "client_errors": 0, "corrupted": 0, "duplicated": 0, "reordered": 0,
                  "frames": 0, "window": hold}
+        clients = client_round(rig, watch, total, pcid, options.clients) if options.clients else {}
         memory = []
         while len(total["restart_ms"]) < options.kills:
             kills = ROUNDS[len(memory) % len(ROUNDS)]
@@ -117,12 +195,16 @@ def bench(folder, options):
             say(f"{len(total['restart_ms'])} kills: {memory[-1][0]} descriptors, {memory[-1][1]} KiB")
         after = [rig.stats(card) for card in range(2)]
         times = sorted(total["restart_ms"])
-        return {
+        result = {
             "kills": len(times), "frames": total["frames"], "client_errors": total["client_errors"],
             "corrupted": total["corrupted"], "duplicated": total["duplicated"], "reordered": total["reordered"],
-            "lost_max": max(total["lost_by_one"], default=0), "rings_hold": hold,
-            "lost": total["lost"], "restarts": sum(s["restarts"] for s in after), "lost_in_restart": sum(s["lost_in_restart"] for s in after),
-            "restart_ms_median": round(statistics.median(times), 1),
-            "restart_ms_p99": round(times[min(len(times) - 1, len(times) * 99 // 100)], 1),
-            "pcid_descriptors_first": memory[0][0], "pcid_descriptors_last": memory[-1][0],
-            "pcid_rss_kib_first": memory[0][1], "pcid_rss_kib_last": memory[-1][1]}
+            **clients,
+            "restarts": sum(s["restarts"] for s in after), "lost_in_restart": sum(s["lost_in_restart"] for s in after)}
+        if times:
+            result.update({
+                "lost_max": max(total["lost_by_one"], default=0), "rings_hold": hold, "lost": total["lost"],
+                "restart_ms_median": round(statistics.median(times), 1),
+                "restart_ms_p99": round(times[min(len(times) - 1, len(times) * 99 // 100)], 1),
+                "pcid_descriptors_first": memory[0][0], "pcid_descriptors_last": memory[-1][0],
+                "pcid_rss_kib_first": memory[0][1], "pcid_rss_kib_last": memory[-1][1]})
+        return result

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients that die or talk nonsense, while drivers die too: the others have what is theirs, and nothing is left."""
+import array
+import errno
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+
+import lab
+import scheme_client
+from scheme_client import READ, WRITE
+from stack import Stack
+from test_survive import echo, kill, up
+
+
+def send(connection, data, fds=()):
+    """Whatever it takes; a connection that was hung up, or takes no more now, is none of the test's business."""
+    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    try:
+        connection.sendmsg([data], control, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+    except OSError as error:
+        assert error.errno in (errno.EPIPE, errno.EAGAIN, errno.ECONNRESET, errno.EMSGSIZE), error
+
+
+def descriptors(*pids):
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
+
+
+class Nonsense:
+    """Connections that ask wrongly, and handles that send what is no frame and no value."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.open = []
+        self.refused = 0  # as the handles' pages have it
+        self.fds = [os.open("/dev/null", os.O_RDWR) for _ in range(3)]
+
+    def ask(self):
+        good = scheme_client.request("/stats", READ)
+        connection = scheme_client.connect(self.stack.run.schemes, "a_ixgbe")
+        self.open.append(connection)
+        data = random.choice([
+            b"", b"\0", good[:-1], good + b"\0", os.urandom(len(good)), os.urandom(100000),
+            scheme_client.request("/stats", READ, magic=1), scheme_client.request("/stats", READ, version=99),
+            scheme_client.request("/none" * 30, READ), scheme_client.request("/stats", 0xffffffff),
+            scheme_client.REQUEST.pack(scheme_client.MAGIC, scheme_client.VERSION, 0xffff, READ, 0, b"/stats"), good])
+        send(connection, data, random.choice([(), self.fds]))
+
+    def talk(self):
+        """Nothing that could be a frame, or set anything."""
+        handle = self.stack.open("a", random.choice(["", "", "/mtu", "/promisc"]), WRITE)
+        self.open.append(handle)
+        for size in random.choices([0, 1, 13, 9729, 65535, 150000], k=8):
+            send(handle.socket, b"\xff" * size, random.choice([(), self.fds]))
+
+    def leave(self, some=0):
+        random.shuffle(self.open)
+        while len(self.open) > some:
+            one = self.open.pop()
+            if isinstance(one, scheme_client.Handle):
+                self.refused += one.status("refused")
+            one.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.leave()
+        for fd in self.fds:
+            os.close(fd)
+
+
+def test_nonsense_while_drivers_die(run):
+    random.seed(3)
+    stack = Stack(run, a="loop")
+    pcid = stack.pcid("--max-deaths", 0, driver=("--no-cage",))  # whose descriptors can be counted
+
+    def open_now():
+        return descriptors(pcid.pid, stack.nicsim.pid, stack.pids("a")[-1])
+
+    def settled(count):
+        lab.wait_for(lambda: open_now() == count, f"{count} descriptors, of pcid, nicsim, and the driver")
+
+    def quiet():
+        """Once nothing is being opened or closed any more."""
+        seen = [0]
+
+        def same():
+            seen.append(open_now())
+            time.sleep(0.05)
+            return len(seen) > 5 and seen[-5:] == seen[-1:] * 5
+
+        lab.wait_for(same, "quiet")
+        return seen[-1]
+
+    alone = quiet()
+    with stack.open("a") as steady, Nonsense(stack) as nonsense:
+        up(steady)
+        one = quiet()
+        for turn in range(8):
+            for _ in range(5):
+                nonsense.ask()
+                nonsense.talk()
+            if turn % 2:
+                kill(stack, "a")
+            echo(steady, fill=turn)
+            nonsense.leave(10 if turn < 7 else 0)
+        settled(one)
+        assert steady.status("sent") == steady.status("received") == 8
+        assert steady.status("refused") == 0 and steady.status("mtu") == 1500
+    settled(alone)
+    stats = stack.stats("a")
+    assert (stats["restarts"], stats["handles"]) == (4, 0)
+    assert nonsense.refused > 20
+
+
+def test_thirty_killed_clients():
+    """The benchmark's short form."""
+    done = subprocess.run([sys.executable, lab.ROOT / "bench" / "run", "survive", "--build", lab.BUILD, "--clients", "30"],
+                          capture_output=True, text=True, timeout=4 * lab.PATIENCE)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["client_kills"] == 30 and result["frames"] > 0
+    errors = ("client_errors", "corrupted", "duplicated", "reordered", "client_lost", "restarts")
+    assert {name: result[name] for name in errors} == dict.fromkeys(errors, 0)
+    assert result["client_descriptors_after"] == result["client_descriptors_before"]
