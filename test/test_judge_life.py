@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A driver's death and its replacement in flight, judged by Linux 6.12's VFIO: pcid keeps container and device,
+quiesces the card through its own descriptors, and hands them to one driver after another, while a client that
+has its frames open goes on. As in test_judge_vfio.py the card is nicsim's, which answers over a loop."""
+import json
+import re
+
+import pytest
+
+from test_judge_vfio import CARD, NAME, boot, sections
+
+pytestmark = pytest.mark.guest
+
+WINDOW = 32
+FAULTS = ("duplicated", "reordered", "corrupted", "foreign")
+
+SCRIPT = """
+stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
+# Waits until so many frames more have come back.
+flows() {
+	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
+	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
+}
+# Waits for driver number $1.
+driver_number() {
+	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
+}
+# Generates; frames that do not come back within $1 ms are not waited for.
+start() {
+	rheinfall --generate --json --quiet --window $WINDOW --drain $1 --size 60,61,124,125,1499,1513,1514 \\
+		>/tmp/frames 2>&1 &
+	rheinfall=$!
+	flows 200
+}
+stop() {
+	flows 200
+	kill -INT $rheinfall
+	wait $rheinfall || echo "rheinfall ended with $?"
+	tr -d ' \\n' </tmp/frames
+	echo
+}
+interrupts() { sed -n "s/^ *[0-9]*: *\\([0-9]*\\) *IR-PCI-MSIX-$CARD  *0-edge .*/\\1/p" /proc/interrupts; }
+shown() {
+	echo $(stat restarts) $(stat upgrades) $(stat lost_in_restart)
+	# Few enough that the driver sleeps between them.
+	before=$(interrupts)
+	rheinfall --generate --quiet --rate 50 --count 20 --expect-lossless >/dev/null
+	echo $(($(interrupts) - before))
+	master
+	driver
+}
+
+echo "== begun"
+pcid --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 \\
+	--post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
+ready $pcid /tmp/pcid
+
+echo "== upgraded"
+start 20000
+pcid --upgrade $NAME
+flows 200
+pcid --upgrade $NAME
+stop
+shown
+
+echo "== killed"
+start 3000
+# The next one can't be run for a while: the card is pcid's alone.
+mv /bin/ixgbed /bin/away
+kill -9 $(pidof ixgbed)
+until grep -q "cannot be run" /tmp/pcid; do kill -0 $pcid; sleep 0.01; done
+master
+driver
+mv /bin/away /bin/ixgbed
+driver_number 4
+stop
+shown
+
+echo "== upgraded again"
+start 20000
+pcid --upgrade $NAME
+stop
+shown
+
+echo "== cage"
+grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/$(pidof ixgbed)/status | tr -d '\\t'
+scheme cat network:/cage
+
+echo "== given up"
+start 3000
+mv /bin/ixgbed /bin/away
+kill -9 $(pidof ixgbed)
+wait $rheinfall || echo "rheinfall ended with $?"
+head -n 1 /tmp/frames
+wait $pcid || echo "pcid ended with $?"
+master
+driver
+
+echo "== pcid"
+cat /tmp/pcid
+echo "== post-mortem"
+sed -n '1,2p;$p' $(sed -n "s/.*post-mortem in //p" /tmp/pcid | head -n 1)
+"""
+
+
+def summary(line):
+    """What rheinfall measured: whatever died, each frame came at most once, in order and whole."""
+    result = json.loads(line)
+    assert result["error"] is None
+    assert {fault: result[fault] for fault in FAULTS} == dict.fromkeys(FAULTS, 0), result
+    return result
+
+
+def lossless(line):
+    result = summary(line)
+    assert (result["lost"], result["late"]) == (0, 0), result
+    assert result["rx_frames"] == result["tx_frames"] > 400
+
+
+def life(lines, restarts, upgrades):
+    """The end of a section: what /stats counts, and a card that interrupts and belongs to vfio-pci. Returns
+    lost_in_restart."""
+    stats, interrupts, master, driver = lines
+    *counted, lost = map(int, stats.split())
+    assert counted == [restarts, upgrades]
+    assert int(interrupts) > 0
+    assert (master, driver) == ("master 1", "driver vfio-pci")
+    return lost
+
+
+def test_a_driver_is_replaced_and_dies(run):
+    """Two upgrades, a death, an upgrade of the driver that came after it; then a death too many."""
+    card, machine = boot(run, f"WINDOW={WINDOW} NAME={NAME.removeprefix('network:')}\n{SCRIPT}")
+    said = sections(machine.finish())
+    upgraded = rf"pcid: {NAME} upgraded: pid \d+, [\d.]+ ms between the two"
+
+    first, second, result, *rest = said["upgraded"]
+    assert re.fullmatch(upgraded, first) and re.fullmatch(upgraded, second)
+    lossless(result)
+    assert life(rest, restarts=0, upgrades=2) == 0
+
+    quiet, held, result, *rest = said["killed"]
+    assert (quiet, held) == ("master 0", "driver vfio-pci")
+    result = summary(result)
+    # 200 frames came back before the death, 200 after it; lost is at most the window.
+    assert result["rx_frames"] > 400 and result["lost"] <= WINDOW
+    assert result["rx_frames"] + result["lost"] == result["tx_frames"]
+    # Of what /stats counts, a driver that begins afresh goes on with its restarts and what they lost.
+    lost = life(rest, restarts=1, upgrades=0)
+
+    again, result, *rest = said["upgraded again"]
+    assert re.fullmatch(upgraded, again)
+    lossless(result)
+    assert life(rest, restarts=1, upgrades=1) == lost
+
+    caged = said["cage"]
+    assert caged[:3] == ["CapEff:0000000000000000", "NoNewPrivs:1", "Seccomp:2"]
+    assert {"seccomp 1", "user 65534", "capabilities none", "no_new_privs 1", "root empty"} <= {*caged[3:]}
+    assert any(re.fullmatch(r"landlock [1-9]\d*", line) for line in caged)
+
+    assert said["given up"] == [
+        "rheinfall ended with 1",
+        f"rheinfall: {NAME}: its driver has left",
+        "pcid ended with 1",
+        "master 0",
+        "driver none",
+    ]
+    assert sum(" ready " in line for line in said["pcid"]) == 5
+    assert sum("was killed by signal 9" in line for line in said["pcid"]) == 2
+    assert f"pcid: {NAME}: GIVEN UP: 13 drivers died within 3600 s" in said["pcid"][-2]
+    assert said["pcid"][-1] == "pcid: no driver is left"
+    who, what, last = said["post-mortem"]
+    assert re.fullmatch(rf"{NAME}: ixgbed pid \d+ was killed by signal 9 \(Killed\)", who)
+    assert what.startswith(f"card 8086:1528 at {CARD}, ")
+    assert re.fullmatch(r" +0\.000000000 +\S.*", last)
+    # --strict: nothing that the datasheet forbids was done to it, no memory reached for that was not mapped.
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text
