@@ -4,22 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
-[ "$(id -u)" = 0 ] || { echo "bare.sh: needs root, for a chroot" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "bare.sh: needs root, for a file system of its own" >&2; exit 1; }
 bare=$(mktemp -d /var/tmp/ixgbed-bare.XXXXXX)
-finish() {
-	for mount in sys/fs/cgroup sys dev/pts dev/shm dev proc; do
-		mountpoint -q "$bare/$mount" && umount -R "$bare/$mount"
-	done
-	rm -rf --one-file-system "$bare"
-}
-trap finish EXIT
+trap 'rm -rf --one-file-system "$bare"' EXIT
 
 # minbase with apt alone: no compiler, no python, no git.
 sources=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true)
 printf '%s\n' "$sources" | mmdebstrap --quiet --variant=minbase bookworm "$bare" -
-mount -t proc proc "$bare/proc"
-mount --rbind /dev "$bare/dev" && mount --make-rslave "$bare/dev"
-mount --rbind /sys "$bare/sys" && mount --make-rslave "$bare/sys"
 cp /etc/resolv.conf "$bare/etc/resolv.conf"
 git clone --quiet --no-hardlinks . "$bare/src"
 
@@ -27,6 +18,16 @@ commands=("$@")
 [ ${#commands[@]} -gt 0 ] || commands=(./quickstart.sh)
 for command in "${commands[@]}"; do
 	echo "== bare: $command"
-	chroot "$bare" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI="${CI:-}" \
-		bash -c "cd / && /src/$command"
+	# A root of its own, not a chroot: in that nobody may make user namespaces. The mounts end with it.
+	unshare --mount --propagation private bash -euc '
+		mount --bind "$1" "$1"
+		cd "$1"
+		mount -t proc proc proc
+		mount --rbind /dev dev
+		mount --rbind /sys sys
+		mkdir -p before
+		pivot_root . before
+		umount -l before
+		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI="$3" bash -c "cd / && /src/$2"
+	' bash "$bare" "$command" "${CI:-}"
 done

@@ -117,6 +117,7 @@ def allowed_calls(unit):
     return set().union(*(members(name) for name in re.search(r"(?m)^SystemCallFilter=(.+)$", unit.read_text())[1].split()))
 
 
+@pytest.mark.traced
 def test_the_unit_lets_pcid_and_its_drivers_do_their_work(run, unit):
     """Into the cage above all: nothing would be served without."""
     log = run.dir / "calls"
