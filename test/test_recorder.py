@@ -197,6 +197,8 @@ def test_a_killed_driver_leaves_what_it_did_last(run):
     process = stack.pcid("--post-mortem-dir", run.dir / "post mortems", driver=("--record", str(trace)))
     stack.wait_link("a")
     handle = stack.open("a")
+    lab.wait_for(lambda: Trace(trace).values(HANDLES)[-1:] == [1],
+                 "only one handle is open")  # those that waited for the link are closed, but maybe not seen yet
     for size in (60, 61, 1514):
         handle.write(frame(size, to="a"))
         assert handle.read() == frame(size, to="a")
