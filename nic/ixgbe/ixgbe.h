@@ -4,8 +4,9 @@
  *
  *     ixgbe_ids.c    which ids            ixgbe_sync.c    semaphores shared with others
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
- *     ixgbe_ring.c   the four verbs       ixgbe_link.c    link and PHY
- *     ixgbe_irq.c    interrupts           ixgbe_stats.c   counters
+ *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
+ *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
+ *     ixgbe_irq.c    interrupts
  *     ixgbe_state.c  from one process to the next
  *     ixgbe_regs.h   registers
  *
@@ -100,7 +101,7 @@ void ixgbe_release(struct nic *nic);
 int ixgbe_set_promiscuous(struct nic *nic, bool on);
 int ixgbe_set_mtu(struct nic *nic, uint16_t mtu);
 
-/* ixgbe_ring.c */
+/* ixgbe_queue.c */
 extern const struct nic_verbs ixgbe_verbs;
 /* Takes ring memory and books; the card is not touched. -ENOMEM. */
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index);
