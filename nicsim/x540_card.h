@@ -62,7 +62,7 @@ struct x540_rx {
 struct x540_tx {
 	struct loop_work work;
 	struct loop_timer flush; /* for a group of write-backs that does not fill */
-	unsigned hint_ring, hint_buffer;
+	unsigned hint_ring, hint_buffer, hint_head;
 	bool wire_full;
 	struct x540_context context[2];
 	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */

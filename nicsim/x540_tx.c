@@ -79,14 +79,19 @@ static void set_done(struct x540 *card, uint32_t index)
 	function_dma_write(&card->fn, &card->tx.hint_ring, at, &status, sizeof(status));
 }
 
+/* 7.2.3.5.2: instead of descriptors, which stay as the driver wrote them. */
+static bool writes_head(struct x540 *card)
+{
+	return *reg(card, TDWBAL) & TDWBAL_ENABLE;
+}
+
 static void write_head(struct x540 *card)
 {
-	uint32_t low = *reg(card, TDWBAL), head = *reg(card, TDH);
-	unsigned hint = 0;
+	uint64_t at = (*reg(card, TDWBAL) & ~3u) | (uint64_t)*reg(card, TDWBAH) << 32;
 
-	if (low & TDWBAL_ENABLE)
-		function_dma_write(&card->fn, &hint,
-			(low & ~3u) | (uint64_t)*reg(card, TDWBAH) << 32, &head, sizeof(head));
+	/* What was read from the descriptors, before the head that lets the driver change them. */
+	atomic_thread_fence(memory_order_release);
+	function_dma_write(&card->fn, &card->tx.hint_head, at, reg(card, TDH), 4);
 }
 
 /* WTHRESH > 0: everything before TDH that has not been written back yet. */
@@ -120,7 +125,7 @@ static void complete(struct x540 *card, uint32_t n, uint64_t rs)
 	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, TXDCTL));
 
 	*reg(card, TDH) = after(head, n, size);
-	if (threshold) {
+	if (threshold && !writes_head(card)) {
 		tx->done += n;
 		if (tx->done >= threshold)
 			flush(card);
@@ -128,7 +133,7 @@ static void complete(struct x540 *card, uint32_t n, uint64_t rs)
 	}
 	if (!rs)
 		return;
-	if (*reg(card, TDWBAL) & TDWBAL_ENABLE) {
+	if (writes_head(card)) {
 		write_head(card);
 	} else {
 		for (uint32_t i = 0; i < n; i++) {
@@ -476,5 +481,6 @@ void x540_tx_reset(struct x540 *card)
 	tx->done = 0;
 	tx->hint_ring = 0;
 	tx->hint_buffer = 0;
+	tx->hint_head = 0;
 	memset(tx->context, 0, sizeof(tx->context));
 }

@@ -9,8 +9,9 @@ from scapy.all import Dot1Q, Ether, Raw, rdpcap, wrpcap
 import x540
 from lab import wait_for
 from x540 import (A, B, BAM, DATA, DD, ENABLE, EOP, IFCS, IOVA, MPE, RS, RX_EOP, UPE, VLE, DMATXCTL, FCTRL,
-                  HLREG0, MAXFRS, MCSTCTRL, MTA0, RAH0, RAL0, RDH, RDT, RXDCTL, TDH, TDT, TDWBAL, TXDCTL,
-                  VFTA0, VLNCTRL, GROUP, OTHER, frame, one, pair, raw, send)
+                  HLREG0, MAXFRS, MCSTCTRL, MTA0, RAH0, RAL0, RDH, RDT, RXDCTL, TDBAH, TDBAL,
+                  TDH, TDLEN, TDT, TDWBAH, TDWBAL, TXDCTL, VFTA0, VLNCTRL, GROUP, OTHER, frame, one, pair, raw, send)
+from vfio_user import Memory
 
 
 # --- receive ---
@@ -329,14 +330,73 @@ def test_write_back_threshold(pair):
 
 
 def test_head_write_back(pair):
+    """Where RS is set TDH goes to memory; no descriptor is written, and WTHRESH does not count."""
     a, b = pair
-    a.rx()
-    at = b.place(b"\xff" * 64)
-    b.set(TDWBAL, at & 0xffffffff | 1)
-    last = b.queue_frame(frame(60))
-    b.kick()
-    wait_for(lambda: b.memory[at - IOVA:at - IOVA + 4] == struct.pack("<I", last + 1), "the head in memory")
-    assert b.tx_descriptor(last)[2] & DD == 0
+    a.rx(entries=32)
+    memory = Memory(4096)
+    b.client.dma_map(5 << 32, 4096, memory)
+    memory[:4096] = b"\xff" * 4096
+    b.set(TXDCTL, 0)
+    b.set(TDWBAL, 64 | 1)
+    b.set(TDWBAH, 5)
+    b.tx(entries=8, wthresh=4)
+
+    def head(value):
+        wait_for(lambda: struct.unpack("<I", memory[64:68])[0] == value, f"head {value} in memory")
+
+    def transmit(*commands, advanced=True):
+        """What the descriptors hold that are now sent, each with a frame of its own."""
+        before = [b.tx_descriptor(b.queue_frame(frame(60), EOP | IFCS | more, advanced=advanced))
+                  for more in commands]
+        b.kick()
+        wait_for(lambda: b.reg(TDH) == b.tx_tail, "all of them to be sent")
+        return before
+
+    first = transmit(0, 0, RS, 0)
+    head(3)
+    first += transmit(RS, advanced=False)                    # legacy ones are left alone as well
+    head(5)
+    assert [b.tx_descriptor(n) for n in range(5)] == first
+    transmit(0, 0, RS)                                       # round the ring's end
+    head(0)
+    assert memory[:64] + memory[68:4096] == b"\xff" * 4092
+    b.set(TDWBAL, 64)                                        # off: descriptors again, by WTHRESH
+    transmit(0, 0, 0, 0)
+    b.sent(3)
+    assert memory[64:68] == bytes(4)
+
+
+def test_one_ring_both_ways(pair):
+    """Receive and transmit ring are the same memory: frames go back from where they lie."""
+    a, b = pair
+    a.rx(entries=8, advanced=False)
+    b.rx(fctrl=BAM | UPE)
+    at = a.place(b"\xff" * 64)
+    a.set(TDWBAL, at & 0xffffffff | 1)
+    a.set(DMATXCTL, 1)
+    a.set(TDBAL, IOVA + a.rx_ring)
+    a.set(TDBAH, 0)
+    a.set(TDLEN, 16 * 8)
+    a.set(TXDCTL, ENABLE)
+    for turn in range(5):                                    # three frames each, round the end
+        frames = [frame(60 + 3 * turn + n) for n in range(3)]
+        send(b, *frames)
+        for n, data in enumerate(frames):
+            slot = (3 * turn + n) % 8
+            assert a.received(slot) == data
+            word = a.rx_ring + 16 * slot + 8
+            a.memory[word:word + 8] = struct.pack("<Q", len(data) | EOP | IFCS | (RS if n == 2 else 0))
+        tail = (3 * turn + 3) % 8
+        a.set(TDT, tail)
+        wait_for(lambda: a.memory[at - IOVA:at - IOVA + 4] == struct.pack("<I", tail), "the head in memory")
+        a.set(RDT, (tail + 7) % 8)
+        for n, data in enumerate(frames):
+            slot = (3 * turn + n) % 8
+            assert b.received(slot) == data
+            b.arm(slot)
+        b.set(RDT, (tail + 7) % 8)
+    assert [struct.unpack("<Q", a.memory[a.rx_ring + 16 * n:a.rx_ring + 16 * n + 8])[0] for n in range(8)] == [
+        IOVA + buffer for buffer in a.rx_buffers]
 
 
 def test_transmit_is_gated(pair):
