@@ -90,6 +90,7 @@ struct card {
 
 	struct card_driver driver;
 	struct card_deaths deaths;
+	struct post_mortem *dead; /* the newest, not written yet */
 	struct card_upgrade upgrade;
 	struct source control; /* where it can be asked for (pcid/control.h) */
 };

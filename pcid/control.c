@@ -82,13 +82,20 @@ static bool in_order(const struct control_request *request, ssize_t size)
 static void answer_post_mortem(const struct card *card, int fd)
 {
 	char end[64], text[sizeof(((struct control_reply *)0)->text)];
+	struct post_mortem *report;
 	int error;
 
 	if (card->driver.pid > 0)
 		(void)snprintf(end, sizeof(end), "pid %d runs", (int)card->driver.pid);
 	else
 		(void)snprintf(end, sizeof(end), "no driver runs");
-	error = post_mortem(card, end, text, sizeof(text));
+	error = post_mortem_take(&report, card, end);
+	if (error == 0)
+		error = post_mortem_write(report, text, sizeof(text));
+	else
+		(void)snprintf(text, sizeof(text), "network:%s: no post-mortem: %s",
+			card->name.scheme,
+			error == -ENODATA ? "nothing was recorded" : strerror(-error));
 	control_answer(fd, error, text);
 }
 

@@ -43,6 +43,25 @@ static const char *driver_name(const struct card *card)
 	return slash != NULL ? slash + 1 : card->program;
 }
 
+/* --- the last of a driver --- */
+
+/* Writes what was kept when it died: not before another one serves, since that takes longer than
+ * much of a restart.
+ */
+static void write_last(struct card *card)
+{
+	char text[PATH_MAX + SCHEME_NAME_MAX + 64];
+	struct post_mortem *report = card->dead;
+
+	card->dead = NULL;
+	if (report == NULL)
+		return;
+	if (post_mortem_write(report, text, sizeof(text)) == 0)
+		say("%s", text);
+	else
+		complain("%s", text);
+}
+
 /* --- the channel --- */
 
 static void driver_ready(struct card *card)
@@ -57,6 +76,7 @@ static void driver_ready(struct card *card)
 	orphan_note(card);
 	upgrade_ready(card);
 	clients_hand_over(card);
+	write_last(card);
 }
 
 /* Reads what the driver says; false at its end. */
@@ -250,6 +270,7 @@ static void quiesce(struct card *card)
 void life_end(struct card *card)
 {
 	upgrade_fail(card, -ENODEV, "the card is not served any more");
+	write_last(card);
 	control_close(card);
 	quiesce(card);
 	/* The scheme before its clients: who reads end of file and opens again finds none. */
@@ -347,6 +368,7 @@ static void begin_again(struct card *card)
 				 "back",
 				card->name.scheme, why.text);
 		card->deaths.away = true;
+		write_last(card);
 		try_later(card);
 		return;
 	}
@@ -363,12 +385,13 @@ bool card_lives(const struct card *card)
 	return card->driver.pid > 0 || card->driver.state == DRIVER_AWAY;
 }
 
-/* What the driver did last, for whoever wants to know why it died, where it did not say. */
-static void tell_of_death(const struct card *card, int pid, int status)
+/* Keeps what the driver did last, for whoever wants to know why it died, where it did not say. */
+static void keep_last(struct card *card, int pid, int status)
 {
-	char end[128], text[PATH_MAX + SCHEME_NAME_MAX + 64];
+	char end[POST_MORTEM_END];
 	int error;
 
+	write_last(card); /* of one that died before it was ready */
 	if (WIFSIGNALED(status))
 		(void)snprintf(end, sizeof(end), "%.60s pid %d was killed by signal %d (%s)",
 			driver_name(card), pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -377,11 +400,9 @@ static void tell_of_death(const struct card *card, int pid, int status)
 			driver_name(card), pid, WEXITSTATUS(status));
 	else
 		return;
-	error = post_mortem(card, end, text, sizeof(text));
-	if (error == 0)
-		say("%s", text);
-	else if (error != -ENODATA)
-		complain("%s", text);
+	error = post_mortem_take(&card->dead, card, end);
+	if (error != 0 && error != -ENODATA)
+		complain("network:%s: no post-mortem: %s", card->name.scheme, strerror(-error));
 }
 
 void card_driver_ended(struct card *card, int status)
@@ -407,7 +428,7 @@ void card_driver_ended(struct card *card, int status)
 		complain("network:%s: %s pid %d ended with status %d", card->name.scheme, name, pid,
 			WEXITSTATUS(status));
 	clients_wait(card); /* they see at once that the link is down */
-	tell_of_death(card, pid, status);
+	keep_last(card, pid, status);
 	/* One that never served is wrong as it stands: another would not do better. */
 	if (stopping || !card->deaths.served) {
 		life_end(card);

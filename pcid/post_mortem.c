@@ -21,12 +21,12 @@
 
 #define STAMP_LENGTH 20u /* 20261231T235959.999Z */
 
-struct report {
+struct post_mortem {
 	const struct card *card;
-	const char *end;
+	char end[POST_MORTEM_END];
 	char stamp[32];
-	struct flight_record *record;
 	struct recorder_found found;
+	struct flight_record record[FLIGHT_SLOTS];
 };
 
 /* --- where --- */
@@ -75,7 +75,7 @@ static void describe(FILE *to, const struct flight_record *r)
 	}
 }
 
-static int64_t before_end(const struct report *report, uint32_t i)
+static int64_t before_end(const struct post_mortem *report, uint32_t i)
 {
 	const struct flight_clock *clock = &report->found.clock;
 	uint64_t last = report->record[report->found.records - 1].time;
@@ -84,7 +84,7 @@ static int64_t before_end(const struct report *report, uint32_t i)
 			 (uint64_t)recorder_ns(clock, last));
 }
 
-static void write_text(const struct report *report, FILE *to)
+static void write_text(const struct post_mortem *report, FILE *to)
 {
 	const struct card *card = report->card;
 
@@ -120,7 +120,7 @@ static void write_string(FILE *to, const char *text)
 	(void)fputc('"', to);
 }
 
-static void write_json(const struct report *report, FILE *to)
+static void write_json(const struct post_mortem *report, FILE *to)
 {
 	const struct card *card = report->card;
 
@@ -148,8 +148,8 @@ static void write_json(const struct report *report, FILE *to)
 
 /* --- files --- */
 
-static int write_file(const struct report *report, int folder, const char *suffix,
-	void (*write)(const struct report *report, FILE *to))
+static int write_file(const struct post_mortem *report, int folder, const char *suffix,
+	void (*write)(const struct post_mortem *report, FILE *to))
 {
 	char name[SCHEME_NAME_MAX + STAMP_LENGTH + 16];
 	int fd, error = 0;
@@ -235,7 +235,7 @@ static void make_stamp(char stamp[32])
 	(void)snprintf(stamp, 32, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
-static int write_both(const struct report *report, const char *folder)
+static int write_both(const struct post_mortem *report, const char *folder)
 {
 	int fd, error;
 
@@ -253,48 +253,54 @@ static int write_both(const struct report *report, const char *folder)
 	return error;
 }
 
-static int write_to(
-	const struct card *card, const char *end, const char *folder, char *path, size_t size)
+static int take(struct post_mortem *report)
 {
-	struct report report = {.card = card, .end = end};
+	const struct card *card = report->card;
 	void *state = NULL;
 	int error = card->state_fd < 0 ? -ENODATA : state_map(card->state_fd, &state);
 
 	if (error != 0)
 		return error;
-	report.record = calloc(FLIGHT_SLOTS, sizeof(*report.record));
-	error = report.record == NULL ? -ENOMEM
-				      : recorder_read((uint8_t *)state + PCID_STATE_RECORDER,
-						PCID_STATE_BYTES - PCID_STATE_RECORDER,
-						report.record, &report.found);
+	error = recorder_read((uint8_t *)state + PCID_STATE_RECORDER,
+		PCID_STATE_BYTES - PCID_STATE_RECORDER, report->record, &report->found);
 	state_unmap(state);
-	if (error == -EINVAL) /* it did not get so far */
-		error = -ENODATA;
-	if (error == 0) {
-		make_stamp(report.stamp);
-		error = write_both(&report, folder);
-		(void)snprintf(path, size, "%s/%s-%s.txt", folder, card->name.scheme, report.stamp);
-	}
-	free(report.record);
+	return error == -EINVAL ? -ENODATA : error; /* it did not get so far */
+}
+
+int post_mortem_take(struct post_mortem **out, const struct card *card, const char *end)
+{
+	struct post_mortem *report = malloc(sizeof(*report));
+	int error;
+
+	*out = NULL;
+	if (report == NULL)
+		return -ENOMEM;
+	report->card = card;
+	(void)snprintf(report->end, sizeof(report->end), "%s", end);
+	make_stamp(report->stamp);
+	error = take(report);
+	if (error == 0)
+		*out = report;
+	else
+		free(report);
 	return error;
 }
 
-int post_mortem(const struct card *card, const char *end, char *text, size_t size)
+int post_mortem_write(struct post_mortem *report, char *text, size_t size)
 {
-	char folder[PATH_MAX / 2] = "", path[PATH_MAX];
+	const struct card *card = report->card;
+	char folder[PATH_MAX / 2] = "";
 	int error = find_folder(card->pcid->options.post_mortems, folder, sizeof(folder));
 
 	if (error == 0)
-		error = write_to(card, end, folder, path, sizeof(path));
+		error = write_both(report, folder);
 	if (error == 0)
-		(void)snprintf(
-			text, size, "network:%s: post-mortem in %s", card->name.scheme, path);
-	else if (error == -ENODATA)
-		(void)snprintf(text, size, "network:%s: no post-mortem: nothing was recorded",
-			card->name.scheme);
+		(void)snprintf(text, size, "network:%s: post-mortem in %s/%s-%s.txt",
+			card->name.scheme, folder, card->name.scheme, report->stamp);
 	else
 		(void)snprintf(text, size,
 			"network:%s: no post-mortem: %s: %s (see --post-mortem-dir)",
 			card->name.scheme, folder, strerror(-error));
+	free(report);
 	return error;
 }

@@ -128,3 +128,14 @@ def test_thirty_killed_clients():
     errors = ("client_errors", "corrupted", "duplicated", "reordered", "client_lost", "restarts")
     assert {name: result[name] for name in errors} == dict.fromkeys(errors, 0)
     assert result["client_descriptors_after"] == result["client_descriptors_before"]
+
+
+def test_shares_are_measured():
+    """What they are is for the benchmark to say, on a machine that does nothing else: nobody was starved here."""
+    done = subprocess.run([sys.executable, lab.ROOT / "bench" / "run", "shares", "--build", lab.BUILD, "--repeat", "1",
+                           "--seconds", "0.5"], capture_output=True, text=True, timeout=4 * lab.PATIENCE)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    shares = {name: value for name, value in result.items() if "_share_" in name}
+    assert len(shares) == 5 and min(shares.values()) > 0
+    assert shares["send_share_min"] <= 1 <= shares["send_share_max"]
