@@ -21,7 +21,7 @@
 struct dma_entry {
 	struct dma_region region; /* first: what the caller holds is the entry */
 	struct dma_entry *next;
-	bool imported; /* the card's mapping is somebody else's */
+	bool ours; /* the card's mapping, to undo; else there is none, or it is somebody else's */
 };
 
 static size_t chunk_size(const struct dma_region *region, size_t chunk)
@@ -169,8 +169,10 @@ static void link_entry(struct pci_function *fn, struct dma_entry *entry)
 	fn->regions = entry;
 }
 
-/* Gives new memory its place in the card's addresses. Frees the entry on failure. */
-static int attach(struct pci_function *fn, struct dma_entry *entry, struct dma_region **out,
+/* Gives new memory its place in the card's addresses, of which the card is not told. Frees the
+ * entry on failure.
+ */
+static int place(struct pci_function *fn, struct dma_entry *entry, struct dma_region **out,
 	struct pci_error *why)
 {
 	int error = take_iovas(fn, &entry->region);
@@ -178,19 +180,30 @@ static int attach(struct pci_function *fn, struct dma_entry *entry, struct dma_r
 	if (error) {
 		pci_fail(why, error, "%s: no I/O virtual addresses left for %zu KiB", fn->address,
 			entry->region.size >> 10);
-		goto no_iova;
+		free_entry(entry);
+		return error;
 	}
-	error = map_runs(fn, &entry->region, why);
-	if (error)
-		goto no_map;
 	link_entry(fn, entry);
 	*out = &entry->region;
 	return 0;
-no_map:
-	free_iovas(fn, &entry->region, entry->region.chunks);
-no_iova:
-	free_entry(entry);
-	return error;
+}
+
+/* The same, and maps it. */
+static int attach(struct pci_function *fn, struct dma_entry *entry, struct dma_region **out,
+	struct pci_error *why)
+{
+	struct dma_region *region;
+	int error = place(fn, entry, &region, why);
+
+	if (error)
+		return error;
+	error = pci_dma_map(fn, region, why);
+	if (error) {
+		pci_dma_destroy(fn, region);
+		return error;
+	}
+	*out = region;
+	return 0;
 }
 
 /* A memfd of that size whose pages are there, or -errno. */
@@ -232,38 +245,106 @@ int pci_dma_create(
 	return attach(fn, entry, out, why);
 }
 
-static int attach_memfd(struct pci_function *fn, int memfd, bool huge, struct dma_region **out,
-	struct pci_error *why)
+/* An entry for a memfd that somebody else has; NULL with *error and `why`. */
+static struct dma_entry *entry_of(
+	struct pci_function *fn, int memfd, bool huge, int *error, struct pci_error *why)
 {
 	struct dma_entry *entry;
 	const char *fault;
 	size_t size;
 	int own;
 
-	if (pci_gone(fn))
-		return pci_fail(why, -ENODEV, "%s: the card is gone", fn->address);
+	if (pci_gone(fn)) {
+		*error = pci_fail(why, -ENODEV, "%s: the card is gone", fn->address);
+		return NULL;
+	}
 	fault = unfit(memfd, huge, &size);
-	if (fault)
-		return pci_fail(
+	if (fault) {
+		*error = pci_fail(
 			why, -EINVAL, "%s: memory can't be attached: %s", fn->address, fault);
+		return NULL;
+	}
 	own = fcntl(memfd, F_DUPFD_CLOEXEC, 0);
 	entry = own < 0 ? NULL : new_entry(own, size);
 	if (!entry)
-		return pci_fail(why, -ENOMEM, "%s: memory can't be attached: %s", fn->address,
+		*error = pci_fail(why, -ENOMEM, "%s: memory can't be attached: %s", fn->address,
 			strerror(ENOMEM));
-	return attach(fn, entry, out, why);
+	return entry;
 }
 
 int pci_dma_attach(
 	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
 {
-	return attach_memfd(fn, memfd, false, out, why);
+	int error = 0;
+	struct dma_entry *entry = entry_of(fn, memfd, false, &error, why);
+
+	return entry ? attach(fn, entry, out, why) : error;
 }
 
 int pci_dma_again(
 	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
 {
-	return attach_memfd(fn, memfd, true, out, why);
+	int error = 0;
+	struct dma_entry *entry = entry_of(fn, memfd, true, &error, why);
+
+	return entry ? attach(fn, entry, out, why) : error;
+}
+
+int pci_dma_place(
+	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why)
+{
+	int error = 0;
+	struct dma_entry *entry = entry_of(fn, memfd, false, &error, why);
+
+	return entry ? place(fn, entry, out, why) : error;
+}
+
+int pci_dma_map(struct pci_function *fn, struct dma_region *region, struct pci_error *why)
+{
+	int error = map_runs(fn, region, why);
+
+	if (!error)
+		pci_dma_own(region);
+	return error;
+}
+
+void pci_dma_own(struct dma_region *region)
+{
+	((struct dma_entry *)region)->ours = true;
+}
+
+int pci_dma_attach_at(struct pci_function *fn, int memfd, const struct dma_handover *at,
+	struct dma_region **out, struct pci_error *why)
+{
+	int error = 0;
+	struct dma_entry *entry = entry_of(fn, memfd, false, &error, why);
+
+	if (!entry)
+		return error;
+	if (at->size != entry->region.size || at->chunks != entry->region.chunks) {
+		error = pci_fail(why, -EINVAL, "%s: memory of %zu KiB can't be attached as %llu",
+			fn->address, entry->region.size >> 10, (unsigned long long)at->size >> 10);
+		goto no_iova;
+	}
+	memcpy(entry->region.iova, at->iova, at->chunks * sizeof(at->iova[0]));
+	error = reserve_iovas(fn, &entry->region);
+	if (error) {
+		error = pci_fail(why, error == -EBUSY ? -EEXIST : error,
+			"%s: memory can't be attached: its addresses are taken or out of reach",
+			fn->address);
+		goto no_iova;
+	}
+	link_entry(fn, entry);
+	error = pci_dma_map(fn, &entry->region, why);
+	if (error) {
+		pci_dma_destroy(fn, &entry->region);
+		return error;
+	}
+	*out = &entry->region;
+	return 0;
+no_iova:
+	free_entry(entry);
+	return error;
 }
 
 int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover, int memfd,
@@ -287,7 +368,6 @@ int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover,
 	if (!entry)
 		return pci_fail(why, -ENOMEM, "%s: memory can't be taken over: %s", fn->address,
 			strerror(ENOMEM));
-	entry->imported = true;
 	memcpy(entry->region.iova, handover->iova,
 		handover->chunks * sizeof(entry->region.iova[0]));
 	error = reserve_iovas(fn, &entry->region);
@@ -319,10 +399,9 @@ void pci_dma_destroy(struct pci_function *fn, struct dma_region *region)
 	if (!entry)
 		return;
 	*link = entry->next;
-	if (!entry->imported) {
+	if (entry->ours)
 		unmap_runs(fn, region, region->chunks);
-		free_iovas(fn, region, region->chunks);
-	}
+	free_iovas(fn, region, region->chunks);
 	free_entry(entry);
 }
 

@@ -187,11 +187,27 @@ int pci_dma_attach(
  */
 int pci_dma_again(
 	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why);
+/* pci_dma_attach() at the addresses that the handover names, so that several functions have the
+ * memory at the same ones, or two processes agree. -EEXIST: one of them is taken; -EINVAL also: out
+ * of the card's reach, or the handover is of memory of another size.
+ */
+int pci_dma_attach_at(struct pci_function *fn, int memfd, const struct dma_handover *at,
+	struct dma_region **out, struct pci_error *why);
+/* pci_dma_attach() in two steps. The first takes addresses, which pci_dma_export() names, and maps
+ * the memory here alone. The second maps it for the card; or another process does, and
+ * pci_dma_own() notes that it is this process's to unmap.
+ */
+int pci_dma_place(
+	struct pci_function *fn, int memfd, struct dma_region **out, struct pci_error *why);
+int pci_dma_map(struct pci_function *fn, struct dma_region *region, struct pci_error *why);
+void pci_dma_own(struct dma_region *region);
 /* Takes over a region that the exporter of `fn` has mapped already; owns memfd also on failure. */
 int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover, int memfd,
 	struct dma_region **out, struct pci_error *why);
 void pci_dma_export(const struct dma_region *region, struct dma_handover *handover);
-/* Unmaps it from the card and from this process (imported: from this process alone). */
+/* Unmaps it from the card and from this process; what was imported or placed, and is not owned,
+ * from this process alone.
+ */
 void pci_dma_destroy(struct pci_function *fn, struct dma_region *region);
 
 static inline uint64_t dma_iova(const struct dma_region *region, size_t offset)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -274,6 +275,95 @@ static void dma_in_pieces(void **state)
 	iova_fini(&fn.iova);
 }
 
+static int sealed_memfd(size_t size)
+{
+	int memfd = memfd_create("client", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(memfd >= 0);
+	assert_int_equal(ftruncate(memfd, (off_t)size), 0);
+	assert_int_equal(fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	return memfd;
+}
+
+/* Two processes and a client's memory: one names addresses, the other maps at them, the first
+ * unmaps; and nobody gets addresses that somebody has.
+ */
+static void dma_at_agreed_addresses(void **state)
+{
+	static const struct pci_backend backend = {.dma_map = note_map, .dma_unmap = note_unmap};
+	const struct iova_run range = {4 * GIB, 4 * GIB + 8 * MIB - 1};
+	struct pci_function daemon = {.backend = &backend, .address = "daemon"};
+	struct pci_function manager = {.backend = &backend, .address = "manager"};
+	struct dma_region *placed, *mapped, *other;
+	struct dma_handover at, wrong;
+	struct pci_error why;
+	int memfd = sealed_memfd(3 * MIB);
+
+	(void)state;
+	memset(&notes, 0, sizeof(notes));
+	assert_int_equal(iova_init(&daemon.iova, &range, 1), 0);
+	assert_int_equal(iova_init(&manager.iova, &range, 1), 0);
+	assert_int_equal(pci_dma_place(&daemon, memfd, &placed, &why), 0);
+	assert_int_equal(notes.maps, 0);
+	pci_dma_export(placed, &at);
+	assert_int_equal(at.iova[0], 4 * GIB);
+	assert_int_equal(at.iova[1], 4 * GIB + 2 * MIB);
+
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &at, &mapped, &why), 0);
+	assert_int_equal(notes.maps, 1);
+	assert_int_equal(notes.map[0].iova, 4 * GIB);
+	assert_int_equal(notes.map[0].size, 3 * MIB);
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &at, &other, &why), -EEXIST);
+	wrong = at;
+	wrong.size += 4096;
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &wrong, &other, &why), -EINVAL);
+	wrong = at;
+	wrong.chunks = 1;
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &wrong, &other, &why), -EINVAL);
+	wrong = at;
+	wrong.iova[1] = 4 * GIB + 8 * MIB; /* out of reach, and the first is given back */
+	wrong.iova[0] = 4 * GIB + 4 * MIB;
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &wrong, &other, &why), -EINVAL);
+	wrong.iova[1] = 4 * GIB + 6 * MIB;
+	assert_int_equal(pci_dma_attach_at(&manager, memfd, &wrong, &other, &why), 0);
+	assert_int_equal(notes.maps, 2);
+
+	/* One that somebody else has mapped, and who was told so. */
+	pci_dma_own(placed);
+	pci_dma_destroy(&daemon, placed);
+	assert_int_equal(notes.unmaps, 1);
+	pci_dma_destroy(&manager, other);
+	assert_int_equal(notes.unmaps, 2);
+	notes.unmaps = 0;
+	pci_dma_destroy(&manager, mapped);
+	assert_int_equal(notes.unmaps, 1);
+
+	/* One that was never mapped is only forgotten, and its addresses are free again. */
+	memset(&notes, 0, sizeof(notes));
+	assert_int_equal(pci_dma_place(&daemon, memfd, &placed, &why), 0);
+	assert_int_equal(placed->iova[0], 4 * GIB);
+	pci_dma_destroy(&daemon, placed);
+	assert_int_equal(notes.unmaps, 0);
+	assert_int_equal(pci_dma_place(&daemon, memfd, &placed, &why), 0);
+	assert_int_equal(placed->iova[0], 4 * GIB);
+	/* Twice the same memory is twice its addresses. */
+	assert_int_equal(pci_dma_place(&daemon, memfd, &other, &why), 0);
+	assert_int_equal(other->iova[0], 4 * GIB + 4 * MIB);
+	notes.fail_at = 1;
+	assert_int_equal(pci_dma_map(&daemon, placed, &why), -EIO);
+	pci_dma_destroy(&daemon, placed);
+	assert_int_equal(notes.unmaps, 0);
+	assert_int_equal(pci_dma_map(&daemon, other, &why), -EIO);
+	notes.fail_at = 0;
+	assert_int_equal(pci_dma_map(&daemon, other, &why), 0);
+	pci_dma_destroy(&daemon, other);
+	assert_int_equal(notes.unmaps, 1);
+
+	iova_fini(&manager.iova);
+	iova_fini(&daemon.iova);
+	close(memfd);
+}
+
 /* --- descriptions of regions --- */
 
 struct described {
@@ -530,6 +620,7 @@ int main(void)
 		cmocka_unit_test(iova_narrow),
 		cmocka_unit_test(iova_many),
 		cmocka_unit_test(dma_in_pieces),
+		cmocka_unit_test(dma_at_agreed_addresses),
 		cmocka_unit_test(regions),
 		cmocka_unit_test(many_areas),
 		cmocka_unit_test(random_regions),
