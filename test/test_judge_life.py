@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from test_judge_vfio import CARD, NAME, boot, sections
+from test_judge_vfio import CARD, KINDS, NAME, boot, sections
 
 pytestmark = pytest.mark.guest
 
@@ -174,5 +174,61 @@ def test_a_driver_is_replaced_and_dies(run):
     assert what.startswith(f"card 8086:1528 at {CARD}, ")
     assert re.fullmatch(r" +0\.000000000 +\S.*", last)
     # --strict: nothing that the datasheet forbids was done to it, no memory reached for that was not mapped.
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text
+
+
+OTHERS = """
+stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
+flows() {
+	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
+	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
+}
+driver_number() {
+	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
+}
+for kind in msi intx poll; do
+	echo "== $kind"
+	pcid --config /etc/$kind.toml --bind $CARD --max-deaths 9/3600 --watchdog 3 --post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
+	ready $pcid /tmp/pcid >/dev/null
+	rheinfall --generate --json --quiet --window $WINDOW --drain 3000 --size 60,1514 >/tmp/frames 2>&1 &
+	rheinfall=$!
+	flows 100
+	kill -9 $(pidof ixgbed)
+	driver_number 2
+	flows 100
+	kill -STOP $(pidof ixgbed)
+	driver_number 3
+	flows 100
+	kill -INT $rheinfall
+	wait $rheinfall || echo "rheinfall ended with $?"
+	tr -d ' \\n' </tmp/frames
+	echo
+	stat restarts
+	grep vfio /proc/interrupts || echo "no interrupts"
+	sed -n "s/^pcid: [^ ]* ixgbed pid [0-9]* //p" /tmp/pcid
+	end $pcid
+	master
+	driver
+done
+"""
+
+
+def test_deaths_with_other_interrupts_and_none(run):
+    """One that is killed and one that hangs, over MSI, over INTx, and polling."""
+    card, machine = boot(run, f"WINDOW={WINDOW}\n{OTHERS}")
+    said = sections(machine.finish())
+    for kind in ("msi", "intx", "poll"):
+        result, restarts, interrupts, *ends, off, after = said[kind]
+        result = summary(result)
+        assert result["rx_frames"] > 300 and result["lost"] <= 2 * WINDOW
+        assert result["rx_frames"] + result["lost"] == result["tx_frames"]
+        assert restarts == "2"
+        if kind == "poll":
+            assert interrupts == "no interrupts"
+        else:
+            assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts)
+        assert ends[0] == "was killed by signal 9 (Killed)" and "does not answer for 3 s: killed" in ends
+        assert (off, after) == ("master 0", "driver none")
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text
