@@ -17,15 +17,18 @@ struct nic_verbs {
 	void (*flush)(struct nic_queue *q);
 };
 
+#define CACHE_LINE 64u
+
 /* A driver's queue begins with this. Its user's thread alone touches it, but for the two counters,
  * which nic_stats() reads from elsewhere.
  */
 struct nic_queue {
-	const struct nic_verbs *verbs;
+	const struct nic_verbs *verbs; /* while it stands still they do nothing */
 	const struct pci_function *fn;
 	struct ring rx, tx;
 	uint64_t bad_offsets;
 	uint64_t bad_writebacks;
+	const struct dma_region *frames; /* NULL: it stands still */
 };
 
 struct nic_driver {
@@ -40,15 +43,21 @@ struct nic_driver {
 	int (*adopt)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 		struct pci_error *why);
 	void (*release)(struct nic *nic);
+	/* The queue stands still, or runs. */
+	int (*queue_start)(struct nic *nic, unsigned index, const struct dma_region *frames);
+	int (*queue_stop)(struct nic *nic, unsigned index);
 
 	size_t (*irq_fds)(const struct nic *nic, int fd[]);
 	int (*irq_ack)(struct nic *nic, size_t which);
 	void (*irq_arm)(struct nic *nic);
+	void (*irq_arm_queue)(struct nic *nic, unsigned index);
+	size_t (*irq_vector)(const struct nic *nic, unsigned index);
 	const char *(*irq_name)(const struct nic *nic);
 
 	void (*mac)(const struct nic *nic, uint8_t mac[6]);
 	int (*link)(struct nic *nic, struct nic_link *link);
 	int (*stats)(struct nic *nic, struct nic_stats *stats); /* but for the queues' two */
+	int (*queue_stats)(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
 	int (*set_promiscuous)(struct nic *nic, bool on);
 	int (*set_mtu)(struct nic *nic, uint16_t mtu);
 	const char *(*model)(const struct nic *nic);
@@ -69,6 +78,9 @@ struct nic_ring_place {
 	size_t rx, tx, end;
 };
 struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned index);
+
+/* The region that queue `index` begins with, or NULL. */
+const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index);
 
 /* A counter that one thread writes and any reads. */
 static inline void nic_count(uint64_t *counter)

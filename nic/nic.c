@@ -54,9 +54,8 @@ static bool ring_in_order(unsigned slots)
 
 static bool queues_in_order(const struct nic_config *config)
 {
-	/* One queue pair: spreading frames over several needs RSS, which no driver here sets up. */
-	return config->queues == 1 && ring_in_order(config->rx_ring) &&
-	       ring_in_order(config->tx_ring);
+	return config->queues >= 1 && config->queues <= NIC_MAX_QUEUES &&
+	       ring_in_order(config->rx_ring) && ring_in_order(config->tx_ring);
 }
 
 size_t nic_ring_bytes(const struct nic_config *config)
@@ -64,6 +63,24 @@ size_t nic_ring_bytes(const struct nic_config *config)
 	if (!queues_in_order(config))
 		return 0;
 	return nic_place_rings(config, config->queues - 1).end;
+}
+
+const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index)
+{
+	return index == 0 ? config->frames : config->queue_frames[index];
+}
+
+static bool frames_in_order(const struct nic_config *config)
+{
+	if (!config->frames)
+		return false;
+	for (unsigned i = 0; i < config->queues; i++) {
+		const struct dma_region *frames = nic_config_frames(config, i);
+
+		if (frames && frames->size < NIC_BUFFER_STRIDE)
+			return false;
+	}
+	return true;
 }
 
 static bool mtu_in_order(uint16_t mtu)
@@ -75,12 +92,12 @@ static bool mtu_in_order(uint16_t mtu)
 static const char *objection(const struct nic_config *config)
 {
 	if (!queues_in_order(config))
-		return "one queue pair, rings of a power of two from 64 to 4096 descriptors";
+		return "1 to 16 queue pairs, rings of a power of two from 64 to 4096 descriptors";
 	if (!mtu_in_order(config->mtu))
 		return "the MTU must lie between 68 and 1500";
 	if (!config->rings || config->rings->size < nic_ring_bytes(config))
 		return "the ring memory is smaller than nic_ring_bytes()";
-	if (!config->frames || config->frames->size < NIC_BUFFER_STRIDE)
+	if (!frames_in_order(config))
 		return "the frame memory does not hold a single buffer";
 	if (config->pick_irq && (unsigned)config->irq >= PCI_IRQ_KINDS)
 		return "no such kind of interrupt";
@@ -172,6 +189,29 @@ void nic_release(struct nic *nic)
 		nic->driver->release(nic);
 }
 
+int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
+{
+	if (index >= nic->queues || !frames || frames->size < NIC_BUFFER_STRIDE)
+		return -EINVAL;
+	if (pci_gone(nic->fn))
+		return -ENODEV;
+	if (nic->queue[index]->frames)
+		return -EBUSY;
+	return nic->driver->queue_start(nic, index, frames);
+}
+
+int nic_queue_stop(struct nic *nic, unsigned index)
+{
+	if (index >= nic->queues)
+		return -EINVAL;
+	return nic->queue[index]->frames ? nic->driver->queue_stop(nic, index) : 0;
+}
+
+const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index)
+{
+	return index < nic->queues ? nic->queue[index]->frames : NULL;
+}
+
 struct nic_queue *nic_queue(struct nic *nic, unsigned index)
 {
 	return index < nic->queues ? nic->queue[index] : NULL;
@@ -236,6 +276,17 @@ void nic_irq_arm(struct nic *nic)
 	nic->driver->irq_arm(nic);
 }
 
+void nic_irq_arm_queue(struct nic *nic, unsigned index)
+{
+	if (index < nic->queues)
+		nic->driver->irq_arm_queue(nic, index);
+}
+
+size_t nic_irq_vector(const struct nic *nic, unsigned index)
+{
+	return index < nic->queues ? nic->driver->irq_vector(nic, index) : 0;
+}
+
 const char *nic_irq_name(const struct nic *nic)
 {
 	return nic->driver->irq_name(nic);
@@ -268,6 +319,12 @@ int nic_stats(struct nic *nic, struct nic_stats *stats)
 		stats->bad_writebacks += __atomic_load_n(&q->bad_writebacks, __ATOMIC_RELAXED);
 	}
 	return rc;
+}
+
+int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats)
+{
+	*stats = (struct nic_queue_stats){0};
+	return index < nic->queues ? nic->driver->queue_stats(nic, index, stats) : -EINVAL;
 }
 
 int nic_set_promiscuous(struct nic *nic, bool on)

@@ -54,11 +54,13 @@ struct nic_queue;
 /* --- opening --- */
 
 struct nic_config {
-	unsigned queues;  /* queue pairs; 1 */
+	unsigned queues;  /* queue pairs: 1 to NIC_MAX_QUEUES */
 	unsigned rx_ring; /* descriptors, a power of two from NIC_RING_MIN to NIC_RING_MAX */
 	unsigned tx_ring;
 	const struct dma_region *rings; /* at least nic_ring_bytes(); both stay until nic_close() */
 	const struct dma_region *frames; /* what the offsets of queue 0 count in */
+	/* The same for queue n, from 1 on; NULL: it stands still. May be one region for several. */
+	const struct dma_region *queue_frames[NIC_MAX_QUEUES];
 	bool promiscuous;
 	uint16_t mtu;    /* payload of the largest frame: 68 to 1500 */
 	bool interrupts; /* have vectors set up; without, the queues are polled only */
@@ -76,10 +78,10 @@ const char *nic_driver_for(const struct pci_id *id, const char **why);
 /* Bytes of ring memory that such a configuration takes; 0 if its queues are not in order. */
 size_t nic_ring_bytes(const struct nic_config *config);
 
-/* Resets the card and brings it up: rings empty, receiving, link coming up by itself.
- * -ENOTSUP: no driver, or a refused id; -EINVAL: the configuration; -ETIMEDOUT, -EIO: the card does
- * not do what its datasheet says (the text names the step); -EBUSY: firmware or another driver
- * holds what is needed; -ENODEV.
+/* Resets the card and brings it up: queues with a region run, rings empty, receiving, link coming
+ * up by itself. -ENOTSUP: no driver, or a refused id; -EINVAL: the configuration; -ETIMEDOUT, -EIO:
+ * the card does not do what its datasheet says (the text names the step); -EBUSY: firmware or
+ * another driver holds what is needed; -ENODEV.
  */
 int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why);
@@ -88,8 +90,8 @@ void nic_close(struct nic *nic);
 
 /* --- from one process to the next, while the card runs --- */
 
-/* Bytes that nic_config.state needs for such rings, whatever the driver; at most 64 KiB. 0 if its
- * queues are not in order.
+/* Bytes that nic_config.state needs for such rings, whatever the driver: for each queue at most
+ * 64 KiB. 0 if its queues are not in order.
  */
 size_t nic_state_bytes(const struct nic_config *config);
 /* Leaves the card as it is, its registers too, and frees this process's side: it goes on receiving
@@ -97,13 +99,38 @@ size_t nic_state_bytes(const struct nic_config *config);
  */
 void nic_release(struct nic *nic);
 /* Takes over a card after nic_release(), with the same configuration, regions and state; the state
- * is used up. The card is not reset, no frame in the rings is lost, counters go on. Interrupts are
- * set up again, for this process, and off until nic_irq_arm(): what came in between lies in the
- * rings. -EINVAL with `why`: no state, one that does not check out, or a card that does not run as
- * it says: then nic_open() makes a fresh start. Errors otherwise as nic_open().
+ * is used up. A queue that ran then has the region that it ran on in the configuration; one that
+ * stood still does so, whatever is there. The card is not reset, no frame in the rings is lost,
+ * counters go on. Interrupts are set up again, for this process, and off until nic_irq_arm(): what
+ * came in between lies in the rings. -EINVAL with `why`: no state, one that does not check out, or
+ * a card that does not run as it says: then nic_open() makes a fresh start. Errors otherwise as
+ * nic_open().
  */
 int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why);
+
+/* --- queues that come and go --- */
+
+/* Both take up to 20 ms. The queue is in nobody's use meanwhile; the others may be, by their
+ * threads, but not by a second start or stop. With several queues configured, what comes is spread
+ * by address and port over those that run (Toeplitz hash of IPv4 and IPv6, with TCP and UDP ports);
+ * both directions of a connection come to the same queue, and stay there until that one is stopped.
+ * Queue 0 gets the rest while it runs; nobody does while it stands still.
+ */
+
+/* Starts queue `index` with empty rings on that region, which stays until it is stopped. -EINVAL:
+ * no such queue, or a region without room for a buffer; -EBUSY: it runs; -ETIMEDOUT; -ENODEV.
+ */
+int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames);
+/* Stops it: the card uses neither rings nor frames of it any more, the rings are empty (nic_held()
+ * told before what was in them), and the verbs do nothing. What was queued is sent if the link lets
+ * it go within 10 ms; what came and was not returned is lost. Nothing to do if it stands still.
+ * -ETIMEDOUT: the card does not let go of it; its memory must stay until nic_close(). -EINVAL,
+ * -ENODEV.
+ */
+int nic_queue_stop(struct nic *nic, unsigned index);
+/* The region that it runs on; NULL: it stands still. */
+const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index);
 
 /* --- the four verbs --- */
 
@@ -153,6 +180,14 @@ int nic_irq_ack(struct nic *nic, size_t which);
  * first call.
  */
 void nic_irq_arm(struct nic *nic);
+/* The same for one queue, where each has a vector of its own: a thread that serves a queue waits on
+ * fd[nic_irq_vector()], acknowledges that and arms that, and shares no written memory with others.
+ * Where the card has one vector for all (nic_irq_fds() gives 1) this is nic_irq_arm(), and one
+ * thread must wait for all.
+ */
+void nic_irq_arm_queue(struct nic *nic, unsigned index);
+/* The place of a queue's vector in nic_irq_fds(); the link's is the last. */
+size_t nic_irq_vector(const struct nic *nic, unsigned index);
 const char *nic_irq_name(const struct nic *nic);
 
 bool nic_gone(const struct nic *nic);
@@ -174,6 +209,12 @@ struct nic_stats {
 	uint64_t bad_writebacks; /* of the card: lengths and states that cannot be */
 };
 
+struct nic_queue_stats {
+	uint64_t rx_frames, rx_bytes; /* that reached memory, bytes without the CRC */
+	uint64_t tx_frames, tx_bytes; /* bytes with the CRC */
+	uint64_t rx_dropped;          /* for want of buffers */
+};
+
 void nic_mac(const struct nic *nic, uint8_t mac[6]);
 /* Reads the link from the card (a register read). */
 int nic_link(struct nic *nic, struct nic_link *link);
@@ -181,6 +222,10 @@ int nic_link(struct nic *nic, struct nic_link *link);
  * octet counters of the card wrap within a minute at 10 Gbit/s.
  */
 int nic_stats(struct nic *nic, struct nic_stats *stats);
+/* The same for one queue; both functions' counts are of all time, whoever asked last. -EINVAL: no
+ * such queue.
+ */
+int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
 /* Off: frames to the card's address, and all of multicast and broadcast. */
 int nic_set_promiscuous(struct nic *nic, bool on);
 /* 68 to 1500; -EINVAL. */

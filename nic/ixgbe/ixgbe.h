@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The driver of Intel's 82599, X540 and X550 families (10 Gbit/s), one queue pair.
+ * The driver of Intel's 82599, X540 and X550 families (10 Gbit/s).
  *
  *     ixgbe_ids.c    which ids            ixgbe_sync.c    semaphores shared with others
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
- *     ixgbe_irq.c    interrupts
+ *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
  *     ixgbe_state.c  from one process to the next
  *     ixgbe_regs.h   registers
  *
@@ -40,10 +40,13 @@ struct ixgbe_model {
 const struct ixgbe_model *ixgbe_find_model(const struct pci_id *id);
 bool ixgbe_serves(const struct pci_id *id, const char **why);
 
+/* In cache lines of its own: different queues may be different threads'. What lies beyond them is
+ * read only while queues are in use.
+ */
 struct ixgbe_queue {
-	struct nic_queue head;
+	_Alignas(CACHE_LINE) struct nic_queue head;
 	const struct pci_bar *bar;
-	const uint64_t *iova; /* of the frame region's chunks */
+	const uint64_t *iova; /* of the frame region's chunks; NULL while it stands still */
 	uint32_t region_size;
 	uint32_t rx_span;  /* a buffer's offset lies up to that far beyond NIC_BUFFER_HEAD */
 	uint32_t rdt, tdt; /* tail registers */
@@ -74,7 +77,8 @@ struct ixgbe {
 	struct pci_error *why; /* while nic_open() runs; never NULL */
 	struct nic_config config;
 	struct ixgbe_irq irq;
-	struct nic_stats sum;
+	struct nic_stats sum; /* without what is counted by queue */
+	struct nic_queue_stats queue_sum[NIC_MAX_QUEUES];
 	unsigned port; /* of the card: 0 or 1 */
 	uint8_t mac[6];
 };
@@ -106,8 +110,19 @@ extern const struct nic_verbs ixgbe_verbs;
 /* Takes ring memory and books; the card is not touched. -ENOMEM. */
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index);
 void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index);
+/* Programs a queue with empty rings and enables it. -ETIMEDOUT, -ENODEV. */
+int ixgbe_queue_start(struct ixgbe *dev, unsigned index, const struct dma_region *frames);
+/* Of a queue that runs already: its frames are these, and its verbs work. */
+void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames);
+/* Stops a queue and empties its rings, also where the card does not do it: -ETIMEDOUT, -ENODEV. */
+int ixgbe_queue_stop(struct ixgbe *dev, unsigned index);
 /* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */
 uint32_t ixgbe_frame_max(uint16_t mtu);
+
+/* ixgbe_rss.c: with several queues, frames are spread over those that run. */
+void ixgbe_rss_start(struct ixgbe *dev);
+/* The same again, after a queue was started or is about to be stopped (its `frames` are NULL). */
+void ixgbe_rss_spread(struct ixgbe *dev);
 
 /* ixgbe_sync.c: SYNC_* resources that the card's other port, its firmware, or Linux may hold. */
 int ixgbe_sync_acquire(struct ixgbe *dev, uint32_t resources);
@@ -128,6 +143,8 @@ void ixgbe_irq_stop(struct ixgbe *dev);
 size_t ixgbe_irq_fds(const struct nic *nic, int fd[]);
 int ixgbe_irq_ack(struct nic *nic, size_t which);
 void ixgbe_irq_arm(struct nic *nic);
+void ixgbe_irq_arm_queue(struct nic *nic, unsigned index);
+size_t ixgbe_irq_vector(const struct nic *nic, unsigned index);
 const char *ixgbe_irq_name(const struct nic *nic);
 
 /* ixgbe_state.c: config.state, of which there need be none but to load it. */
@@ -135,14 +152,16 @@ size_t ixgbe_state_bytes(const struct nic_config *config);
 void ixgbe_state_save(struct ixgbe *dev);
 /* What is there is not to be adopted any more. */
 void ixgbe_state_forget(struct ixgbe *dev);
-/* Into queues that were just created. -EINVAL: it does not check out; -ENOMEM. */
+/* Into queues that were just created; those that ran do. -EINVAL: it does not check out; -ENOMEM.
+ */
 int ixgbe_state_load(struct ixgbe *dev);
 /* Whether the card runs with these rings: -EINVAL. */
 int ixgbe_state_compare(struct ixgbe *dev);
 
 /* ixgbe_stats.c */
 int ixgbe_stats(struct nic *nic, struct nic_stats *stats);
-/* Forgets what the card counted so far. */
-void ixgbe_stats_clear(struct ixgbe *dev);
+int ixgbe_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
+/* Gives each queue counters of its own, and forgets what the card counted so far. */
+void ixgbe_stats_start(struct ixgbe *dev);
 
 #endif

@@ -18,8 +18,6 @@
 #define MASTER_US 80000u /* as Linux waits */
 #define RESET_US  10000u /* it takes about 1 ms (8.2.3.1.1) */
 #define READY_US  1000000u
-#define QUEUE_US  10000u /* as Linux waits */
-#define DRAIN_US  10000u
 
 /* --- failures --- */
 
@@ -206,48 +204,6 @@ static void init_receive(struct ixgbe *dev)
 	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_NS_DIS);
 }
 
-/* Programs a ring's base, length and indices, which are at the same distances in both directions.
- */
-static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
-	uint32_t base_high, uint32_t length)
-{
-	uint64_t iova = dma_iova(dev->config.rings, place);
-
-	for (uint32_t i = 0; i < ring_size(ring); i++) {
-		dma_write(ring_word(ring, i, 0), 0);
-		dma_write(ring_word(ring, i, 1), 0);
-	}
-	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
-	dma_write_barrier();
-	reg_write(&dev->bar, base_low, (uint32_t)iova);
-	reg_write(&dev->bar, base_high, (uint32_t)(iova >> 32));
-	reg_write(&dev->bar, length, ring_size(ring) * RING_DESCRIPTOR);
-}
-
-static int start_rx_queue(struct ixgbe *dev, unsigned i)
-{
-	struct nic_ring_place place = nic_place_rings(&dev->config, i);
-	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
-	uint32_t drop = dev->nic.queues > 1 ? SRRCTL_DROP_EN : 0;
-
-	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
-	reg_write(&dev->bar, SRRCTL(i),
-		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | SRRCTL_ADVANCED |
-			drop);
-	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
-	 * Data and header are not to pass the write-back that announces them.
-	 */
-	reg_clear(&dev->bar, DCA_RXCTRL(i),
-		DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO | DCA_RXCTRL_HEADER_WRO);
-	reg_write(&dev->bar, RDH(i), 0);
-	reg_write(&dev->bar, RDT(i), 0);
-	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_VME);
-	reg_set(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
-	/* 4.6.7.1.1: the tail must wait for it. */
-	return ixgbe_wait(dev, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
-		"a receive queue did not start", "RXDCTL.ENABLE, 82599 datasheet 4.6.7");
-}
-
 /* 4.6.7, end: a receiver that is enabled amid traffic may hang unless the security block in front
  * of it holds the traffic back; SECRX_DIS in the datasheet's text is RX_DIS.
  */
@@ -297,25 +253,6 @@ static void init_transmit(struct ixgbe *dev)
 	reg_set(&dev->bar, DMATXCTL, DMATXCTL_TE);
 }
 
-static int start_tx_queue(struct ixgbe *dev, unsigned i)
-{
-	struct nic_ring_place place = nic_place_rings(&dev->config, i);
-
-	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
-	reg_write(&dev->bar, TDWBAL(i), 0);
-	reg_write(&dev->bar, TDWBAH(i), 0);
-	/* Write-backs must not pass each other: a DD tells of all before it. */
-	reg_clear(&dev->bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
-	reg_write(&dev->bar, TDH(i), 0);
-	reg_write(&dev->bar, TDT(i), 0);
-	/* 7.2.3.4: fetch when fewer than 32 are on the card and a line of four is there. WTHRESH is
-	 * 0, with which RS is obeyed (8.2.3.9.10).
-	 */
-	reg_write(&dev->bar, TXDCTL(i), TXDCTL_PTHRESH(32) | TXDCTL_HTHRESH(4) | TXDCTL_ENABLE);
-	return ixgbe_wait(dev, TXDCTL(i), TXDCTL_ENABLE, TXDCTL_ENABLE, QUEUE_US,
-		"a transmit queue did not start", "TXDCTL.ENABLE, 82599 datasheet 4.6.8");
-}
-
 /* --- start --- */
 
 /* 4.6.3: from a reset to counters at zero. */
@@ -344,7 +281,7 @@ static int bring_up(struct ixgbe *dev)
 	rc = ixgbe_link_start(dev);
 	if (rc)
 		return rc;
-	ixgbe_stats_clear(dev);
+	ixgbe_stats_start(dev);
 	return 0;
 }
 
@@ -359,13 +296,13 @@ static int start_queues(struct ixgbe *dev)
 	if (rc)
 		return ixgbe_fail(dev, rc, "bus mastering cannot be turned on");
 	for (unsigned i = 0; i < dev->nic.queues; i++) {
-		rc = start_tx_queue(dev, i);
-		if (rc)
-			return rc;
-		rc = start_rx_queue(dev, i);
+		const struct dma_region *frames = nic_config_frames(&dev->config, i);
+
+		rc = frames ? ixgbe_queue_start(dev, i, frames) : 0;
 		if (rc)
 			return rc;
 	}
+	ixgbe_rss_start(dev);
 	rc = enable_receive(dev);
 	if (rc)
 		return rc;
@@ -380,21 +317,10 @@ static void stop(struct ixgbe *dev)
 	const struct pci_bar *bar = &dev->bar;
 
 	ixgbe_irq_stop(dev);
-	/* 4.6.7.1.2: 100 us after the bit is clear the card has left the ring. */
+	for (unsigned i = 0; i < dev->nic.queues; i++)
+		(void)ixgbe_queue_stop(dev, i);
+	/* 4.6.7.1.2: only after all the queues. */
 	reg_clear(bar, RXCTRL, RXCTRL_RXEN);
-	for (unsigned i = 0; i < dev->nic.queues; i++) {
-		reg_clear(bar, RXDCTL(i), RXDCTL_ENABLE);
-		(void)reg_poll(bar, RXDCTL(i), RXDCTL_ENABLE, 0, QUEUE_US);
-	}
-	pci_delay_us(100);
-	/* 4.6.8.1: what was queued goes out first, if the link lets it. */
-	for (unsigned i = 0; i < dev->nic.queues; i++) {
-		uint32_t tail = reg_read(bar, TDT(i));
-
-		(void)reg_poll(bar, TDH(i), UINT32_MAX, tail, DRAIN_US);
-		reg_write(bar, TXDCTL(i), 0);
-		(void)reg_poll(bar, TXDCTL(i), TXDCTL_ENABLE, 0, QUEUE_US);
-	}
 	reg_clear(bar, DMATXCTL, DMATXCTL_TE);
 	(void)disable_master(dev);
 	reg_clear(bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
@@ -560,6 +486,32 @@ int ixgbe_set_mtu(struct nic *nic, uint16_t mtu)
 	return pci_gone(nic->fn) ? -ENODEV : 0;
 }
 
+static int queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+	struct pci_error unread;
+	int rc;
+
+	dev->why = &unread;
+	rc = ixgbe_queue_start(dev, index, frames);
+	dev->why = NULL;
+	if (!rc)
+		ixgbe_rss_spread(dev);
+	return pci_gone(nic->fn) ? -ENODEV : rc;
+}
+
+static int queue_stop(struct nic *nic, unsigned index)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+	int rc;
+
+	/* 4.6.7.1.2: first nothing more is led there. */
+	dev->nic.queue[index]->frames = NULL;
+	ixgbe_rss_spread(dev);
+	rc = ixgbe_queue_stop(dev, index);
+	return pci_gone(nic->fn) ? -ENODEV : rc;
+}
+
 static void get_mac(const struct nic *nic, uint8_t mac[6])
 {
 	memcpy(mac, ((const struct ixgbe *)nic)->mac, 6);
@@ -578,13 +530,18 @@ const struct nic_driver ixgbe_driver = {
 	.state_bytes = ixgbe_state_bytes,
 	.adopt = ixgbe_adopt,
 	.release = ixgbe_release,
+	.queue_start = queue_start,
+	.queue_stop = queue_stop,
 	.irq_fds = ixgbe_irq_fds,
 	.irq_ack = ixgbe_irq_ack,
 	.irq_arm = ixgbe_irq_arm,
+	.irq_arm_queue = ixgbe_irq_arm_queue,
+	.irq_vector = ixgbe_irq_vector,
 	.irq_name = ixgbe_irq_name,
 	.mac = get_mac,
 	.link = ixgbe_link,
 	.stats = ixgbe_stats,
+	.queue_stats = ixgbe_queue_stats,
 	.set_promiscuous = ixgbe_set_promiscuous,
 	.set_mtu = ixgbe_set_mtu,
 	.model = get_model,

@@ -155,6 +155,22 @@ void ixgbe_irq_arm(struct nic *nic)
 		pci_irq_unmask(nic->fn);
 }
 
+/* No memory is written, so that threads with a queue each do not meet. */
+void ixgbe_irq_arm_queue(struct nic *nic, unsigned index)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	if (dev->irq.vectors > 1)
+		reg_write(&dev->bar, EIMS, 1u << index);
+	else
+		ixgbe_irq_arm(nic);
+}
+
+size_t ixgbe_irq_vector(const struct nic *nic, unsigned index)
+{
+	return ((const struct ixgbe *)nic)->irq.vectors > 1 ? index : 0;
+}
+
 const char *ixgbe_irq_name(const struct nic *nic)
 {
 	static const char *const names[PCI_IRQ_KINDS] = {"MSI-X", "MSI", "INTx"};

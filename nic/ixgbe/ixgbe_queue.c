@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A queue pair: its verbs, made and freed.
+ * A queue pair: its verbs, made and freed, started and stopped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,11 @@
 
 /* At most that many descriptors stand between two RS (on 64-byte frames, one write-back for 32). */
 #define TX_RS_EVERY 32u
+
+/* Limits of our own, where the datasheet sets none. */
+#define QUEUE_US      10000u /* as Linux waits */
+#define DRAIN_US      10000u
+#define DRAIN_STEP_US 100u
 
 void ixgbe_refuse(struct ixgbe_queue *q)
 {
@@ -32,17 +37,66 @@ const struct nic_verbs ixgbe_verbs = {
 	.flush = flush,
 };
 
+/* Of a queue that stands still. */
+static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t n)
+{
+	(void)head, (void)offsets, (void)n;
+	return 0;
+}
+
+static size_t no_frames(struct nic_queue *head, struct frame *frames, size_t n)
+{
+	(void)head, (void)frames, (void)n;
+	return 0;
+}
+
+static size_t no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
+{
+	(void)head, (void)frames, (void)n;
+	return 0;
+}
+
+static size_t no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
+{
+	(void)head, (void)offsets, (void)n;
+	return 0;
+}
+
+static void no_flush(struct nic_queue *head)
+{
+	(void)head;
+}
+
+static const struct nic_verbs still_verbs = {
+	.rx_provide = no_offsets,
+	.rx_return = no_frames,
+	.tx_provide = no_frames_taken,
+	.tx_return = no_offsets_back,
+	.flush = no_flush,
+};
+
 uint32_t ixgbe_frame_max(uint16_t mtu)
 {
 	return mtu + 14u + 4u;
 }
+
+/* Zeroed, and in cache lines of its own: another queue may be another thread's. */
+static void *line_alloc(size_t size)
+{
+	size_t lines = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+	void *memory = aligned_alloc(CACHE_LINE, lines);
+
+	return memory ? memset(memory, 0, lines) : NULL;
+}
+
+/* --- made and freed --- */
 
 static int ring_create(
 	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots)
 {
 	ring->mask = slots - 1;
 	ring->words = (dma_word __dma *)(uintptr_t)(memory->base + place);
-	ring->buffer = calloc(slots, sizeof *ring->buffer);
+	ring->buffer = line_alloc(slots * sizeof *ring->buffer);
 	return ring->buffer ? 0 : -ENOMEM;
 }
 
@@ -50,24 +104,21 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 {
 	const struct nic_config *config = &dev->config;
 	struct nic_ring_place place = nic_place_rings(config, index);
-	struct ixgbe_queue *q = calloc(1, sizeof *q);
+	struct ixgbe_queue *q = line_alloc(sizeof *q);
 
 	if (!q)
 		return -ENOMEM;
 	dev->nic.queue[index] = &q->head;
-	q->head.verbs = &ixgbe_verbs;
+	q->head.verbs = &still_verbs;
 	q->head.fn = dev->nic.fn;
 	q->bar = &dev->bar;
-	q->iova = config->frames->iova;
-	q->region_size = (uint32_t)config->frames->size;
-	q->rx_span = q->region_size - NIC_BUFFER_STRIDE;
 	q->rdt = RDT(index);
 	q->tdt = TDT(index);
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
 	q->tx_max = ixgbe_frame_max(config->mtu);
-	q->rs = calloc(config->tx_ring, sizeof *q->rs);
+	q->rs = line_alloc(config->tx_ring * sizeof *q->rs);
 	if (!q->rs || ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
 		ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring)) {
 		ixgbe_queue_destroy(dev, index);
@@ -87,4 +138,164 @@ void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index)
 	free(q->rs);
 	free(q);
 	dev->nic.queue[index] = NULL;
+}
+
+void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames)
+{
+	q->head.frames = frames;
+	q->head.verbs = &ixgbe_verbs;
+	q->iova = frames->iova;
+	q->region_size = (uint32_t)frames->size;
+	q->rx_span = q->region_size - NIC_BUFFER_STRIDE;
+}
+
+/* Empty rings, and nothing that the verbs could reach. */
+static void forget(struct ixgbe_queue *q)
+{
+	struct ring *rx = &q->head.rx;
+	struct ring *tx = &q->head.tx;
+
+	q->head.verbs = &still_verbs;
+	q->head.frames = NULL;
+	q->iova = NULL;
+	q->region_size = 0;
+	q->rx_span = 0;
+	rx->head = rx->tail = rx->shown = 0;
+	tx->head = tx->tail = tx->shown = 0;
+	q->rx_whole = RX_DD | RX_EOP;
+	q->tx_done = 0;
+	q->rs_head = q->rs_tail = 0;
+}
+
+/* --- started --- */
+
+/* Programs a ring's base, length and indices, which are at the same distances in both directions.
+ */
+static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
+	uint32_t base_high, uint32_t length)
+{
+	uint64_t iova = dma_iova(dev->config.rings, place);
+
+	for (uint32_t i = 0; i < ring_size(ring); i++) {
+		dma_write(ring_word(ring, i, 0), 0);
+		dma_write(ring_word(ring, i, 1), 0);
+	}
+	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
+	dma_write_barrier();
+	reg_write(&dev->bar, base_low, (uint32_t)iova);
+	reg_write(&dev->bar, base_high, (uint32_t)(iova >> 32));
+	reg_write(&dev->bar, length, ring_size(ring) * RING_DESCRIPTOR);
+}
+
+/* 4.6.7 */
+static int start_rx(struct ixgbe *dev, unsigned i)
+{
+	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
+	uint32_t drop = dev->nic.queues > 1 ? SRRCTL_DROP_EN : 0;
+
+	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
+	reg_write(&dev->bar, SRRCTL(i),
+		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | SRRCTL_ADVANCED |
+			drop);
+	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
+	 * Data and header are not to pass the write-back that announces them.
+	 */
+	reg_clear(&dev->bar, DCA_RXCTRL(i),
+		DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO | DCA_RXCTRL_HEADER_WRO);
+	reg_write(&dev->bar, RDH(i), 0);
+	reg_write(&dev->bar, RDT(i), 0);
+	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_VME);
+	reg_set(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
+	/* 4.6.7.1.1: the tail must wait for it. */
+	return ixgbe_wait(dev, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
+		"a receive queue did not start", "RXDCTL.ENABLE, 82599 datasheet 4.6.7");
+}
+
+/* 4.6.8 */
+static int start_tx(struct ixgbe *dev, unsigned i)
+{
+	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+
+	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
+	reg_write(&dev->bar, TDWBAL(i), 0);
+	reg_write(&dev->bar, TDWBAH(i), 0);
+	/* Write-backs must not pass each other: a DD tells of all before it. */
+	reg_clear(&dev->bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
+	reg_write(&dev->bar, TDH(i), 0);
+	reg_write(&dev->bar, TDT(i), 0);
+	/* 7.2.3.4: fetch when fewer than 32 are on the card and a line of four is there. WTHRESH is
+	 * 0, with which RS is obeyed (8.2.3.9.10).
+	 */
+	reg_write(&dev->bar, TXDCTL(i), TXDCTL_PTHRESH(32) | TXDCTL_HTHRESH(4) | TXDCTL_ENABLE);
+	return ixgbe_wait(dev, TXDCTL(i), TXDCTL_ENABLE, TXDCTL_ENABLE, QUEUE_US,
+		"a transmit queue did not start", "TXDCTL.ENABLE, 82599 datasheet 4.6.8");
+}
+
+int ixgbe_queue_start(struct ixgbe *dev, unsigned index, const struct dma_region *frames)
+{
+	struct ixgbe_queue *q = ixgbe_queue(dev->nic.queue[index]);
+	int rc;
+
+	forget(q);
+	rc = start_tx(dev, index);
+	if (!rc)
+		rc = start_rx(dev, index);
+	if (rc) {
+		(void)ixgbe_queue_stop(dev, index);
+		return rc;
+	}
+	ixgbe_queue_use(q, frames);
+	return 0;
+}
+
+/* --- stopped --- */
+
+static int stop_rx(struct ixgbe *dev, unsigned i)
+{
+	int rc;
+
+	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
+	rc = reg_poll(&dev->bar, RXDCTL(i), RXDCTL_ENABLE, 0, QUEUE_US);
+	/* 4.6.7.1.2: the bit is clear when the card has left the ring; 100 us later it has left the
+	 * buffers, too.
+	 */
+	pci_delay_us(100);
+	return rc;
+}
+
+/* 4.6.8.1, 3 and 4: what was queued goes out first, if the link lets it, and the reports of it are
+ * in memory.
+ */
+static void drain_tx(struct ixgbe *dev, unsigned i)
+{
+	const struct ixgbe_queue *q = ixgbe_queue(dev->nic.queue[i]);
+	const struct ring *ring = &q->head.tx;
+	uint32_t last = q->rs[(q->rs_tail - 1) & ring->mask];
+
+	if (reg_poll(&dev->bar, TDH(i), UINT32_MAX, reg_read(&dev->bar, TDT(i)), DRAIN_US) ||
+		q->rs_head == q->rs_tail)
+		return;
+	for (unsigned us = 0; us < DRAIN_US; us += DRAIN_STEP_US) {
+		if (dma_read(ring_word(ring, last, 1)) & TX_DD)
+			return;
+		pci_delay_us(DRAIN_STEP_US);
+	}
+}
+
+static int stop_tx(struct ixgbe *dev, unsigned i)
+{
+	drain_tx(dev, i);
+	/* 4.6.8.1, 5; 8.2.3.9.10: the bit is clear when all activity has ended. */
+	reg_write(&dev->bar, TXDCTL(i), 0);
+	return reg_poll(&dev->bar, TXDCTL(i), TXDCTL_ENABLE, 0, QUEUE_US);
+}
+
+int ixgbe_queue_stop(struct ixgbe *dev, unsigned index)
+{
+	int rx = stop_rx(dev, index);
+	int tx = stop_tx(dev, index);
+
+	forget(ixgbe_queue(dev->nic.queue[index]));
+	return rx ? rx : tx;
 }

@@ -85,8 +85,12 @@
 #define IRQ_QUEUES            0x0000FFFFu /* of EICR, EIMS, EIAC, EIAM */
 #define IRQ_LINK              BIT(20)
 
-/* --- 8.2.3.7 receive filters, 8.2.3.27 pools --- */
+/* --- 8.2.3.7 receive filters, 8.2.3.27 pools; RETA and RSSRK by their older addresses, which every
+ * family answers at, too ---
+ */
 
+#define RXCSUM        0x05000u
+#define RXCSUM_PCSD   BIT(13) /* the RSS hash, not a fragment's checksum, is written back */
 #define RFCTL         0x05008u
 #define RFCTL_RSC_DIS BIT(5)
 #define FCTRL         0x05080u
@@ -95,6 +99,20 @@
 #define FCTRL_BAM     BIT(10)
 #define MTA(n)        (0x05200u + 4u * (n))
 #define MTA_COUNT     128u
+#define MRQC          0x05818u
+#define MRQC_RSS      0x1u
+#define MRQC_TCP_IPV4 BIT(16)
+#define MRQC_IPV4     BIT(17)
+#define MRQC_IPV6     BIT(20)
+#define MRQC_TCP_IPV6 BIT(21)
+#define MRQC_UDP_IPV4 BIT(22)
+#define MRQC_UDP_IPV6 BIT(23)
+#define RETA(n)       (0x05C00u + 4u * (n)) /* of entries 4n to 4n + 3, a byte each */
+#define RETA_COUNT    32u
+#define ERETA(n)      (0x0EE80u + 4u * (n)) /* X550: the entries behind */
+#define ERETA_COUNT   96u
+#define RSSRK(n)      (0x05C80u + 4u * (n))
+#define RSSRK_COUNT   10u
 #define VFTA(n)       (0x0A000u + 4u * (n))
 #define VFTA_COUNT    128u
 #define RAL(n)        (0x0A200u + 8u * (n))
@@ -234,7 +252,15 @@
 #define RFC      0x040A8u
 #define ROC      0x040ACu
 #define RJC      0x040B0u
-#define QPRDC(n) (0x01430u + 0x40u * (n)) /* n < 16 */
+#define QPRC(n)  (0x01030u + 0x40u * (n)) /* these by counter, n < 16 */
+#define QBRCL(n) (0x01034u + 0x40u * (n))
+#define QBRCH(n) (0x01038u + 0x40u * (n)) /* 4 bits */
+#define QPRDC(n) (0x01430u + 0x40u * (n))
+#define QPTC(n)  (0x06030u + 0x40u * (n))
+#define QBTCL(n) (0x08700u + 8u * (n))
+#define QBTCH(n) (0x08704u + 8u * (n)) /* 4 bits */
+#define RQSMR(n) (0x02300u + 4u * (n)) /* the counters of receive queues 4n to 4n + 3 */
+#define TQSM(n)  (0x08600u + 4u * (n)) /* and of transmit queues */
 
 /* --- 7.1.6.2 the second quadword of an advanced receive descriptor, as written back --- */
 

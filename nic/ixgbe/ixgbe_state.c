@@ -13,26 +13,33 @@
 #include "nic/ixgbe/ixgbe.h"
 
 #define STATE_MAGIC   UINT64_C(0x6574617473676269) /* "igbstate" in memory order, little endian */
-#define STATE_VERSION 1u /* of the layout: another one is not understood */
+#define STATE_VERSION 2u /* of the layout: another one is not understood */
 
 struct state_ring {
 	uint32_t head, tail, shown;
 };
 
-/* The layout; it has no padding. Behind it: the buffers of the receive ring and of the transmit
- * ring, and the RS list, each a word a slot.
- */
+/* The layout; it has no padding. */
 struct state_head {
 	uint64_t magic; /* 0: nothing to adopt */
 	uint32_t version;
 	uint32_t sum; /* of all that follows */
-	uint64_t frames_size;
 	struct nic_stats stats;
-	uint64_t bad_offsets, bad_writebacks;
 	uint16_t device; /* PCI id */
 	uint16_t mtu;
 	uint32_t promiscuous;
 	uint32_t rx_ring, tx_ring;
+	uint32_t queues;
+	uint32_t reserved;
+};
+
+/* Behind it, for each queue. Behind this: the buffers of the receive ring and of the transmit ring,
+ * and the RS list, each a word a slot.
+ */
+struct state_queue {
+	uint64_t frames_size; /* 0: it stood still */
+	uint64_t bad_offsets, bad_writebacks;
+	struct nic_queue_stats stats;
 	struct state_ring rx, tx;
 	uint32_t rx_torn; /* 1: a frame began whose end has not been seen */
 	uint32_t tx_done, rs_head, rs_tail;
@@ -43,10 +50,15 @@ static size_t words_bytes(unsigned slots)
 	return slots * sizeof(uint32_t);
 }
 
+static size_t queue_bytes(const struct nic_config *config)
+{
+	return sizeof(struct state_queue) + words_bytes(config->rx_ring) +
+	       2 * words_bytes(config->tx_ring);
+}
+
 size_t ixgbe_state_bytes(const struct nic_config *config)
 {
-	return sizeof(struct state_head) + words_bytes(config->rx_ring) +
-	       2 * words_bytes(config->tx_ring);
+	return sizeof(struct state_head) + config->queues * queue_bytes(config);
 }
 
 /* FNV-1a over 32-bit words: against accidents, not against malice, which the checks are for. */
@@ -63,14 +75,14 @@ static uint32_t add_up(uint32_t sum, const void *data, size_t size)
 	return sum;
 }
 
-static uint32_t sum_of(const struct state_head *head, const struct ixgbe_queue *q)
+/* Of the head behind `sum`, and of a state's queues, where they lie. */
+static uint32_t sum_of(
+	const struct state_head *head, const uint8_t *queues, const struct nic_config *config)
 {
 	size_t skip = offsetof(struct state_head, sum) + sizeof head->sum;
 	uint32_t sum = add_up(2166136261u, (const uint8_t *)head + skip, sizeof *head - skip);
 
-	sum = add_up(sum, q->head.rx.buffer, words_bytes(ring_size(&q->head.rx)));
-	sum = add_up(sum, q->head.tx.buffer, words_bytes(ring_size(&q->head.tx)));
-	return add_up(sum, q->rs, words_bytes(ring_size(&q->head.tx)));
+	return add_up(sum, queues, config->queues * queue_bytes(config));
 }
 
 /* --- out --- */
@@ -81,42 +93,60 @@ void ixgbe_state_forget(struct ixgbe *dev)
 		memset(dev->config.state, 0, sizeof(struct state_head));
 }
 
-void ixgbe_state_save(struct ixgbe *dev)
+static uint8_t *put(uint8_t *to, const void *from, size_t size)
 {
-	const struct ixgbe_queue *q = (const struct ixgbe_queue *)dev->nic.queue[0];
+	memcpy(to, from, size);
+	return to + size;
+}
+
+static uint8_t *save_queue(const struct ixgbe *dev, unsigned index, uint8_t *at)
+{
+	const struct ixgbe_queue *q = (const struct ixgbe_queue *)dev->nic.queue[index];
 	const struct ring *rx = &q->head.rx;
 	const struct ring *tx = &q->head.tx;
-	struct state_head head;
-	uint8_t *at = dev->config.state;
+	const struct state_queue state = {
+		.frames_size = q->head.frames ? q->head.frames->size : 0,
+		.bad_offsets = q->head.bad_offsets,
+		.bad_writebacks = q->head.bad_writebacks,
+		.stats = dev->queue_sum[index],
+		.rx = {rx->head, rx->tail, rx->shown},
+		.tx = {tx->head, tx->tail, tx->shown},
+		.rx_torn = q->rx_whole != (RX_DD | RX_EOP),
+		.tx_done = q->tx_done,
+		.rs_head = q->rs_head,
+		.rs_tail = q->rs_tail,
+	};
 
-	if (!at)
+	at = put(at, &state, sizeof state);
+	at = put(at, rx->buffer, words_bytes(ring_size(rx)));
+	at = put(at, tx->buffer, words_bytes(ring_size(tx)));
+	return put(at, q->rs, words_bytes(ring_size(tx)));
+}
+
+void ixgbe_state_save(struct ixgbe *dev)
+{
+	const struct nic_config *config = &dev->config;
+	uint8_t *state = config->state;
+	struct state_head head = {
+		.version = STATE_VERSION,
+		.stats = dev->sum,
+		.device = dev->model->device,
+		.mtu = config->mtu,
+		.promiscuous = config->promiscuous,
+		.rx_ring = config->rx_ring,
+		.tx_ring = config->tx_ring,
+		.queues = config->queues,
+	};
+	uint8_t *at;
+
+	if (!state)
 		return;
-	memset(&head, 0, sizeof head);
-	head.version = STATE_VERSION;
-	head.frames_size = dev->config.frames->size;
-	head.stats = dev->sum;
-	head.bad_offsets = q->head.bad_offsets;
-	head.bad_writebacks = q->head.bad_writebacks;
-	head.device = dev->model->device;
-	head.mtu = dev->config.mtu;
-	head.promiscuous = dev->config.promiscuous;
-	head.rx_ring = ring_size(rx);
-	head.tx_ring = ring_size(tx);
-	head.rx = (struct state_ring){rx->head, rx->tail, rx->shown};
-	head.tx = (struct state_ring){tx->head, tx->tail, tx->shown};
-	head.rx_torn = q->rx_whole != (RX_DD | RX_EOP);
-	head.tx_done = q->tx_done;
-	head.rs_head = q->rs_head;
-	head.rs_tail = q->rs_tail;
-	head.sum = sum_of(&head, q);
+	at = state + sizeof head;
+	for (unsigned i = 0; i < config->queues; i++)
+		at = save_queue(dev, i, at);
+	head.sum = sum_of(&head, state + sizeof head, config);
 	head.magic = STATE_MAGIC;
-	memcpy(at, &head, sizeof head);
-	at += sizeof head;
-	memcpy(at, rx->buffer, words_bytes(ring_size(rx)));
-	at += words_bytes(ring_size(rx));
-	memcpy(at, tx->buffer, words_bytes(ring_size(tx)));
-	at += words_bytes(ring_size(tx));
-	memcpy(at, q->rs, words_bytes(ring_size(tx)));
+	memcpy(state, &head, sizeof head);
 }
 
 /* --- in --- */
@@ -127,44 +157,65 @@ static bool indices_in_order(const struct state_ring *ring, uint32_t slots)
 	       ring->shown - ring->head <= ring->tail - ring->head;
 }
 
-static int compare_words(const void *a, const void *b)
-{
-	const uint32_t *left = a;
-	const uint32_t *right = b;
+/* A buffer that a ring holds. */
+struct held {
+	uintptr_t region;
+	uint32_t offset;
+};
 
-	return (*left > *right) - (*left < *right);
+static int compare_held(const void *a, const void *b)
+{
+	const struct held *left = a;
+	const struct held *right = b;
+
+	if (left->region != right->region)
+		return left->region > right->region ? 1 : -1;
+	return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
-/* Every offset that a ring holds lies where the verbs would have let it, and no two are the same.
+/* Every offset that a queue's rings hold lies where the verbs would have let it. Adds them to
+ * `all`.
  */
-static int check_offsets(struct ixgbe *dev, const struct ixgbe_queue *q)
+static int check_offsets(
+	struct ixgbe *dev, const struct ixgbe_queue *q, struct held *all, size_t *count)
 {
 	const struct ring *rx = &q->head.rx;
 	const struct ring *tx = &q->head.tx;
-	size_t count = 0;
-	int rc = 0;
-	uint32_t *all = malloc((ring_held(rx) + ring_held(tx) + 1) * sizeof *all);
+	uintptr_t region = (uintptr_t)q->head.frames;
 
-	if (!all)
-		return ixgbe_fail(dev, -ENOMEM, "out of memory");
-	for (uint32_t at = rx->head; at != rx->tail && !rc; at++) {
+	for (uint32_t at = rx->head; at != rx->tail; at++) {
 		uint32_t offset = rx->buffer[at & rx->mask];
 
 		if (offset - NIC_BUFFER_HEAD > q->rx_span ||
 			(offset & (DMA_CHUNK_SIZE - 1)) > DMA_CHUNK_SIZE - NIC_BUFFER_SIZE)
-			rc = ixgbe_fail(dev, -EINVAL, "state: a receive buffer lies outside");
-		all[count++] = offset;
+			return ixgbe_fail(dev, -EINVAL, "state: a receive buffer lies outside");
+		all[(*count)++] = (struct held){region, offset};
 	}
-	for (uint32_t at = tx->head; at != tx->tail && !rc; at++) {
+	for (uint32_t at = tx->head; at != tx->tail; at++) {
 		uint32_t offset = tx->buffer[at & tx->mask];
 
 		if (offset >= q->region_size)
-			rc = ixgbe_fail(dev, -EINVAL, "state: a frame to send lies outside");
-		all[count++] = offset;
+			return ixgbe_fail(dev, -EINVAL, "state: a frame to send lies outside");
+		all[(*count)++] = (struct held){region, offset};
 	}
-	qsort(all, count, sizeof *all, compare_words);
+	return 0;
+}
+
+/* And no two in all queues are the same. */
+static int check_all_offsets(struct ixgbe *dev)
+{
+	size_t most = (size_t)dev->nic.queues * (dev->config.rx_ring + dev->config.tx_ring);
+	struct held *all = malloc(most * sizeof *all);
+	size_t count = 0;
+	int rc = 0;
+
+	if (!all)
+		return ixgbe_fail(dev, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < dev->nic.queues && !rc; i++)
+		rc = check_offsets(dev, (const struct ixgbe_queue *)dev->nic.queue[i], all, &count);
+	qsort(all, count, sizeof *all, compare_held);
 	for (size_t i = 1; i < count && !rc; i++)
-		if (all[i] == all[i - 1])
+		if (compare_held(&all[i], &all[i - 1]) == 0)
 			rc = ixgbe_fail(dev, -EINVAL, "state: a buffer is in the rings twice");
 	free(all);
 	return rc;
@@ -203,12 +254,24 @@ static int check_head(struct ixgbe *dev, const struct state_head *head)
 		return ixgbe_fail(
 			dev, -EINVAL, "state: of version %u, not %u", head->version, STATE_VERSION);
 	if (head->device != dev->model->device || head->rx_ring != config->rx_ring ||
-		head->tx_ring != config->tx_ring || head->frames_size != config->frames->size ||
+		head->tx_ring != config->tx_ring || head->queues != config->queues ||
 		head->mtu != config->mtu || head->promiscuous != (uint32_t)config->promiscuous)
 		return ixgbe_fail(dev, -EINVAL, "state: of another card or configuration");
-	if (!indices_in_order(&head->rx, head->rx_ring) ||
-		!indices_in_order(&head->tx, head->tx_ring) || head->tx.shown != head->tx.tail ||
-		head->rx_torn > 1)
+	return 0;
+}
+
+static int check_queue(struct ixgbe *dev, unsigned index, const struct state_queue *state)
+{
+	const struct dma_region *frames = nic_config_frames(&dev->config, index);
+
+	if (state->frames_size && (!frames || frames->size != state->frames_size))
+		return ixgbe_fail(dev, -EINVAL,
+			"state: queue %u ran in another configuration's frame memory", index);
+	if (!indices_in_order(&state->rx, dev->config.rx_ring) ||
+		!indices_in_order(&state->tx, dev->config.tx_ring) ||
+		state->tx.shown != state->tx.tail || state->rx_torn > 1 ||
+		(!state->frames_size &&
+			(state->rx.head != state->rx.tail || state->tx.head != state->tx.tail)))
 		return ixgbe_fail(dev, -EINVAL, "state: its indices are not in order");
 	return 0;
 }
@@ -220,38 +283,63 @@ static void set_ring(struct ring *ring, const struct state_ring *from)
 	ring->shown = from->shown;
 }
 
-int ixgbe_state_load(struct ixgbe *dev)
+static const uint8_t *get(void *to, const uint8_t *from, size_t size)
 {
-	struct ixgbe_queue *q = (struct ixgbe_queue *)dev->nic.queue[0];
+	memcpy(to, from, size);
+	return from + size;
+}
+
+static int load_queue(struct ixgbe *dev, unsigned index, const uint8_t *at)
+{
+	struct ixgbe_queue *q = (struct ixgbe_queue *)dev->nic.queue[index];
 	struct ring *rx = &q->head.rx;
 	struct ring *tx = &q->head.tx;
-	const uint8_t *at = dev->config.state;
-	struct state_head head;
+	struct state_queue state;
 	int rc;
 
-	memcpy(&head, at, sizeof head);
-	rc = check_head(dev, &head);
+	at = get(&state, at, sizeof state);
+	rc = check_queue(dev, index, &state);
 	if (rc)
 		return rc;
-	at += sizeof head;
-	memcpy(rx->buffer, at, words_bytes(ring_size(rx)));
-	at += words_bytes(ring_size(rx));
-	memcpy(tx->buffer, at, words_bytes(ring_size(tx)));
-	at += words_bytes(ring_size(tx));
-	memcpy(q->rs, at, words_bytes(ring_size(tx)));
-	if (sum_of(&head, q) != head.sum)
-		return ixgbe_fail(dev, -EINVAL, "state: its checksum is wrong");
-	set_ring(rx, &head.rx);
-	set_ring(tx, &head.tx);
-	q->rx_whole = head.rx_torn ? UINT64_MAX : RX_DD | RX_EOP;
-	q->tx_done = head.tx_done;
-	q->rs_head = head.rs_head;
-	q->rs_tail = head.rs_tail;
-	q->head.bad_offsets = head.bad_offsets;
-	q->head.bad_writebacks = head.bad_writebacks;
+	at = get(rx->buffer, at, words_bytes(ring_size(rx)));
+	at = get(tx->buffer, at, words_bytes(ring_size(tx)));
+	(void)get(q->rs, at, words_bytes(ring_size(tx)));
+	set_ring(rx, &state.rx);
+	set_ring(tx, &state.tx);
+	q->rx_whole = state.rx_torn ? UINT64_MAX : RX_DD | RX_EOP;
+	q->tx_done = state.tx_done;
+	q->rs_head = state.rs_head;
+	q->rs_tail = state.rs_tail;
+	q->head.bad_offsets = state.bad_offsets;
+	q->head.bad_writebacks = state.bad_writebacks;
+	dev->queue_sum[index] = state.stats;
+	if (state.frames_size)
+		ixgbe_queue_use(q, nic_config_frames(&dev->config, index));
+	return check_reports(dev, q);
+}
+
+int ixgbe_state_load(struct ixgbe *dev)
+{
+	const struct nic_config *config = &dev->config;
+	size_t size = ixgbe_state_bytes(config);
+	struct state_head head;
+	uint8_t *copy = malloc(size);
+	int rc;
+
+	if (!copy)
+		return ixgbe_fail(dev, -ENOMEM, "out of memory");
+	memcpy(copy, config->state, size);
+	memcpy(&head, copy, sizeof head);
+	rc = check_head(dev, &head);
+	if (!rc && sum_of(&head, copy + sizeof head, config) != head.sum)
+		rc = ixgbe_fail(dev, -EINVAL, "state: its checksum is wrong");
+	for (unsigned i = 0; i < config->queues && !rc; i++)
+		rc = load_queue(dev, i, copy + sizeof head + i * queue_bytes(config));
+	free(copy);
+	if (rc)
+		return rc;
 	dev->sum = head.stats;
-	rc = check_offsets(dev, q);
-	return rc ? rc : check_reports(dev, q);
+	return check_all_offsets(dev);
 }
 
 static bool ring_runs(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
@@ -265,17 +353,29 @@ static bool ring_runs(struct ixgbe *dev, const struct ring *ring, size_t place, 
 	       reg_read(&dev->bar, tail) == (ring->shown & ring->mask);
 }
 
+static bool queue_runs(struct ixgbe *dev, unsigned i)
+{
+	const struct nic_queue *q = dev->nic.queue[i];
+	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+
+	return (reg_read(&dev->bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
+	       (reg_read(&dev->bar, TXDCTL(i)) & TXDCTL_ENABLE) &&
+	       ring_runs(dev, &q->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i), RDT(i)) &&
+	       ring_runs(dev, &q->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i), TDT(i));
+}
+
+static bool queue_stands(struct ixgbe *dev, unsigned i)
+{
+	return !(reg_read(&dev->bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
+	       !(reg_read(&dev->bar, TXDCTL(i)) & TXDCTL_ENABLE);
+}
+
 int ixgbe_state_compare(struct ixgbe *dev)
 {
-	const struct nic_queue *q = dev->nic.queue[0];
-	struct nic_ring_place place = nic_place_rings(&dev->config, 0);
+	bool same = (reg_read(&dev->bar, RXCTRL) & RXCTRL_RXEN) &&
+		    (reg_read(&dev->bar, DMATXCTL) & DMATXCTL_TE);
 
-	if ((reg_read(&dev->bar, RXCTRL) & RXCTRL_RXEN) &&
-		(reg_read(&dev->bar, DMATXCTL) & DMATXCTL_TE) &&
-		(reg_read(&dev->bar, RXDCTL(0)) & RXDCTL_ENABLE) &&
-		(reg_read(&dev->bar, TXDCTL(0)) & TXDCTL_ENABLE) &&
-		ring_runs(dev, &q->rx, place.rx, RDBAL(0), RDBAH(0), RDLEN(0), RDT(0)) &&
-		ring_runs(dev, &q->tx, place.tx, TDBAL(0), TDBAH(0), TDLEN(0), TDT(0)))
-		return 0;
-	return ixgbe_fail(dev, -EINVAL, "state: the card does not run as it says");
+	for (unsigned i = 0; i < dev->nic.queues && same; i++)
+		same = dev->nic.queue[i]->frames ? queue_runs(dev, i) : queue_stands(dev, i);
+	return same ? 0 : ixgbe_fail(dev, -EINVAL, "state: the card does not run as it says");
 }

@@ -28,20 +28,56 @@ static void read_all(struct ixgbe *dev, struct nic_stats *now)
 	/* Without traffic classes only the first packet buffer is used, but each counter is. */
 	for (unsigned i = 0; i < PACKET_BUFFERS; i++)
 		now->rx_missed += reg_read(&dev->bar, RXMPC(i));
-	for (unsigned i = 0; i < dev->nic.queues; i++)
-		now->rx_dropped += reg_read(&dev->bar, QPRDC(i));
 	now->rx_length_errors = (uint64_t)reg_read(&dev->bar, RLEC) + reg_read(&dev->bar, RUC) +
 				reg_read(&dev->bar, RFC) + reg_read(&dev->bar, ROC) +
 				reg_read(&dev->bar, RJC);
 	now->rx_other_errors = (uint64_t)reg_read(&dev->bar, ILLERRC) + reg_read(&dev->bar, ERRBC);
 }
 
-void ixgbe_stats_clear(struct ixgbe *dev)
+static void read_queue(struct ixgbe *dev, unsigned i, struct nic_queue_stats *now)
+{
+	*now = (struct nic_queue_stats){
+		.rx_frames = reg_read(&dev->bar, QPRC(i)),
+		.rx_bytes = read_octets(dev, QBRCL(i), QBRCH(i)),
+		.rx_dropped = reg_read(&dev->bar, QPRDC(i)),
+		.tx_frames = reg_read(&dev->bar, QPTC(i)),
+		.tx_bytes = read_octets(dev, QBTCL(i), QBTCH(i)),
+	};
+}
+
+void ixgbe_stats_start(struct ixgbe *dev)
 {
 	struct nic_stats past;
+	struct nic_queue_stats past_queue;
 
+	/* Queue n counts in counter n; after a reset all count in counter 0 (RQSMR, TQSM). */
+	for (unsigned n = 0; n < NIC_MAX_QUEUES / 4; n++) {
+		uint32_t four = 4 * n * 0x01010101u + 0x03020100u;
+
+		reg_write(&dev->bar, RQSMR(n), four);
+		reg_write(&dev->bar, TQSM(n), four);
+	}
 	read_all(dev, &past);
+	for (unsigned i = 0; i < dev->nic.queues; i++)
+		read_queue(dev, i, &past_queue);
 	dev->sum = (struct nic_stats){0};
+	memset(dev->queue_sum, 0, sizeof dev->queue_sum);
+}
+
+static void add_queue(struct ixgbe *dev, unsigned i)
+{
+	struct nic_queue_stats *sum = &dev->queue_sum[i];
+	struct nic_queue_stats now;
+
+	read_queue(dev, i, &now);
+	/* What a card reads while it vanishes is no count. */
+	if (pci_gone(dev->nic.fn))
+		return;
+	sum->rx_frames += now.rx_frames;
+	sum->rx_bytes += now.rx_bytes;
+	sum->rx_dropped += now.rx_dropped;
+	sum->tx_frames += now.tx_frames;
+	sum->tx_bytes += now.tx_bytes;
 }
 
 int ixgbe_stats(struct nic *nic, struct nic_stats *stats)
@@ -51,18 +87,29 @@ int ixgbe_stats(struct nic *nic, struct nic_stats *stats)
 	struct nic_stats now;
 
 	read_all(dev, &now);
-	/* What a card reads while it vanishes is no count. */
 	if (!pci_gone(nic->fn)) {
 		sum->rx_frames += now.rx_frames;
 		sum->rx_bytes += now.rx_bytes;
 		sum->tx_frames += now.tx_frames;
 		sum->tx_bytes += now.tx_bytes;
 		sum->rx_missed += now.rx_missed;
-		sum->rx_dropped += now.rx_dropped;
 		sum->rx_crc_errors += now.rx_crc_errors;
 		sum->rx_length_errors += now.rx_length_errors;
 		sum->rx_other_errors += now.rx_other_errors;
 	}
 	*stats = *sum;
+	for (unsigned i = 0; i < nic->queues; i++) {
+		add_queue(dev, i);
+		stats->rx_dropped += dev->queue_sum[i].rx_dropped;
+	}
+	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+int ixgbe_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+
+	add_queue(dev, index);
+	*stats = dev->queue_sum[index];
 	return pci_gone(nic->fn) ? -ENODEV : 0;
 }

@@ -47,7 +47,25 @@ static void card_reset(struct pci_function *fn)
 static bool counts(uint32_t reg)
 {
 	return (reg >= RXMPC(0) && reg <= RXMPC(7)) || (reg >= CRCERRS && reg <= RJC) ||
-	       reg == QPRDC(0);
+	       (reg >= QPRC(0) && reg <= QPRDC(15) &&
+		       ((reg & 0x43F) == 0x030 || (reg & 0x43F) == 0x430)) ||
+	       (reg >= QPTC(0) && reg <= QPTC(15) && (reg & 0x3F) == 0x30);
+}
+
+/* The receive queue whose block a register is in. */
+static unsigned rx_queue_of(uint32_t reg)
+{
+	return (reg - RDBAL(0)) / 0x40;
+}
+
+static bool is_routed(const struct pci_function *fn, unsigned queue)
+{
+	const uint8_t *entry = (const uint8_t *)&fn->reg[RETA(0) / 4];
+
+	for (unsigned i = 0; i < 4 * RETA_COUNT; i++)
+		if (entry[i] == queue)
+			return true;
+	return false;
 }
 
 static void mdio(struct pci_function *fn, uint32_t command)
@@ -113,6 +131,9 @@ static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
 		*reg_at(fn, EIMS) &= ~value;
 	if (reg == TXDCTL(0) && value & TXDCTL_ENABLE)
 		fn->bus_master_when_started = fn->bus_master;
+	if (reg >= RDBAL(0) && reg < RDBAL(16) && reg == RXDCTL(rx_queue_of(reg)) &&
+		!(value & RXDCTL_ENABLE))
+		fn->routed_when_stopped = is_routed(fn, rx_queue_of(reg));
 	if (reg == RDT(0) || reg == TDT(0))
 		fn->tail_writes++;
 }
@@ -162,23 +183,24 @@ static uint64_t *descriptor(struct pci_function *fn, uint32_t low, uint32_t high
 	return (uint64_t *)(void *)reach(fn, base + 16u * index, 16);
 }
 
-static bool take_rx(struct pci_function *fn, uint64_t **at)
+static bool take_rx(struct pci_function *fn, unsigned q, uint64_t **at)
 {
-	uint32_t head = *reg_at(fn, RDH(0));
+	uint32_t head = *reg_at(fn, RDH(q));
 
-	if (!(*reg_at(fn, RXCTRL) & RXCTRL_RXEN) || head == *reg_at(fn, RDT(0)))
+	if (!(*reg_at(fn, RXCTRL) & RXCTRL_RXEN) || !(*reg_at(fn, RXDCTL(q)) & RXDCTL_ENABLE) ||
+		head == *reg_at(fn, RDT(q)))
 		return false;
-	*at = descriptor(fn, RDBAL(0), RDBAH(0), head);
-	*reg_at(fn, RDH(0)) = (head + 1) % (*reg_at(fn, RDLEN(0)) / 16);
+	*at = descriptor(fn, RDBAL(q), RDBAH(q), head);
+	*reg_at(fn, RDH(q)) = (head + 1) % (*reg_at(fn, RDLEN(q)) / 16);
 	return *at != NULL;
 }
 
-bool fake_receive(struct pci_function *fn, const void *data, uint32_t len)
+bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, uint32_t len)
 {
 	uint64_t *at;
 	uint8_t *to;
 
-	if (!take_rx(fn, &at))
+	if (!take_rx(fn, queue, &at))
 		return false;
 	if (at[1] != 0)
 		fn->wild++; /* the second quadword was not cleared */
@@ -189,25 +211,30 @@ bool fake_receive(struct pci_function *fn, const void *data, uint32_t len)
 	return true;
 }
 
+bool fake_receive(struct pci_function *fn, const void *data, uint32_t len)
+{
+	return fake_receive_on(fn, 0, data, len);
+}
+
 bool fake_write_back(struct pci_function *fn, uint64_t word)
 {
 	uint64_t *at;
 
-	if (!take_rx(fn, &at))
+	if (!take_rx(fn, 0, &at))
 		return false;
 	at[0] = UINT64_MAX; /* what the card leaves in the first quadword is not looked at */
 	at[1] = word;
 	return true;
 }
 
-unsigned fake_transmit(struct pci_function *fn, unsigned n)
+unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 {
-	uint32_t size = *reg_at(fn, TDLEN(0)) / 16;
+	uint32_t size = *reg_at(fn, TDLEN(q)) / 16;
 	unsigned done = 0;
 
-	while (done < n && *reg_at(fn, TDH(0)) != *reg_at(fn, TDT(0))) {
-		uint32_t head = *reg_at(fn, TDH(0));
-		uint64_t *at = descriptor(fn, TDBAL(0), TDBAH(0), head);
+	while (done < n && *reg_at(fn, TDH(q)) != *reg_at(fn, TDT(q))) {
+		uint32_t head = *reg_at(fn, TDH(q));
+		uint64_t *at = descriptor(fn, TDBAL(q), TDBAH(q), head);
 		struct fake_sent *sent = &fn->sent[fn->sent_frames % FAKE_SENT];
 		uint32_t len = (uint32_t)(at[1] & 0xFFFF);
 		const uint8_t *from = reach(fn, at[0], len);
@@ -227,10 +254,15 @@ unsigned fake_transmit(struct pci_function *fn, unsigned n)
 			at[0] = 0;
 			at[1] = TX_DD;
 		}
-		*reg_at(fn, TDH(0)) = (head + 1) % size;
+		*reg_at(fn, TDH(q)) = (head + 1) % size;
 		done++;
 	}
 	return done;
+}
+
+unsigned fake_transmit(struct pci_function *fn, unsigned n)
+{
+	return fake_transmit_on(fn, 0, n);
 }
 
 /* --- a card and memory --- */
@@ -277,8 +309,10 @@ void fake_card_free(struct pci_function *fn)
 struct dma_region *fake_region_new(struct pci_function *fn, size_t size)
 {
 	struct dma_region *region = calloc(1, sizeof *region);
-	unsigned which = fn->region[0] ? 1 : 0;
+	unsigned which = 0;
 
+	while (which + 1 < FAKE_REGIONS && fn->region[which])
+		which++;
 	region->base = aligned_alloc(4096, size);
 	memset(region->base, 0, size);
 	region->size = size;

@@ -14,7 +14,7 @@
 #define FAKE_REGS    (0x20000u / 4)
 #define FAKE_EEPROM  1024u
 #define FAKE_HOLDS   8u
-#define FAKE_REGIONS 2u
+#define FAKE_REGIONS 4u
 #define FAKE_SENT    64u
 
 struct fake_sent {
@@ -46,6 +46,7 @@ struct pci_function {
 	bool gone;
 	bool bus_master;
 	bool bus_master_when_started; /* as the first queue was enabled */
+	bool routed_when_stopped;     /* RETA led to a receive queue that was disabled */
 	unsigned resets, quiesced, bars, misuse;
 	unsigned irq_enabled; /* vectors */
 	enum pci_irq irq_kind;
@@ -69,11 +70,13 @@ uint32_t fake_read(struct pci_function *fn, uint32_t reg); /* without the driver
 void fake_set(struct pci_function *fn, uint32_t reg, uint32_t value);
 void fake_hold(struct pci_function *fn, uint32_t reg, uint32_t mask, uint32_t value);
 
-/* The card receives a frame on queue 0: false if it owns no descriptor. */
+/* The card receives a frame on that queue, or queue 0: false if it owns no descriptor. */
+bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, uint32_t len);
 bool fake_receive(struct pci_function *fn, const void *data, uint32_t len);
 /* Writes that back instead, as a broken card does, and takes the descriptor. */
 bool fake_write_back(struct pci_function *fn, uint64_t word);
-/* Works off up to n descriptors of transmit queue 0; returns how many. */
+/* Works off up to n descriptors of that transmit queue, or queue 0; returns how many. */
+unsigned fake_transmit_on(struct pci_function *fn, unsigned queue, unsigned n);
 unsigned fake_transmit(struct pci_function *fn, unsigned n);
 
 #endif

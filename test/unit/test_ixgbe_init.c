@@ -247,17 +247,21 @@ static void configurations_are_checked(void **state)
 	struct bench b = bench_new(0x1528);
 	struct nic_config right = b.config;
 	struct dma_region small = *b.rings;
+	struct dma_region large = *b.rings;
+	struct dma_region tiny = {.size = NIC_BUFFER_STRIDE - 1};
 	static const char *const words[] = {"queue pair", "power of two", "power of two",
-		"ring memory", "frame memory", "MTU", "MTU", "interrupt"};
+		"ring memory", "frame memory", "MTU", "MTU", "interrupt", "queue pair",
+		"frame memory"};
 
 	(void)state;
 	small.size = nic_ring_bytes(&right) - 1;
-	for (unsigned i = 0; i < 8; i++) {
+	large.size *= 4;
+	for (unsigned i = 0; i < 10; i++) {
 		struct nic_config *c = &b.config;
 
 		*c = right;
 		switch (i) {
-		case 0: c->queues = 2; break;
+		case 0: c->queues = 17; break;
 		case 1: c->rx_ring = 96; break;
 		case 2: c->tx_ring = 8192; break;
 		case 3: c->rings = &small; break;
@@ -267,6 +271,12 @@ static void configurations_are_checked(void **state)
 		case 7:
 			c->pick_irq = true;
 			c->irq = (enum pci_irq)PCI_IRQ_KINDS;
+			break;
+		case 8: c->queues = 0; break;
+		case 9: /* its rings fit, but the second queue's frames are none */
+			c->queues = 2;
+			c->rings = &large;
+			c->queue_frames[1] = &tiny;
 			break;
 		}
 		assert_int_equal(open_it(&b), -EINVAL);
@@ -291,6 +301,13 @@ static void rings_are_aligned(void **state)
 	assert_int_equal(place.rx, 0);
 	assert_int_equal(place.tx, 65536);
 	assert_int_equal(nic_ring_bytes(&config), 131072);
+	config.queues = 16;
+	place = nic_place_rings(&config, 15);
+	assert_int_equal(place.rx, 15 * 131072);
+	assert_int_equal(place.tx, 15 * 131072 + 65536);
+	assert_int_equal(nic_ring_bytes(&config), 16 * 131072);
+	config.queues = 17;
+	assert_int_equal(nic_ring_bytes(&config), 0);
 	config.queues = 0;
 	assert_int_equal(nic_ring_bytes(&config), 0);
 }

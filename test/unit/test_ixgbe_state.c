@@ -386,6 +386,147 @@ static void the_card_must_run_so(void **state)
 	}
 }
 
+/* Three queues: one on memory of its own, one that stands still. */
+struct several {
+	struct bench b;
+	struct dma_region *others;
+};
+
+static void open_several(struct several *s)
+{
+	struct bench *b = &s->b;
+
+	b->fn = fake_card_new(0x1528);
+	s->others = fake_region_new(b->fn, DMA_CHUNK_SIZE);
+	b->config = (struct nic_config){.queues = 3,
+		.rx_ring = RING,
+		.tx_ring = RING,
+		.frames = fake_region_new(b->fn, 2 * DMA_CHUNK_SIZE),
+		.mtu = 1500,
+		.interrupts = true};
+	b->config.rings = fake_region_new(b->fn, 8192);
+	b->config.state = calloc(1, nic_state_bytes(&b->config));
+	assert_int_equal(nic_open(&b->nic, b->fn, &b->config, &b->why), 0);
+	assert_int_equal(nic_queue_start(b->nic, 2, s->others), 0);
+	b->config.queue_frames[2] = s->others;
+}
+
+static void close_several(struct several *s)
+{
+	struct bench *b = &s->b;
+
+	nic_close(b->nic);
+	assert_int_equal(b->fn->bars + b->fn->misuse + b->fn->wild, 0);
+	fake_region_free((struct dma_region *)(uintptr_t)b->config.frames);
+	fake_region_free((struct dma_region *)(uintptr_t)b->config.rings);
+	fake_region_free(s->others);
+	fake_card_free(b->fn);
+	free(b->config.state);
+}
+
+static size_t give(struct bench *b, unsigned queue, unsigned first, unsigned n)
+{
+	uint32_t offsets[RING];
+
+	for (unsigned i = 0; i < n; i++)
+		offsets[i] = buffer(first + i);
+	return nic_rx_provide(nic_queue(b->nic, queue), offsets, n);
+}
+
+static void each_queue_goes_on(void **state)
+{
+	struct several s = {0};
+	struct bench *b = &s.b;
+	struct frame frame = {.offset = buffer(20), .len = 60};
+	struct nic_queue_stats stats;
+	uint32_t offset;
+
+	(void)state;
+	open_several(&s);
+	assert_int_equal(give(b, 0, 0, 8), 8);
+	assert_int_equal(give(b, 2, 0, 16), 16); /* the same offsets, in other memory */
+	assert_int_equal(nic_tx_provide(nic_queue(b->nic, 2), &frame, 1), 1);
+	fake_set(b->fn, QPRC(2), 7);
+	assert_int_equal(nic_queue_stats(b->nic, 2, &stats), 0);
+	release(b);
+	assert_true(fake_receive_on(b->fn, 2, "0123456789abcdef", 16));
+	assert_int_equal(fake_transmit_on(b->fn, 2, 4), 1);
+	fake_set(b->fn, QPRC(2), 4);
+
+	assert_int_equal(adopt(b), 0);
+	assert_ptr_equal(nic_queue_frames(b->nic, 0), b->config.frames);
+	assert_null(nic_queue_frames(b->nic, 1));
+	assert_ptr_equal(nic_queue_frames(b->nic, 2), s.others);
+	assert_int_equal(nic_rx_return(nic_queue(b->nic, 0), &frame, 1), 0);
+	assert_int_equal(nic_rx_return(nic_queue(b->nic, 2), &frame, 1), 1);
+	assert_int_equal(frame.offset, buffer(0));
+	assert_int_equal(nic_tx_return(nic_queue(b->nic, 2), &offset, 1), 1);
+	assert_int_equal(offset, buffer(20));
+	assert_int_equal(nic_queue_stats(b->nic, 2, &stats), 0);
+	assert_int_equal(stats.rx_frames, 11);
+	/* The one that stood still does, whatever region is named, and can be started. */
+	b->config.queue_frames[1] = s.others;
+	release(b);
+	assert_int_equal(adopt(b), 0);
+	assert_null(nic_queue_frames(b->nic, 1));
+	assert_int_equal(give(b, 1, 30, 8), 0);
+	assert_int_equal(nic_queue_start(b->nic, 1, s.others), 0);
+	assert_int_equal(give(b, 1, 30, 8), 8);
+	close_several(&s);
+}
+
+static void each_queue_is_checked(void **state)
+{
+	struct several s = {0};
+	struct bench *b = &s.b;
+
+	(void)state;
+	open_several(&s);
+	for (unsigned i = 0; i < 7; i++) {
+		struct nic_config right = b->config;
+		struct dma_region longer = *s.others;
+		const char *word = "another configuration";
+
+		longer.size += 4096;
+		assert_int_equal(give(b, 0, 0, 8), 8);
+		assert_int_equal(give(b, 2, 0, 16), 16);
+		switch (i) {
+		case 0: b->config.queue_frames[2] = NULL; break;
+		case 1: b->config.queue_frames[2] = &longer; break;
+		case 2: /* of a queue that stands still */
+			nic_queue(b->nic, 1)->rx.tail++;
+			word = "indices";
+			break;
+		case 3: /* in two queues, in the same memory */
+			assert_int_equal(nic_queue_start(b->nic, 1, s.others), 0);
+			b->config.queue_frames[1] = s.others;
+			assert_int_equal(give(b, 1, 15, 1), 1);
+			word = "twice";
+			break;
+		case 4:
+			nic_queue(b->nic, 2)->rx.buffer[15] = DMA_CHUNK_SIZE;
+			word = "outside";
+			break;
+		case 5: /* the card runs one that should not */
+			fake_hold(b->fn, RXDCTL(1), RXDCTL_ENABLE, RXDCTL_ENABLE);
+			word = "does not run";
+			break;
+		default:
+			fake_hold(b->fn, TXDCTL(2), TXDCTL_ENABLE, 0);
+			word = "does not run";
+			break;
+		}
+		release(b);
+		assert_int_equal(adopt(b), -EINVAL);
+		if (!strstr(b->why.text, word))
+			fail_msg("case %u: %s", i, b->why.text);
+		b->fn->holds = 0;
+		b->config = right;
+		assert_int_equal(nic_open(&b->nic, b->fn, &b->config, &b->why), 0);
+	}
+	close_several(&s);
+}
+
 static void a_card_that_is_gone_is(void **state)
 {
 	struct bench *b = *state;
@@ -411,6 +552,8 @@ int main(void)
 		life(each_offset_is_checked),
 		life(the_list_of_reports_is_checked),
 		life(the_card_must_run_so),
+		cmocka_unit_test(each_queue_goes_on),
+		cmocka_unit_test(each_queue_is_checked),
 		life(a_card_that_is_gone_is),
 	};
 
