@@ -31,19 +31,15 @@ static bool listen_to_daemon(int channel, bool *ready)
 
 static int hand_over(int channel, const struct scheme_client *client)
 {
-	const int fds[PCID_CLIENT_FDS] = {client->fd, client->status_fd, client->reader_fd};
-	struct pcid_message message = {.type = PCID_CLIENT, .fds = PCID_CLIENT_FDS};
+	struct pcid_message message;
 	struct pollfd room = {.fd = channel, .events = POLLOUT};
+	int fds[PCID_CHANNEL_FDS];
 	int error;
 
-	message.client.request = client->request;
-	message.client.id = client->id;
-	message.client.pid = client->pid;
-	message.client.uid = client->uid;
-	message.client.gid = client->gid;
+	pcid_client_pack(&message, fds, client, false);
 	while ((error = pcid_send(channel, &message, fds)) == -EAGAIN)
 		(void)poll(&room, 1, -1); /* a daemon that ends is an event, too */
-	for (unsigned i = 0; i < PCID_CLIENT_FDS; i++)
+	for (unsigned i = 0; i < message.fds; i++)
 		(void)close(fds[i]);
 	return error;
 }

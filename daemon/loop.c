@@ -192,20 +192,11 @@ static void orphaned(struct loop *loop)
 static void adopt(struct loop *loop, const struct pcid_message *message, const int *fds)
 {
 	struct pcid_message opened = {.type = PCID_OPENED, .opened.id = message->client.id};
-	const struct scheme_client client = {
-		.request = message->client.request,
-		.id = message->client.id,
-		.pid = message->client.pid,
-		.uid = message->client.uid,
-		.gid = message->client.gid,
-		.fd = fds[0],
-		.status_fd = fds[1],
-		.reader_fd = fds[2],
-		.held = message->client.resumed == 0 && !loop->resources->alone,
-		.resumed = message->client.resumed != 0,
-	};
+	struct scheme_client client;
 	int error;
 
+	pcid_client_unpack(message, fds, &client);
+	client.held = !client.resumed && !loop->resources->alone;
 	note(loop, FLIGHT_CLIENT, client.id, (uint32_t)client.pid);
 	opened.opened.error = scheme_linux_adopt(loop->transport, &client);
 	if (!client.held)

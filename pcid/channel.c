@@ -49,8 +49,8 @@ static bool plausible(const struct pcid_message *m)
 		       m->fds == m->stopped.function.fds &&
 		       terminated(m->stopped.function.address, sizeof(m->stopped.function.address));
 	case PCID_CLIENT:
-		return m->fds == PCID_CLIENT_FDS && m->client.request.path_len < SCHEME_PATH_MAX &&
-		       m->client.resumed <= 1;
+		return m->fds == pcid_client_fds(&m->client.request) &&
+		       m->client.request.path_len < SCHEME_PATH_MAX && m->client.resumed <= 1;
 	case PCID_READY:
 	case PCID_PING:
 	case PCID_PONG:
@@ -61,6 +61,43 @@ static bool plausible(const struct pcid_message *m)
 	case PCID_FAILED: return m->fds == 0 && terminated(m->failed.text, sizeof(m->failed.text));
 	default: return false;
 	}
+}
+
+void pcid_client_pack(struct pcid_message *message, int fds[PCID_CHANNEL_FDS],
+	const struct scheme_client *client, bool resumed)
+{
+	*message = (struct pcid_message){.type = PCID_CLIENT};
+	message->fds = pcid_client_fds(&client->request);
+	message->client.request = client->request;
+	message->client.id = client->id;
+	message->client.pid = client->pid;
+	message->client.uid = client->uid;
+	message->client.gid = client->gid;
+	message->client.resumed = resumed;
+	fds[0] = client->fd;
+	fds[1] = client->status_fd;
+	fds[2] = client->reader_fd;
+	for (uint32_t i = PCID_CLIENT_FDS; i < message->fds; i++)
+		fds[i] = client->ring_fds[i - PCID_CLIENT_FDS];
+}
+
+void pcid_client_unpack(
+	const struct pcid_message *message, const int *fds, struct scheme_client *client)
+{
+	*client = (struct scheme_client){
+		.request = message->client.request,
+		.id = message->client.id,
+		.pid = message->client.pid,
+		.uid = message->client.uid,
+		.gid = message->client.gid,
+		.fd = fds[0],
+		.status_fd = fds[1],
+		.reader_fd = fds[2],
+		.resumed = message->client.resumed != 0,
+	};
+	for (uint32_t i = 0; i < SCHEME_REQUEST_FDS; i++)
+		client->ring_fds[i] =
+			PCID_CLIENT_FDS + i < message->fds ? fds[PCID_CLIENT_FDS + i] : -1;
 }
 
 int pcid_send(int channel, const struct pcid_message *message, const int *fds)

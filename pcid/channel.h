@@ -6,7 +6,8 @@
  *
  *     type     from    what                             descriptors
  *     START    pcid    function, DMA regions, name      function's, one a region, state's
- *     CLIENT   pcid    a client that was let in         connection, page, page read-only
+ *     CLIENT   pcid    a client that was let in         connection, page, page read-only; of one
+ *                                                       with rings: frame memory, ring memory
  *     OPENED   daemon  what became of a client's request: 0 or -errno
  *     ANSWERED pcid    the client knows: serve it
  *     READY    daemon  it serves
@@ -34,7 +35,10 @@
 #define PCID_CHANNEL_ENV "PCID_CLIENT_CHANNEL"
 #define PCID_REGIONS     2 /* 0: rings, 1: frames */
 #define PCID_CHANNEL_FDS (PCI_HANDOVER_FDS + PCID_REGIONS + 1)
-#define PCID_CLIENT_FDS  3
+#define PCID_CLIENT_FDS  3 /* and SCHEME_REQUEST_FDS, where it asks for rings */
+
+_Static_assert(
+	PCID_CLIENT_FDS + SCHEME_REQUEST_FDS <= PCID_CHANNEL_FDS, "a client's are not the most");
 
 /* A driver's state lies in memory that outlives it: a sealed memfd of pcid's, zero at first, that
  * the card never reaches. What is in it is the daemon's business (daemon/state.h).
@@ -90,6 +94,17 @@ struct pcid_message {
 		} failed;
 	};
 };
+
+/* How many descriptors go with CLIENT. */
+static inline uint32_t pcid_client_fds(const struct scheme_request *request)
+{
+	return PCID_CLIENT_FDS + (scheme_request_has_rings(request) ? SCHEME_REQUEST_FDS : 0);
+}
+/* CLIENT of a client and back. Its descriptors are fds[0 .. message.fds). */
+void pcid_client_pack(struct pcid_message *message, int fds[PCID_CHANNEL_FDS],
+	const struct scheme_client *client, bool resumed);
+void pcid_client_unpack(
+	const struct pcid_message *message, const int *fds, struct scheme_client *client);
 
 /* Sends one message with its descriptors, which stay the caller's. -EINVAL: not a message; -EPIPE:
  * the other side is gone; -EAGAIN: it does not read now; other errors of sendmsg(2).

@@ -19,6 +19,9 @@ static void close_client(struct scheme_client *client)
 		(void)close(client->fd);
 	(void)close(client->status_fd);
 	(void)close(client->reader_fd);
+	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++)
+		if (client->ring_fds[i] >= 0)
+			(void)close(client->ring_fds[i]);
 }
 
 static void drop_client(struct card_client *client)
@@ -60,16 +63,10 @@ static void end_client(struct card_client *client, int error)
 
 static int send_client(const struct card *card, const struct card_client *client)
 {
-	const struct scheme_client *scheme = &client->scheme;
-	const int fds[PCID_CLIENT_FDS] = {scheme->fd, scheme->status_fd, scheme->reader_fd};
-	struct pcid_message message = {.type = PCID_CLIENT, .fds = PCID_CLIENT_FDS};
+	struct pcid_message message;
+	int fds[PCID_CHANNEL_FDS];
 
-	message.client.request = scheme->request;
-	message.client.id = scheme->id;
-	message.client.pid = scheme->pid;
-	message.client.uid = scheme->uid;
-	message.client.gid = scheme->gid;
-	message.client.resumed = client->answered;
+	pcid_client_pack(&message, fds, &client->scheme, client->answered);
 	return pcid_send(card->driver.channel.fd, &message, fds);
 }
 

@@ -175,17 +175,37 @@ static int map_page(int fd, const struct scheme_status **status)
 	return 0;
 }
 
-static int handshake(int fd, const struct scheme_request *request,
+/* -errno of sendmsg(2). */
+static int send_request(int fd, const struct scheme_request *request, const int *fds, size_t n)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(SCHEME_REQUEST_FDS * sizeof(int))];
+	} control = {.head = {.cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+			     .cmsg_len = CMSG_LEN(n * sizeof(int))}};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)request, .iov_len = sizeof(*request)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (n > 0) {
+		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int handshake(int fd, const struct scheme_request *request, const int *fds, size_t n,
 	const struct scheme_status **status, long deadline)
 {
 	int page = -1;
+	int ret = send_request(fd, request, fds, n);
 
 	/* Whoever is refused may be so before its request is read: the reply is what counts. */
-	if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) < 0 && errno != EPIPE &&
-		errno != ECONNRESET) {
-		return -errno;
+	if (ret < 0 && ret != -EPIPE && ret != -ECONNRESET) {
+		return ret;
 	}
-	int ret = wait_readable(fd, deadline);
+	ret = wait_readable(fd, deadline);
 	if (ret < 0) {
 		return ret;
 	}
@@ -213,24 +233,23 @@ static int apply_flags(int fd, int flags)
 	return 0;
 }
 
-int scheme_open(const char *url, int flags, const struct scheme_status **status)
+int scheme_access_of(int flags)
 {
-	char name[SCHEME_NAME_MAX];
-	char path[SCHEME_PATH_MAX];
-	struct scheme_request request;
+	switch (flags & O_ACCMODE) {
+	case O_RDONLY: return SCHEME_READ;
+	case O_WRONLY: return SCHEME_WRITE;
+	case O_RDWR: return SCHEME_READ | SCHEME_WRITE;
+	default: return -EINVAL;
+	}
+}
+
+int scheme_ask(const char *name, const struct scheme_request *request, const int *fds, size_t n,
+	int flags, const struct scheme_status **status)
+{
 	const struct scheme_status *page = NULL;
 	long deadline = scheme_now() + OPEN_MS;
-	int mode = flags & O_ACCMODE;
-	uint32_t access = mode == O_RDONLY   ? SCHEME_READ
-			  : mode == O_WRONLY ? SCHEME_WRITE
-					     : SCHEME_READ | SCHEME_WRITE;
-
-	if (mode == O_ACCMODE || (flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) != 0 ||
-		scheme_parse(url, name, path) < 0 ||
-		scheme_request_make(&request, path, access) < 0) {
-		return -EINVAL;
-	}
 	int directory = scheme_directory_open();
+
 	if (directory < 0) {
 		return directory;
 	}
@@ -240,7 +259,7 @@ int scheme_open(const char *url, int flags, const struct scheme_status **status)
 	if (fd < 0) {
 		return fd;
 	}
-	int ret = handshake(fd, &request, status != NULL ? &page : NULL, deadline);
+	int ret = handshake(fd, request, fds, n, status != NULL ? &page : NULL, deadline);
 	if (ret == 0) {
 		ret = apply_flags(fd, flags);
 	}
@@ -253,6 +272,21 @@ int scheme_open(const char *url, int flags, const struct scheme_status **status)
 		*status = page;
 	}
 	return fd;
+}
+
+int scheme_open(const char *url, int flags, const struct scheme_status **status)
+{
+	char name[SCHEME_NAME_MAX];
+	char path[SCHEME_PATH_MAX];
+	struct scheme_request request;
+	int access = scheme_access_of(flags);
+
+	if (access < 0 || (flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) != 0 ||
+		scheme_parse(url, name, path) < 0 ||
+		scheme_request_make(&request, path, (uint32_t)access) < 0) {
+		return -EINVAL;
+	}
+	return scheme_ask(name, &request, NULL, 0, flags, status);
 }
 
 void scheme_unmap_status(const struct scheme_status *status)

@@ -37,7 +37,13 @@ struct tap {
 
 /* What happened on a handle, or on all of them. A page is written from here and never read. */
 struct counters {
-	uint64_t sent, refused, no_link, received, tap_dropped;
+	uint64_t sent, refused, no_link, received, tap_dropped, lost;
+};
+
+/* What became of some writes. */
+struct verdicts {
+	uint32_t n, sent, no_link, refused;
+	int error; /* the newest that is none of `sent` */
 };
 
 struct handle {
@@ -52,6 +58,7 @@ struct handle {
 	uint8_t *value; /* what is read of a value: value[value_at .. value_len) */
 	size_t value_len, value_at;
 	struct tap *tap;
+	struct scheme_rings *rings; /* or NULL */
 };
 
 struct scheme {
@@ -83,5 +90,12 @@ int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *te
 
 /* frames.c: a copy for each tap that has room. */
 void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len);
+/* The oldest n received frames were delivered to the handle. */
+void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n);
+/* Sends `len` bytes of the first buffer that the core reserved, or none, as they are judged. */
+int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len);
+void scheme_count_verdict(struct verdicts *v, int verdict);
+/* Into counters and page. */
+void scheme_record(struct scheme *s, struct handle *h, const struct verdicts *v);
 
 #endif

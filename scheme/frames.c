@@ -89,7 +89,7 @@ static void count_received(struct handle *h, size_t n)
 	}
 }
 
-static void pop_frames(struct scheme *s, struct handle *h, size_t n)
+void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n)
 {
 	if (h->path == PATH_FRAMES) {
 		tap_received(s, n);
@@ -116,7 +116,7 @@ void scheme_handle_pop(struct scheme *s, int64_t id, size_t n)
 		h->value_at = h->value_len;
 		count_received(h, 1);
 	} else {
-		pop_frames(s, h, n);
+		scheme_pop_frames(s, h, n);
 	}
 }
 
@@ -134,14 +134,14 @@ ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size
 	if (h->value != NULL) {
 		h->value_at += n; /* goes on behind what was read; a cut frame is over */
 	} else {
-		pop_frames(s, h, 1);
+		scheme_pop_frames(s, h, 1);
 	}
 	return (ssize_t)n;
 }
 
 /* --- writing --- */
 
-static int send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len)
+int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len)
 {
 	bool drop = buffer->data == s->scratch;
 	int ret = len > buffer->len ? -EMSGSIZE : scheme_frame_check(buffer->data, len, s->mtu);
@@ -158,26 +158,33 @@ static int send_frame(struct scheme *s, const struct scheme_buffer *buffer, size
 	return ret;
 }
 
-static void record(struct scheme *s, struct handle *h, int verdict)
+void scheme_count_verdict(struct verdicts *v, int verdict)
+{
+	v->n++;
+	v->sent += verdict == 0;
+	v->no_link += verdict == -ENETDOWN;
+	v->refused += verdict < 0 && verdict != -ENETDOWN;
+	if (verdict < 0) {
+		v->error = verdict;
+	}
+}
+
+void scheme_record(struct scheme *s, struct handle *h, const struct verdicts *v)
 {
 	struct counters *c = &h->count;
 	bool value = h->path != PATH_FRAMES;
 
-	h->writes++;
-	if (verdict == -ENETDOWN) {
-		c->no_link++;
-		s->count.no_link++;
-	} else if (verdict < 0) {
-		c->refused++;
-		s->count.refused++;
-	} else if (!value) {
-		c->sent++;
-	}
+	h->writes += v->n;
+	c->no_link += v->no_link;
+	s->count.no_link += v->no_link;
+	c->refused += v->refused;
+	s->count.refused += v->refused;
+	c->sent += value ? 0 : v->sent;
 	if (h->page == NULL) {
 		return;
 	}
-	if (verdict < 0 || value) {
-		atomic_store_explicit(&h->page->error, verdict, memory_order_relaxed);
+	if (v->error < 0 || value) {
+		atomic_store_explicit(&h->page->error, v->error, memory_order_relaxed);
 		atomic_store_explicit(&h->page->refused, c->refused, memory_order_relaxed);
 		atomic_store_explicit(&h->page->no_link, c->no_link, memory_order_relaxed);
 	}
@@ -221,6 +228,7 @@ static ssize_t skip(struct scheme *s, const struct scheme_buffer *buffer)
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 {
 	struct handle *h = scheme_find(s, id);
+	struct verdicts verdicts = {0};
 	int verdict;
 
 	if (h == NULL) {
@@ -236,11 +244,12 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 	if ((h->access & SCHEME_WRITE) == 0) {
 		verdict = -EACCES;
 	} else if (h->path == PATH_FRAMES) {
-		verdict = send_frame(s, buffer, len);
+		verdict = scheme_send_frame(s, buffer, len);
 	} else {
 		verdict = scheme_value_set(s, h, buffer->data, len);
 	}
-	record(s, h, verdict);
+	scheme_count_verdict(&verdicts, verdict);
+	scheme_record(s, h, &verdicts);
 	return verdict < 0 ? verdict : (ssize_t)len;
 }
 

@@ -170,6 +170,7 @@ void scheme_handle_resume(struct scheme *s, int64_t id)
 	h->count.no_link = atomic_load_explicit(&h->page->no_link, memory_order_relaxed);
 	h->count.received = atomic_load_explicit(&h->page->received, memory_order_relaxed);
 	h->count.tap_dropped = atomic_load_explicit(&h->page->tap_dropped, memory_order_relaxed);
+	h->count.lost = atomic_load_explicit(&h->page->lost, memory_order_relaxed);
 	if (h->value != NULL && h->count.received > 0) {
 		h->value_at = h->value_len;
 	}

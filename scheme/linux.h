@@ -21,9 +21,10 @@ struct scheme_client {
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
-	int fd;        /* the connection */
-	int status_fd; /* its page, to write: sealed at its size */
-	int reader_fd; /* the same page, read only, to be sent to the client */
+	int fd;                           /* the connection */
+	int status_fd;                    /* its page, to write: sealed at its size */
+	int reader_fd;                    /* the same page, read only, to be sent to the client */
+	int ring_fds[SCHEME_REQUEST_FDS]; /* where its request asks for rings, else -1: judged */
 	/* Where connections outlive the driver, their owner answers: see scheme_linux_adopt(). */
 	bool held;    /* to be opened, but neither answered nor served before it is released */
 	bool resumed; /* answered long ago: the page and what it has read are an earlier driver's */
@@ -73,8 +74,9 @@ int scheme_registrar_timeout(const struct scheme_registrar *r);
 /* --- transport --- */
 
 /* System calls that the transport makes, for a filter: epoll_create1, eventfd2 (create); mmap,
- * sendmsg, epoll_ctl (adopt); epoll_wait, sendmmsg, recvmmsg, epoll_ctl, futex (FUTEX_WAKE),
- * shutdown, munmap, recvfrom, close (round, destroy); write (arm); and what malloc and free make.
+ * fstat, sendmsg, epoll_ctl (adopt); epoll_wait, sendmmsg, recvmmsg, epoll_ctl, futex (FUTEX_WAKE),
+ * shutdown, munmap, sendto, recvfrom, close (round, destroy); write (arm); and what malloc and free
+ * make.
  */
 struct scheme_linux;
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "scheme/linux.h"
+#include "scheme/rings_linux.h"
 #include "scheme/socket.h"
 
 #define WAITING    64
@@ -310,29 +311,84 @@ fail:
 	return ret;
 }
 
+static void close_rings(struct scheme_client *client)
+{
+	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
+		if (client->ring_fds[i] >= 0) {
+			close(client->ring_fds[i]);
+			client->ring_fds[i] = -1;
+		}
+	}
+}
+
+/* Receives a request and the descriptors that came with it: as many as rings take, or none; those
+ * beyond are closed by the kernel, since no room is given for them. Returns its length; -errno.
+ */
+static ssize_t receive(int fd, struct scheme_client *client)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(client->ring_fds))];
+	} control;
+	struct iovec iov = {.iov_base = &client->request, .iov_len = sizeof(client->request)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+
+	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
+		client->ring_fds[i] = -1;
+	}
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	if (n < 0) {
+		return -errno;
+	}
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		memcpy(client->ring_fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	}
+	if ((msg.msg_flags & MSG_CTRUNC) != 0) {
+		close_rings(client);
+	}
+	return n;
+}
+
+static int judge_request(struct scheme_client *client, size_t len)
+{
+	int ret = scheme_request_check(&client->request, len);
+
+	if (ret < 0) {
+		return ret;
+	}
+	if (scheme_request_has_rings(&client->request)) {
+		return scheme_rings_judge(&client->request, client->ring_fds);
+	}
+	close_rings(client); /* nobody asked for them */
+	return 0;
+}
+
 /* Reads the request of one that waits: 1 a client, 0 nothing yet, -errno: refused. */
 static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_client *client)
 {
-	/* Descriptors sent along are closed by the kernel, since no room is given for them. */
-	ssize_t n = recv(r->waiting[i].fd, &client->request, sizeof(client->request),
-		MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = receive(r->waiting[i].fd, client);
 	int ret = 0;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	if (n == -EAGAIN || n == -EINTR) {
 		if (scheme_now() < r->waiting[i].deadline) {
 			return 0;
 		}
 		ret = -ETIMEDOUT;
 	} else if (n < 0) {
-		ret = -errno;
+		ret = (int)n;
 	} else {
-		ret = scheme_request_check(&client->request, (size_t)n);
+		ret = judge_request(client, (size_t)n);
 	}
 	struct waiting w = remove_waiting(r, i);
 	if (ret == 0) {
 		ret = make_page(client);
 	}
 	if (ret < 0) {
+		close_rings(client);
 		refuse(w.fd, ret);
 		return ret;
 	}

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "scheme/ring.h"
 #include "scheme/wire.h"
 
 static int check_path(const char *path, size_t len)
@@ -26,10 +27,22 @@ static int check_path(const char *path, size_t len)
 	return 0;
 }
 
+static bool order_ok(uint8_t order)
+{
+	return order < 32 && 1u << order >= SCHEME_RING_MIN && 1u << order <= SCHEME_RING_MAX;
+}
+
 int scheme_request_check(const struct scheme_request *request, size_t len)
 {
-	if (len != sizeof(*request) || request->magic != SCHEME_MAGIC ||
-		request->version != SCHEME_VERSION || request->reserved != 0) {
+	if (len != sizeof(*request) || request->magic != SCHEME_MAGIC || request->reserved != 0) {
+		return -EPROTO;
+	}
+	if (scheme_request_has_rings(request)) {
+		if (!order_ok(request->rx_order) || !order_ok(request->tx_order)) {
+			return -EINVAL;
+		}
+	} else if (request->version != SCHEME_VERSION || request->rx_order != 0 ||
+		   request->tx_order != 0) {
 		return -EPROTO;
 	}
 	if (request->path_len >= SCHEME_PATH_MAX || request->flags == 0 ||
@@ -39,7 +52,7 @@ int scheme_request_check(const struct scheme_request *request, size_t len)
 	return check_path(request->path, request->path_len);
 }
 
-int scheme_request_make(struct scheme_request *request, const char *path, uint32_t flags)
+static void fill(struct scheme_request *request, const char *path, uint32_t flags)
 {
 	size_t len = strnlen(path, SCHEME_PATH_MAX);
 
@@ -52,5 +65,31 @@ int scheme_request_make(struct scheme_request *request, const char *path, uint32
 	if (len < SCHEME_PATH_MAX) {
 		memcpy(request->path, path, len);
 	}
+}
+
+int scheme_request_make(struct scheme_request *request, const char *path, uint32_t flags)
+{
+	fill(request, path, flags);
+	return scheme_request_check(request, sizeof(*request));
+}
+
+/* log2; not in order (0) of what is no power of two. */
+static uint8_t order_of(uint32_t size)
+{
+	uint8_t order = 0;
+
+	while (order < 31 && 1u << order < size) {
+		order++;
+	}
+	return 1u << order == size ? order : 0;
+}
+
+int scheme_request_make_rings(struct scheme_request *request, const char *path, uint32_t flags,
+	uint32_t rx_size, uint32_t tx_size)
+{
+	fill(request, path, flags);
+	request->version = SCHEME_VERSION_RINGS;
+	request->rx_order = order_of(rx_size);
+	request->tx_order = order_of(tx_size);
 	return scheme_request_check(request, sizeof(*request));
 }

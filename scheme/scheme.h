@@ -63,6 +63,7 @@ struct scheme_status {
 	_Atomic uint64_t received;    /* frames delivered; of a value: 1 when it was */
 	_Atomic uint64_t tap_dropped; /* copies that had no room */
 	_Atomic uint32_t value;       /* 1: the handle is a value's, not frames' */
+	_Atomic uint64_t lost; /* of rings: frames that a driver had taken and took with it */
 };
 
 /* Opens a URL. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_NONBLOCK and O_CLOEXEC. Where `status`

@@ -112,6 +112,26 @@ ssize_t scheme_handle_reserve(
 	struct scheme *s, int64_t id, struct scheme_buffer *buffers, size_t n);
 ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
 
+/* --- a handle with shared rings (scheme/rings.h) --- */
+
+struct scheme_rings;
+
+/* The handle, just opened, moves frames through rings, which stay until it is closed. -EBADF,
+ * -EINVAL: not the path of frames.
+ */
+int scheme_handle_rings(struct scheme *s, int64_t id, struct scheme_rings *rings);
+/* Moves what can be moved between rings and port, at most SCHEME_RING_BUDGET frames each way:
+ * frames are copied, once. Frames sent are judged as by scheme_handle_write(), and those in several
+ * buffers, or with other flags, are refused: -EINVAL. Returns how many moved; -EBADF, -EPROTO: the
+ * client broke the rules, close it.
+ */
+ssize_t scheme_handle_exchange(struct scheme *s, int64_t id);
+/* Frames that a driver took and did not send. */
+void scheme_handle_lost(struct scheme *s, int64_t id, uint32_t lost);
+
+/* As long as the copies of as many frames through a socket take, about. */
+#define SCHEME_RING_BUDGET 128u
+
 /* Counters of all handles that ever were, as in /stats; for one scheme to go on from another's. */
 struct scheme_totals {
 	uint64_t unclaimed, refused, no_link, tap_dropped;

@@ -32,6 +32,15 @@ int scheme_connect_at(int fd, int directory, const char *name);
  * Returns how many. */
 int scheme_names(char (**names)[SCHEME_NAME_MAX]);
 
+struct scheme_request;
+
+/* SCHEME_READ, SCHEME_WRITE of open(2)'s flags; -EINVAL. */
+int scheme_access_of(int flags);
+/* scheme_open() of a name ("": the first card) by a request that is in order, with its descriptors.
+ */
+int scheme_ask(const char *name, const struct scheme_request *request, const int *fds, size_t n,
+	int flags, const struct scheme_status **status);
+
 /* Milliseconds of CLOCK_MONOTONIC. */
 long scheme_now(void);
 

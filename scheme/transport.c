@@ -5,7 +5,8 @@
  * Frames are sent straight from where the core has them and received straight to where they will be
  * sent from, a burst in a system call; a handle has one burst each way in a round. epoll is
  * edge-triggered: an event sets a flag, EAGAIN clears it, so that waiting for a buffer costs no
- * wake-up and a round costs one system call beyond those that move something.
+ * wake-up and a round costs one system call beyond those that move something. A handle with shared
+ * rings moves frames without any: messages on its connection are wake-ups, both ways.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,22 +21,26 @@
 #include <unistd.h>
 
 #include "scheme/linux.h"
+#include "scheme/rings_linux.h"
 #include "scheme/socket.h"
 
 #define EVENTS 64
+#define WAKES  4 /* that are received at a time */
 
 struct connection {
 	int fd;
 	uint32_t id; /* the registrar's */
 	int64_t handle;
 	struct scheme_status *page;
-	bool frames;   /* its writes need a buffer of the port, its reads wait for frames */
-	bool reads;    /* is sent to; not any more after a value's end of file */
-	bool readable; /* may have messages for us */
-	bool full;     /* its socket has no room: waiting for EPOLLOUT */
-	bool gone;     /* the peer has left: what it wrote is still taken */
-	bool dead;     /* to be closed */
-	bool held;     /* not answered yet, and not served */
+	bool frames; /* its writes need a buffer of the port, its reads wait for frames */
+	bool reads;  /* is sent to; not any more after a value's end of file */
+	bool writes;
+	bool readable;              /* may have messages for us */
+	bool full;                  /* its socket has no room: waiting for EPOLLOUT */
+	bool gone;                  /* the peer has left: what it wrote is still taken */
+	bool dead;                  /* to be closed */
+	bool held;                  /* not answered yet, and not served */
+	struct scheme_rings *rings; /* or NULL: frames are messages */
 };
 
 struct scheme_linux {
@@ -95,6 +100,14 @@ static void wake(const struct connection *c)
 	syscall(SYS_futex, &c->page->writes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+static void free_rings(struct connection *c)
+{
+	if (c->rings != NULL) {
+		scheme_rings_unmap(c->rings);
+		free(c->rings);
+	}
+}
+
 static void close_connection(struct scheme_linux *t, struct connection *c, bool hang_up)
 {
 	/* The registrar has a duplicate: closing alone would neither end the connection nor take it
@@ -107,6 +120,7 @@ static void close_connection(struct scheme_linux *t, struct connection *c, bool 
 		close(c->fd);
 	}
 	wake(c);
+	free_rings(c);
 	munmap(c->page, SCHEME_STATUS_SIZE);
 	free(c);
 }
@@ -173,6 +187,35 @@ int scheme_answer(int fd, int error, int page)
 	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* Gives the handle its rings, where it asked for them. */
+static int add_rings(
+	struct scheme_linux *t, struct connection *c, const struct scheme_client *client)
+{
+	uint32_t lost;
+
+	if (!scheme_request_has_rings(&client->request)) {
+		return 0;
+	}
+	struct scheme_rings *rings = calloc(1, sizeof(*rings));
+	if (rings == NULL) {
+		return -ENOMEM;
+	}
+	int ret = scheme_rings_map(rings, &client->request, client->ring_fds, c->page);
+	if (ret < 0) {
+		free(rings);
+		return ret;
+	}
+	c->rings = rings;
+	ret = scheme_handle_rings(t->core, c->handle, rings);
+	if (ret == 0 && client->resumed) {
+		ret = scheme_rings_resume(rings, false, &lost);
+		if (ret == 0) {
+			scheme_handle_lost(t->core, c->handle, lost);
+		}
+	}
+	return ret;
+}
+
 static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 {
 	const struct scheme_request *request = &client->request;
@@ -190,6 +233,7 @@ static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 	c->held = client->held;
 	c->frames = request->path[0] == '\0';
 	c->reads = (request->flags & SCHEME_READ) != 0;
+	c->writes = (request->flags & SCHEME_WRITE) != 0;
 	c->page = mmap(
 		NULL, SCHEME_STATUS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, client->status_fd, 0);
 	if (c->page == MAP_FAILED) {
@@ -203,7 +247,12 @@ static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 	}
 	if (client->resumed) {
 		scheme_handle_resume(t->core, c->handle);
-	} else if (!client->held) {
+	}
+	ret = add_rings(t, c, client);
+	if (ret < 0) {
+		goto fail_answer;
+	}
+	if (!client->resumed && !client->held) {
 		ret = scheme_answer(c->fd, 0, client->reader_fd);
 		if (ret < 0) {
 			goto fail_answer;
@@ -218,6 +267,7 @@ static int adopt(struct scheme_linux *t, const struct scheme_client *client)
 
 fail_answer:
 	scheme_handle_close(t->core, c->handle);
+	free_rings(c);
 fail_open:
 	munmap(c->page, SCHEME_STATUS_SIZE);
 fail_map:
@@ -239,6 +289,11 @@ int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *clien
 	}
 	close(client->status_fd);
 	close(client->reader_fd);
+	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
+		if (client->ring_fds[i] >= 0) {
+			close(client->ring_fds[i]);
+		}
+	}
 	return ret;
 }
 
@@ -358,6 +413,65 @@ static size_t take(struct scheme_linux *t, struct connection *c)
 	return moved;
 }
 
+/* --- rings --- */
+
+/* Messages say nothing but that there are some. */
+static void drain(struct connection *c)
+{
+	char byte;
+
+	for (unsigned i = 0; i < WAKES && c->readable; i++) {
+		ssize_t n = recv(c->fd, &byte, sizeof(byte), MSG_DONTWAIT);
+		if (n < 0 && errno == ECONNRESET) {
+			c->gone = true;
+		} else if (n < 0 && errno != EINTR) {
+			c->readable = false;
+		} else if (n == 0) { /* an empty message, or the end, which is an event as well */
+			c->readable = !c->gone;
+		}
+	}
+}
+
+/* An empty socket is what makes a sleeping client's descriptor readable; where it is full it is
+ * readable already.
+ */
+static void wake_client(const struct connection *c)
+{
+	const char byte = 0;
+
+	if (scheme_rings_must_wake(c->rings) &&
+		(send(c->fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ||
+			(errno != ENOBUFS && errno != ENOMEM && errno != EINTR))) {
+		scheme_rings_woken(c->rings);
+	}
+}
+
+static size_t serve_rings(struct scheme_linux *t, struct connection *c)
+{
+	scheme_rings_awake(c->rings);
+	if (c->readable) {
+		drain(c);
+	}
+	if (c->gone && !c->rings->ended) {
+		scheme_rings_end(c->rings);
+	}
+	ssize_t moved = scheme_handle_exchange(t->core, c->handle);
+	/* Who has left is closed when all is taken that it had provided. */
+	c->dead |= moved < 0 || (c->gone && (!c->writes || scheme_rings_tx_waiting(c->rings) == 0));
+	wake_client(c);
+	return moved > 0 ? (size_t)moved : 0;
+}
+
+/* Whether there is something to do for its rings; if not, the client wakes when there is. */
+static bool arm_rings(const struct connection *c, bool frames_wait, bool can_send)
+{
+	/* What is sent needs a buffer of the card, whose interrupt wakes where there is none. */
+	unsigned what = (can_send && c->writes ? SCHEME_RING_TX : 0) |
+			(frames_wait && c->reads ? SCHEME_RING_RX : 0);
+
+	return scheme_rings_sleep(c->rings, what) || scheme_rings_must_wake(c->rings);
+}
+
 size_t scheme_linux_round(struct scheme_linux *t)
 {
 	size_t moved = 0;
@@ -372,6 +486,10 @@ size_t scheme_linux_round(struct scheme_linux *t)
 		struct connection *c = t->connections[(t->start + i) % t->count];
 		if (c->held) {
 			c->dead |= c->gone;
+			continue;
+		}
+		if (c->rings != NULL) {
+			moved += serve_rings(t, c);
 			continue;
 		}
 		if (c->reads && !c->full && !c->gone) {
@@ -402,6 +520,10 @@ void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 	for (unsigned i = 0; i < t->count && !work; i++) {
 		const struct connection *c = t->connections[i];
 		if (c->held) {
+			continue;
+		}
+		if (c->rings != NULL) {
+			work = c->readable || arm_rings(c, frames_wait, can_send);
 			continue;
 		}
 		bool can_take = can_send || !c->frames;

@@ -71,8 +71,8 @@ static void check(const struct pcid_message *m)
 			abort();
 		break;
 	case PCID_CLIENT:
-		if (m->fds != PCID_CLIENT_FDS || m->client.request.path_len >= SCHEME_PATH_MAX ||
-			m->client.resumed > 1)
+		if (m->fds != pcid_client_fds(&m->client.request) ||
+			m->client.request.path_len >= SCHEME_PATH_MAX || m->client.resumed > 1)
 			abort();
 		break;
 	case PCID_OPENED:

@@ -887,7 +887,7 @@ static void requests_are_judged(void **state)
 		{good_request(), sizeof(r), -ENOENT},
 	};
 	bad[2].request.magic++;
-	bad[3].request.version++;
+	bad[3].request.version += 2;
 	bad[4].request.reserved = 1;
 	memset(bad[5].request.path, '/', SCHEME_PATH_MAX);
 	bad[5].request.path_len = SCHEME_PATH_MAX;

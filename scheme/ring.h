@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Shared rings: the frames of network:NAME without a system call for each. Client and driver share
+ * frame memory and two rings of frames; four verbs move them, as nic.h has them between driver and
+ * card:
+ *
+ *     scheme_ring_rx_provide(ring, offsets, n)   empty buffers  -> driver
+ *     scheme_ring_rx_return (ring, frames,  n)   received       <- driver
+ *     scheme_ring_tx_provide(ring, frames,  n)   to be sent     -> driver
+ *     scheme_ring_tx_return (ring, offsets, n)   sent, reusable <- driver
+ *
+ * All four move what they can and return how many; they do not block and make no system call, but
+ * to wake a driver that sleeps. Buffers come back in the order in which they were provided. What is
+ * the driver's must not be touched; what came back is the client's. A ring is one thread's.
+ *
+ * A driver that dies is followed by another with the same rings: buffers provided for frames stay
+ * provided, frames that it had taken and not sent come back as if sent, and scheme_status.lost
+ * counts them.
+ *
+ * A client that breaks the rules (an offset outside the memory, an index too far) is hung up:
+ * scheme_ring_wait() is -EPIPE then.
+ */
+#ifndef SCHEME_RING_H
+#define SCHEME_RING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "scheme/scheme.h"
+
+/* As struct frame of nic.h: offset and length of the data. `flags` is 0; of a frame returned:
+ * SCHEME_FRAME_ERROR, nothing was received and only the buffer comes back.
+ */
+struct scheme_frame {
+	uint32_t offset;
+	uint16_t len;
+	uint16_t flags;
+};
+
+#define SCHEME_FRAME_MORE  1u /* goes on in the next entry; refused where a queue is shared */
+#define SCHEME_FRAME_ERROR 2u
+
+/* What a buffer's offset must leave free in the memory: behind it, for data; in front of it. The
+ * distance of two buffers is the sum, which spreads their first lines over all cache sets.
+ */
+#define SCHEME_RING_BUFFER 2048u
+#define SCHEME_RING_HEAD   64u
+#define SCHEME_RING_STRIDE (SCHEME_RING_BUFFER + SCHEME_RING_HEAD)
+/* No buffer lies across a multiple of this: a card may have it in pieces of that size. */
+#define SCHEME_RING_CHUNK ((size_t)2 << 20)
+
+#define SCHEME_RING_MIN        64u /* entries; powers of two */
+#define SCHEME_RING_MAX        4096u
+#define SCHEME_RING_DEFAULT    512u
+#define SCHEME_RING_MEMORY_MAX ((size_t)1 << 30)
+
+struct scheme_ring;
+
+struct scheme_ring_options {
+	uint32_t rx_size, tx_size; /* 0: SCHEME_RING_DEFAULT */
+	/* Frame memory: a memfd, sealed against shrinking and growing, without huge pages, of whole
+	 * pages; it stays the caller's, and may serve several rings. Below 0: it is made here, with
+	 * room for both rings twice. See scheme_ring_memory(). */
+	int memory;
+};
+
+/* Opens frames (network: or network:NAME) with rings; flags: O_RDONLY, O_WRONLY or O_RDWR, with
+ * O_CLOEXEC. NULL: the default options. Errors as scheme_open(), and -EINVAL: such options or
+ * memory, or not a path of frames; -EPROTO also: the scheme's owner has no rings.
+ */
+int scheme_open_ring(const char *url, int flags, const struct scheme_ring_options *options,
+	struct scheme_ring **out);
+/* Frames provided to be sent still are. Memory made here is gone after it. */
+void scheme_ring_close(struct scheme_ring *ring);
+
+/* A memfd that is in order for frames; size is rounded up to pages. -EINVAL: above
+ * SCHEME_RING_MEMORY_MAX, or 0; errors of memfd_create(2).
+ */
+int scheme_ring_memory(size_t size);
+/* How many buffers there are in `size` bytes, and the offset of each, across no chunk. */
+static inline uint32_t scheme_ring_buffers(size_t size)
+{
+	const size_t per_chunk = SCHEME_RING_CHUNK / SCHEME_RING_STRIDE;
+
+	return (uint32_t)(size / SCHEME_RING_CHUNK * per_chunk +
+			  size % SCHEME_RING_CHUNK / SCHEME_RING_STRIDE);
+}
+static inline uint32_t scheme_ring_buffer(uint32_t index)
+{
+	const uint32_t per_chunk = SCHEME_RING_CHUNK / SCHEME_RING_STRIDE;
+
+	return (uint32_t)(index / per_chunk * SCHEME_RING_CHUNK) +
+	       index % per_chunk * SCHEME_RING_STRIDE + SCHEME_RING_HEAD;
+}
+
+/* The frame memory, as this process has it mapped, and its size. */
+uint8_t *scheme_ring_frames(const struct scheme_ring *ring, size_t *size);
+const struct scheme_status *scheme_ring_status(const struct scheme_ring *ring);
+
+/* Empty buffers for frames. Stops when the ring is full. */
+size_t scheme_ring_rx_provide(struct scheme_ring *ring, const uint32_t *offsets, size_t n);
+size_t scheme_ring_rx_return(struct scheme_ring *ring, struct scheme_frame *frames, size_t n);
+/* Frames to be sent, of 14 bytes to the MTU's size. One that is not is counted as refused, as of
+ * write(2), one while the link is down as no_link; its buffer comes back like the others'.
+ */
+size_t scheme_ring_tx_provide(
+	struct scheme_ring *ring, const struct scheme_frame *frames, size_t n);
+size_t scheme_ring_tx_return(struct scheme_ring *ring, uint32_t *offsets, size_t n);
+/* Provided and not returned. */
+uint32_t scheme_ring_rx_held(const struct scheme_ring *ring);
+uint32_t scheme_ring_tx_held(const struct scheme_ring *ring);
+
+/* Waits until one of these verbs has something to return: 1; 0: not within `ms` (-1: for ever);
+ * -EPIPE: the driver has left, or has hung up; -EINTR.
+ */
+#define SCHEME_RING_RX 1u
+#define SCHEME_RING_TX 2u
+int scheme_ring_wait(struct scheme_ring *ring, unsigned verbs, int ms);
+
+/* The same for a loop that waits for other things, too. scheme_ring_sleep(): 1: there is something,
+ * do not wait; 0: poll scheme_ring_fd() for POLLIN; errors as above. After the poll, whatever it
+ * came to, scheme_ring_awake(), which returns as scheme_ring_sleep() does.
+ */
+int scheme_ring_fd(const struct scheme_ring *ring);
+int scheme_ring_sleep(struct scheme_ring *ring, unsigned verbs);
+int scheme_ring_awake(struct scheme_ring *ring);
+
+#endif
