@@ -71,16 +71,37 @@ static inline dma_word __dma *ring_word(const struct ring *ring, uint32_t index,
 	return ring->words + (size_t)(index & ring->mask) * 2 + word;
 }
 
+/* How many of n slots from a free-running index on come before the ring's end. */
+static inline uint32_t ring_before_end(const struct ring *ring, uint32_t index, uint32_t n)
+{
+	uint32_t left = ring_size(ring) - (index & ring->mask);
+
+	return left < n ? left : n;
+}
+
+/* Copies the buffers of n slots from a free-running index on out; n <= ring_size(). */
+static inline void ring_peek(const struct ring *ring, uint32_t index, uint32_t *out, uint32_t n)
+{
+	uint32_t first = ring_before_end(ring, index, n);
+
+	memcpy(out, ring->buffer + (index & ring->mask), first * sizeof *out);
+	memcpy(out + first, ring->buffer, (n - first) * sizeof *out);
+}
+
+/* The other way: those slots' buffers are these. */
+static inline void ring_name(
+	const struct ring *ring, uint32_t index, const uint32_t *in, uint32_t n)
+{
+	uint32_t first = ring_before_end(ring, index, n);
+
+	memcpy(ring->buffer + (index & ring->mask), in, first * sizeof *in);
+	memcpy(ring->buffer, in + first, (n - first) * sizeof *in);
+}
+
 /* Copies the n oldest slots' buffers out and returns those slots to software; n <= ring_held(). */
 static inline void ring_pop(struct ring *ring, uint32_t *out, uint32_t n)
 {
-	uint32_t slot = ring->head & ring->mask;
-	uint32_t first = ring_size(ring) - slot;
-
-	if (first > n)
-		first = n;
-	memcpy(out, ring->buffer + slot, first * sizeof *out);
-	memcpy(out + first, ring->buffer, (n - first) * sizeof *out);
+	ring_peek(ring, ring->head, out, n);
 	ring->head += n;
 }
 

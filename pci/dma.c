@@ -313,6 +313,30 @@ void pci_dma_own(struct dma_region *region)
 	((struct dma_entry *)region)->ours = true;
 }
 
+/* Maps the entry for the card at those addresses. Frees it on failure. */
+static int attach_at(struct pci_function *fn, struct dma_entry *entry, const uint64_t *iova,
+	struct dma_region **out, struct pci_error *why)
+{
+	int error;
+
+	memcpy(entry->region.iova, iova, entry->region.chunks * sizeof(*iova));
+	error = reserve_iovas(fn, &entry->region);
+	if (error) {
+		free_entry(entry);
+		return pci_fail(why, error == -EBUSY ? -EEXIST : error,
+			"%s: memory can't be attached: its addresses are taken or out of reach",
+			fn->address);
+	}
+	link_entry(fn, entry);
+	error = pci_dma_map(fn, &entry->region, why);
+	if (error) {
+		pci_dma_destroy(fn, &entry->region);
+		return error;
+	}
+	*out = &entry->region;
+	return 0;
+}
+
 int pci_dma_attach_at(struct pci_function *fn, int memfd, const struct dma_handover *at,
 	struct dma_region **out, struct pci_error *why)
 {
@@ -324,27 +348,27 @@ int pci_dma_attach_at(struct pci_function *fn, int memfd, const struct dma_hando
 	if (at->size != entry->region.size || at->chunks != entry->region.chunks) {
 		error = pci_fail(why, -EINVAL, "%s: memory of %zu KiB can't be attached as %llu",
 			fn->address, entry->region.size >> 10, (unsigned long long)at->size >> 10);
-		goto no_iova;
-	}
-	memcpy(entry->region.iova, at->iova, at->chunks * sizeof(at->iova[0]));
-	error = reserve_iovas(fn, &entry->region);
-	if (error) {
-		error = pci_fail(why, error == -EBUSY ? -EEXIST : error,
-			"%s: memory can't be attached: its addresses are taken or out of reach",
-			fn->address);
-		goto no_iova;
-	}
-	link_entry(fn, entry);
-	error = pci_dma_map(fn, &entry->region, why);
-	if (error) {
-		pci_dma_destroy(fn, &entry->region);
+		free_entry(entry);
 		return error;
 	}
-	*out = &entry->region;
-	return 0;
-no_iova:
-	free_entry(entry);
-	return error;
+	return attach_at(fn, entry, at->iova, out, why);
+}
+
+int pci_dma_share(struct pci_function *fn, const struct dma_region *region, struct dma_region **out,
+	struct pci_error *why)
+{
+	int error = 0;
+	struct dma_entry *entry = entry_of(fn, region->memfd, true, &error, why);
+
+	return entry ? attach_at(fn, entry, region->iova, out, why) : error;
+}
+
+bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
+{
+	struct stat left, right;
+
+	return !fstat(a->memfd, &left) && !fstat(b->memfd, &right) && left.st_dev == right.st_dev &&
+	       left.st_ino == right.st_ino;
 }
 
 int pci_dma_import(struct pci_function *fn, const struct dma_handover *handover, int memfd,

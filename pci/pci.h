@@ -193,6 +193,14 @@ int pci_dma_again(
  */
 int pci_dma_attach_at(struct pci_function *fn, int memfd, const struct dma_handover *at,
 	struct dma_region **out, struct pci_error *why);
+/* The same for a region that this process made for another function, of huge pages too: two cards
+ * then mean the same memory by the same addresses. To be called before other memory is made for
+ * `fn`, which would take the lowest addresses. Errors as pci_dma_attach_at().
+ */
+int pci_dma_share(struct pci_function *fn, const struct dma_region *region, struct dma_region **out,
+	struct pci_error *why);
+/* Whether two regions are the same memory, at whatever addresses. */
+bool pci_dma_same(const struct dma_region *a, const struct dma_region *b);
 /* pci_dma_attach() in two steps. The first takes addresses, which pci_dma_export() names, and maps
  * the memory here alone. The second maps it for the card; or another process does, and
  * pci_dma_own() notes that it is this process's to unmap.

@@ -333,6 +333,11 @@ void fake_region_free(struct dma_region *region)
 
 /* --- pci.h --- */
 
+bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
+{
+	return a->base == b->base;
+}
+
 const char *pci_address(const struct pci_function *fn)
 {
 	(void)fn;

@@ -364,6 +364,55 @@ static void dma_at_agreed_addresses(void **state)
 	close(memfd);
 }
 
+/* Two cards of one process: the same memory at the same addresses. */
+static void dma_shared(void **state)
+{
+	static const struct pci_backend backend = {.dma_map = note_map, .dma_unmap = note_unmap};
+	const struct iova_run range = {4 * GIB, 4 * GIB + 16 * MIB - 1};
+	const struct iova_run narrow = {4 * GIB, 4 * GIB + 2 * MIB - 1};
+	struct pci_function left = {.backend = &backend, .address = "left"};
+	struct pci_function right = {.backend = &backend, .address = "right"};
+	struct pci_function small = {.backend = &backend, .address = "small"};
+	struct dma_region *first, *second, *shared, *other;
+	struct dma_region none = {.memfd = -1};
+	struct pci_error why;
+
+	(void)state;
+	memset(&notes, 0, sizeof(notes));
+	assert_int_equal(iova_init(&left.iova, &range, 1), 0);
+	assert_int_equal(iova_init(&right.iova, &range, 1), 0);
+	assert_int_equal(iova_init(&small.iova, &narrow, 1), 0);
+	assert_int_equal(pci_dma_create(&left, 4096, &first, &why), 0);
+	/* Of huge pages, where there are any. */
+	assert_int_equal(pci_dma_create(&left, 4 * MIB, &second, &why), 0);
+	assert_int_equal(pci_dma_share(&right, second, &shared, &why), 0);
+	assert_int_equal(notes.maps, 3);
+	assert_int_equal(notes.map[2].iova, 4 * GIB + 2 * MIB);
+	assert_int_equal(notes.map[2].size, 4 * MIB);
+	assert_memory_equal(shared->iova, second->iova, 2 * sizeof(shared->iova[0]));
+	second->base[4 * MIB - 1] = 0x5a;
+	assert_int_equal(shared->base[4 * MIB - 1], 0x5a);
+	assert_true(pci_dma_same(second, shared));
+	assert_false(pci_dma_same(first, shared));
+	assert_int_equal(pci_dma_share(&right, second, &other, &why), -EEXIST);
+	assert_int_equal(pci_dma_share(&small, second, &other, &why), -EINVAL);
+	assert_string_equal(why.text,
+		"small: memory can't be attached: its addresses are taken or out of reach");
+	/* What is free goes on being had. */
+	assert_int_equal(pci_dma_share(&right, first, &other, &why), 0);
+	assert_false(pci_dma_same(other, shared));
+	assert_false(pci_dma_same(&none, &none));
+	pci_dma_destroy(&left, first);
+	pci_dma_destroy(&left, second);
+	assert_int_equal(shared->base[4 * MIB - 1], 0x5a);
+	pci_dma_destroy(&right, shared);
+	pci_dma_destroy(&right, other);
+	assert_int_equal(notes.unmaps, 4);
+	iova_fini(&left.iova);
+	iova_fini(&right.iova);
+	iova_fini(&small.iova);
+}
+
 /* --- descriptions of regions --- */
 
 struct described {
@@ -621,6 +670,7 @@ int main(void)
 		cmocka_unit_test(iova_many),
 		cmocka_unit_test(dma_in_pieces),
 		cmocka_unit_test(dma_at_agreed_addresses),
+		cmocka_unit_test(dma_shared),
 		cmocka_unit_test(regions),
 		cmocka_unit_test(many_areas),
 		cmocka_unit_test(random_regions),
