@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What a program does with a driver, over and over.
+ */
+#include <string.h>
+
+#include "bench/driver/rig.h"
+
+static inline void touch(const struct rig *rig, const struct frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		nic_data(&rig->pool, frames[i].offset)[DEVICE_TOUCHED]++;
+}
+
+/* What was not sent goes back. */
+static inline void drop(struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)nic_pool_put(pool, &frames[i].offset, 1);
+}
+
+/* --- nic_rx() and nic_tx() --- */
+
+static size_t forward(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t received = nic_rx(rig->q, &rig->pool, rig->frame, burst);
+		size_t sent;
+
+		if (received == 0)
+			break;
+		touch(rig, rig->frame, received);
+		sent = nic_tx(rig->q, &rig->pool, rig->frame, received);
+		if (sent < received)
+			drop(&rig->pool, rig->frame + sent, received - sent);
+		done += sent;
+	}
+	return done;
+}
+
+static size_t rx(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t received = nic_rx(rig->q, &rig->pool, rig->frame + done, burst);
+
+		if (received == 0)
+			break;
+		done += received;
+	}
+	return done;
+}
+
+static size_t tx(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t sent = nic_tx(rig->q, &rig->pool, rig->frame + done, burst);
+
+		if (sent == 0)
+			break;
+		done += sent;
+	}
+	return done;
+}
+
+/* --- the four verbs: the pool's stack is the program's own --- */
+
+/* Gives n buffers to the card; what it does not take stays on the stack. */
+static inline void provide(struct rig *rig, size_t n)
+{
+	struct nic_pool *pool = &rig->pool;
+	uint32_t *from = pool->free + (pool->top - n);
+	size_t taken = nic_rx_provide(rig->q, from, n);
+
+	if (taken < n)
+		memmove(from, from + taken, (n - taken) * sizeof *from);
+	pool->top -= (uint32_t)taken;
+}
+
+static inline void reclaim(struct rig *rig, size_t n)
+{
+	struct nic_pool *pool = &rig->pool;
+
+	pool->top += (uint32_t)nic_tx_return(rig->q, pool->free + pool->top, n);
+}
+
+static size_t forward_verbs(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t received = nic_rx_return(rig->q, rig->frame, burst);
+		size_t sent;
+
+		if (received == 0)
+			break;
+		touch(rig, rig->frame, received);
+		reclaim(rig, received);
+		provide(rig, received);
+		sent = nic_tx_provide(rig->q, rig->frame, received);
+		if (sent < received)
+			drop(&rig->pool, rig->frame + sent, received - sent);
+		done += sent;
+	}
+	return done;
+}
+
+static size_t rx_verbs(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t received = nic_rx_return(rig->q, rig->frame + done, burst);
+
+		if (received == 0)
+			break;
+		provide(rig, received);
+		done += received;
+	}
+	return done;
+}
+
+static size_t tx_verbs(struct rig *rig, size_t n)
+{
+	size_t burst = rig->setting.burst;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t sent;
+
+		reclaim(rig, burst);
+		sent = nic_tx_provide(rig->q, rig->frame + done, burst);
+		if (sent == 0)
+			break;
+		done += sent;
+	}
+	return done;
+}
+
+/* --- what lies around them --- */
+
+static void make_frames(struct rig *rig, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct frame *frame = &rig->frame[i];
+
+		*frame = (struct frame){.len = rig->setting.len};
+		if (nic_pool_get(&rig->pool, &frame->offset, 1) == 1)
+			device_stamp(rig->device, nic_data(&rig->pool, frame->offset));
+	}
+}
+
+static void look_at_frames(struct rig *rig, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		device_received(
+			rig->device, nic_data(&rig->pool, rig->frame[i].offset), rig->frame[i].len);
+	/* Backwards, so that the buffer that comes out first is the one that came in first. */
+	for (size_t i = n; i-- > 0;)
+		(void)nic_pool_put(&rig->pool, &rig->frame[i].offset, 1);
+}
+
+const struct mode rig_modes[] = {
+	{"forward", true, true, NULL, NULL, forward},
+	{"rx", true, false, NULL, look_at_frames, rx},
+	{"tx", false, true, make_frames, NULL, tx},
+	{"forward_verbs", true, true, NULL, NULL, forward_verbs},
+	{"rx_verbs", true, false, NULL, look_at_frames, rx_verbs},
+	{"tx_verbs", false, true, make_frames, NULL, tx_verbs},
+};
+const size_t rig_mode_count = sizeof rig_modes / sizeof rig_modes[0];
