@@ -44,11 +44,6 @@ static void announce(const struct daemon_program *program, const struct resource
 	(void)fflush(stdout);
 }
 
-static bool behind_vfio(const struct pci_function *fn)
-{
-	return strncmp(pci_address(fn), "vfio-user:", strlen("vfio-user:")) != 0;
-}
-
 /* What was to be kept and was not is a failure, too. */
 static int end_trace(const struct daemon_program *program, const struct daemon_options *options,
 	struct resources *r, int error)
@@ -134,7 +129,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	error = loop_create(&loop, r, &port, options->mode, why);
 	if (error != 0)
 		goto no_loop;
-	error = cage_enter(&cage, &options->cage, behind_vfio(r->fn), why);
+	error = cage_enter(&cage, &options->cage, pci_by_kernel(r->fn), why);
 	if (error != 0)
 		goto no_cage;
 	port.cage = &cage;

@@ -26,7 +26,7 @@ static const char help[] =
 	"card\n"
 	"comes through the channel $" PCID_CHANNEL_ENV ": the three are checked and not used.\n"
 	"\n"
-	"  --device ADDR   0000:01:00.0 (bound to vfio-pci), or vfio-user:SOCKET\n"
+	"  --device ADDR   0000:01:00.0 (bound to vfio-pci), vfio-user:SOCKET, or sim:WIRE\n"
 	"  --name NAME     of the scheme; as pcid would name it if not given\n"
 	"  --group NAME    let this group's members open it (else root and this user)\n"
 	"  --anyone        let anyone open it\n"

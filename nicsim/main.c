@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "nicsim/confine.h"
+#include "nicsim/detach.h"
 #include "nicsim/dma.h"
 #include "nicsim/loop.h"
 #include "nicsim/replay.h"
@@ -28,6 +29,8 @@ enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
 struct slot {
 	const char *socket, *wire;
+	int client;      /* --fd, or -1 */
+	const char *who; /* the socket's path, for people */
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
@@ -51,6 +54,10 @@ static const char help[] =
 	"\n"
 	"  --device x540        begins a card: Intel X540-T2, 8086:1528\n"
 	"  --socket PATH        where its driver connects\n"
+	"  --fd N               instead: its driver is at the other end of this stream socket. "
+	"nicsim\n"
+	"                       goes into the background, serves one card, and ends with the "
+	"driver\n"
 	"  --wire WIRE          what its port is plugged into:\n"
 	"                         tap:IF           a TAP interface of the kernel\n"
 	"                         loop             what is sent comes back\n"
@@ -99,12 +106,48 @@ static bool parse_mac(const char *text, uint8_t mac[6])
 	return any && !(mac[0] & 1);
 }
 
+/* A descriptor that may be inherited: above the standard ones. */
+static bool parse_fd(const char *text, int *fd)
+{
+	unsigned long value;
+
+	if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || strlen(text) > 4)
+		return false;
+	value = strtoul(text, NULL, 10);
+	*fd = (int)value;
+	return value > STDERR_FILENO;
+}
+
+/* What each card needs to be served. */
+static int check(struct process *process)
+{
+	if (!process->cards)
+		return usage("no --device", NULL);
+	for (unsigned i = 0; i < process->cards; i++) {
+		struct slot *slot = &process->slot[i];
+
+		slot->who = slot->socket ? slot->socket : "--fd";
+		if (slot->client >= 0 && (process->cards > 1 || slot->socket))
+			return usage("--fd serves one card, without a --socket", NULL);
+		if (!slot->socket && slot->client < 0)
+			return usage("a --device has no --socket", NULL);
+		if (!slot->wire)
+			return usage("a --device has no --wire: its socket is", slot->who);
+		for (unsigned k = 0; k < i; k++) {
+			if (strcmp(process->slot[k].socket, slot->socket) == 0)
+				return usage("two cards on one socket:", slot->socket);
+		}
+	}
+	return 0;
+}
+
 static int parse(struct process *process, int argc, char **argv)
 {
-	enum { DEVICE, SOCKET, WIRE, MAC, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
+	enum { DEVICE, SOCKET, FD, WIRE, MAC, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
 	static const struct option options[] = {
 		{"device", required_argument, NULL, DEVICE},
 		{"socket", required_argument, NULL, SOCKET},
+		{"fd", required_argument, NULL, FD},
 		{"wire", required_argument, NULL, WIRE},
 		{"mac", required_argument, NULL, MAC},
 		{"doorbells", required_argument, NULL, DOORBELLS},
@@ -119,7 +162,7 @@ static int parse(struct process *process, int argc, char **argv)
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if ((option == SOCKET || option == WIRE || option == MAC) && !slot)
+		if ((option == SOCKET || option == FD || option == WIRE || option == MAC) && !slot)
 			return usage("--device must stand before", argv[optind - 2]);
 		switch (option) {
 		case DEVICE:
@@ -128,10 +171,15 @@ static int parse(struct process *process, int argc, char **argv)
 			if (process->cards == CARDS_MAX)
 				return usage("too many cards: 64 fit in one process", NULL);
 			slot = &process->slot[process->cards++];
+			slot->client = -1;
 			slot->mac[0] = 0x02;
 			slot->mac[5] = (uint8_t)process->cards;
 			break;
 		case SOCKET: slot->socket = optarg; break;
+		case FD:
+			if (!parse_fd(optarg, &slot->client))
+				return usage("no descriptor above 2:", optarg);
+			break;
 		case WIRE: slot->wire = optarg; break;
 		case MAC:
 			if (!parse_mac(optarg, slot->mac))
@@ -152,20 +200,7 @@ static int parse(struct process *process, int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage("unexpected argument", argv[optind]);
-	if (!process->cards)
-		return usage("no --device", NULL);
-	for (unsigned i = 0; i < process->cards; i++) {
-		slot = &process->slot[i];
-		if (!slot->socket)
-			return usage("a --device has no --socket", NULL);
-		if (!slot->wire)
-			return usage("a --device has no --wire: its socket is", slot->socket);
-		for (unsigned k = 0; k < i; k++) {
-			if (strcmp(process->slot[k].socket, slot->socket) == 0)
-				return usage("two cards on one socket:", slot->socket);
-		}
-	}
-	return 0;
+	return check(process);
 }
 
 static void print_counters(const struct process *process)
@@ -177,7 +212,7 @@ static void print_counters(const struct process *process)
 		fprintf(stderr,
 			"nicsim: %s: refused DMA %" PRIu64 ", last at 0x%" PRIx64
 			", lost files %" PRIu64 "\n",
-			slot->socket, dma->refused, dma->last, dma->lost);
+			slot->who, dma->refused, dma->last, dma->lost);
 	}
 }
 
@@ -224,8 +259,8 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	int rc;
 
 	slot->report = (struct report){
-		.who = slot->socket, .strict = process->strict, .verbose = process->verbose};
-	snprintf(why->text, sizeof(why->text), "socket %s: out of memory", slot->socket);
+		.who = slot->who, .strict = process->strict, .verbose = process->verbose};
+	snprintf(why->text, sizeof(why->text), "socket %s: out of memory", slot->who);
 	rc = dma_create(&slot->dma);
 	if (rc)
 		return rc;
@@ -233,6 +268,9 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 		&slot->card, process->loop, slot->dma, &slot->report, slot->mac, slot->wire, why);
 	if (rc)
 		return rc;
+	if (slot->client >= 0)
+		return server_attach(&slot->server, process->loop, slot->client,
+			x540_function(slot->card), log_event, &slot->report, why);
 	return server_create(&slot->server, process->loop, slot->socket, x540_function(slot->card),
 		log_event, &slot->report, why);
 }
@@ -259,7 +297,7 @@ static int start(struct process *process)
 		const uint8_t *mac = slot->mac;
 
 		printf("nicsim: x540 %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s\n", mac[0],
-			mac[1], mac[2], mac[3], mac[4], mac[5], slot->socket, slot->wire);
+			mac[1], mac[2], mac[3], mac[4], mac[5], slot->who, slot->wire);
 	}
 	fflush(stdout);
 	return 0;
@@ -279,9 +317,30 @@ static void end(struct process *process)
 	loop_destroy(process->loop);
 }
 
+/* From the start to the end of all cards; `told`: who waits for the start, or -1. */
+static int serve(struct process *process, int told)
+{
+	int rc = start(process);
+
+	if (rc == 0 && (rc = confine()) != 0)
+		fprintf(stderr, "nicsim: cannot give up its rights: %s\n", strerror(-rc));
+	if (rc == 0) {
+		if (told >= 0)
+			detach_done(told);
+		rc = loop_run(process->loop);
+		if (rc)
+			fprintf(stderr, "nicsim: %s\n", strerror(-rc));
+		if (process->verbose)
+			print_counters(process);
+	}
+	end(process);
+	return rc ? EXIT_RUNTIME : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct process *process = calloc(1, sizeof(*process));
+	int told = -1;
 	int rc;
 
 	if (argc > 1 && strcmp(argv[1], "replay") == 0) {
@@ -294,20 +353,20 @@ int main(int argc, char **argv)
 	}
 	process->signals.fd = -1;
 	rc = parse(process, argc, argv);
-	if (rc == 0) {
-		rc = start(process);
-		if (rc == 0 && (rc = confine()) != 0)
-			fprintf(stderr, "nicsim: cannot give up its rights: %s\n", strerror(-rc));
-		if (rc == 0) {
-			rc = loop_run(process->loop);
-			if (rc)
-				fprintf(stderr, "nicsim: %s\n", strerror(-rc));
-			if (process->verbose)
-				print_counters(process);
+	if (rc == 0 && process->slot[0].client >= 0) {
+		rc = detach(&told);
+		if (rc > 0) {
+			/* In the background it says what is wrong; here is how it came out. */
+			free(process);
+			return rc == DETACH_STARTED ? EXIT_SUCCESS : EXIT_RUNTIME;
 		}
-		rc = rc ? EXIT_RUNTIME : EXIT_SUCCESS;
-		end(process);
+		if (rc < 0)
+			fprintf(stderr, "nicsim: cannot go into the background: %s\n",
+				strerror(-rc));
+		rc = rc < 0 ? EXIT_RUNTIME : 0;
 	}
+	if (rc == 0)
+		rc = serve(process, told);
 	free(process);
 	return rc;
 }

@@ -10,7 +10,7 @@
  *     dma.c      the client's memory           pci.c      config space, ways to registers, memory
  *     irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
  *     report.c   lines for people              wire*.c    what a port is plugged into
- *     replay.c   a trace against the card
+ *     replay.c   a trace against the card      detach.c   into the background, for one client
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format
  * of traces, so that each side tests the other.

@@ -9,6 +9,7 @@
 #include "nicsim/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,10 @@ static void client_leaves(struct server *server, const char *why)
 	dma_unmap_all(server->session.fn->dma);
 	function_reset(server->session.fn);
 	say(server, why);
+	if (server->listener.fd < 0) {
+		loop_stop(server->loop);
+		return;
+	}
 	/* Somebody may be waiting already: the listener is level triggered. */
 	loop_add(server->loop, &server->listener, EPOLLIN);
 }
@@ -281,28 +286,71 @@ fail:
 	return rc;
 }
 
-int server_create(struct server **out, struct loop *loop, const char *path, struct function *fn,
-	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why)
+/* One without a socket yet; NULL: out of memory. */
+static struct server *new_server(
+	struct loop *loop, struct function *fn, void (*log)(void *ctx, const char *text), void *ctx)
 {
 	struct server *server = calloc(1, sizeof(*server));
-	int rc;
 
-	if (!server) {
-		snprintf(why->text, sizeof(why->text), "socket %s: out of memory", path);
-		return -ENOMEM;
-	}
+	if (!server)
+		return NULL;
 	server->loop = loop;
 	server->session.fn = fn;
 	server->log = log;
 	server->ctx = ctx;
 	server->listener = (struct loop_io){.ready = on_connect, .fd = -1};
 	server->client = (struct loop_io){.ready = on_client, .fd = -1};
+	return server;
+}
+
+int server_create(struct server **out, struct loop *loop, const char *path, struct function *fn,
+	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why)
+{
+	struct server *server = new_server(loop, fn, log, ctx);
+	int rc;
+
+	if (!server) {
+		snprintf(why->text, sizeof(why->text), "socket %s: out of memory", path);
+		return -ENOMEM;
+	}
 	rc = listen_at(server, path, why);
 	if (rc) {
 		free(server);
 		return rc;
 	}
 	function_reset(fn);
+	*out = server;
+	return 0;
+}
+
+int server_attach(struct server **out, struct loop *loop, int fd, struct function *fn,
+	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why)
+{
+	struct server *server;
+	int type = 0, rc;
+	socklen_t size = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM) {
+		snprintf(why->text, sizeof(why->text),
+			"--fd %d is no stream socket: it is for who starts nicsim with one", fd);
+		return -EINVAL;
+	}
+	server = new_server(loop, fn, log, ctx);
+	if (!server) {
+		snprintf(why->text, sizeof(why->text), "--fd %d: out of memory", fd);
+		return -ENOMEM;
+	}
+	function_reset(fn);
+	server->events = EPOLLIN;
+	server->client.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	rc = server->client.fd < 0 ? -errno : loop_add(loop, &server->client, EPOLLIN);
+	if (rc) {
+		snprintf(why->text, sizeof(why->text), "--fd %d: %s", fd, strerror(-rc));
+		if (server->client.fd >= 0)
+			close(server->client.fd);
+		free(server);
+		return rc;
+	}
 	*out = server;
 	return 0;
 }
@@ -316,10 +364,12 @@ void server_destroy(struct server *server)
 		close(server->client.fd);
 		session_close_fds(&server->session.fds);
 		session_close_fds(&server->tail);
-	} else {
+	} else if (server->listener.fd >= 0) {
 		loop_remove(server->loop, &server->listener);
 	}
-	close(server->listener.fd);
-	unlink(server->address.sun_path);
+	if (server->listener.fd >= 0) {
+		close(server->listener.fd);
+		unlink(server->address.sun_path);
+	}
 	free(server);
 }

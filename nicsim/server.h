@@ -18,6 +18,12 @@ struct server;
  */
 int server_create(struct server **out, struct loop *loop, const char *path, struct function *fn,
 	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why);
+/* The same for a client that is there already: at the other end of `fd`, a stream socket. When it
+ * has left, the loop stops. `fd` stays open and the caller's, so that the client can see by its end
+ * that all is over, files written too, when the process has ended. -EINVAL: no such socket.
+ */
+int server_attach(struct server **out, struct loop *loop, int fd, struct function *fn,
+	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why);
 /* Also removes the socket file. */
 void server_destroy(struct server *server);
 

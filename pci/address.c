@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Addresses of functions, "0000:01:00.0" and "vfio-user:PATH", and texts about them.
+ * Addresses of functions, "0000:01:00.0", "vfio-user:PATH" and "sim:WIRE", and texts about them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "pci/function.h"
+#include "pci/sim.h"
 
 #define VFIO_USER_PREFIX "vfio-user:"
 
@@ -53,6 +54,14 @@ int pci_parse_address(const char *text, char address[PCI_ADDRESS_SIZE])
 	const size_t prefix = strlen(VFIO_USER_PREFIX);
 	unsigned long domain, bus, device, function;
 
+	if (sim_is(text)) {
+		size_t length = strnlen(text, PCI_ADDRESS_SIZE);
+
+		if (length == PCI_ADDRESS_SIZE)
+			return -EINVAL;
+		memcpy(address, text, length + 1);
+		return PCI_KIND_VFIO_USER;
+	}
 	if (strncmp(text, VFIO_USER_PREFIX, prefix) == 0) {
 		/* What is not terminated within the size of an address is too long for a socket. */
 		size_t length = strnlen(text, PCI_ADDRESS_SIZE);

@@ -96,8 +96,9 @@ struct pci_function {
 int pci_fail(struct pci_error *why, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Copies a well-formed address in the form that sysfs uses; its kind, or -EINVAL, also where the
- * text does not end within PCI_ADDRESS_SIZE bytes, of which it reads no more.
+/* Copies a well-formed address in the form that sysfs uses; its kind (of sim: vfio-user), or
+ * -EINVAL, also where the text does not end within PCI_ADDRESS_SIZE bytes, of which it reads no
+ * more.
  */
 int pci_parse_address(const char *text, char address[PCI_ADDRESS_SIZE]);
 

@@ -84,9 +84,16 @@ int pci_open(struct pci_function **out, const char *address, struct pci_error *w
 	int kind = pci_parse_address(address, name);
 	int error;
 
+	if (kind < 0 && strnlen(address, PCI_ADDRESS_SIZE) == PCI_ADDRESS_SIZE)
+		return pci_fail(why, kind,
+			"%.100s...: longer than the %zu bytes of an address: "
+			"relative paths are shorter",
+			address, PCI_ADDRESS_SIZE - 1);
 	if (kind < 0)
 		return pci_fail(why, kind,
-			"%.160s: no address of a PCI function: like 0000:01:00.0 or vfio-user:PATH",
+			"%.120s: no address of a PCI function: like 0000:01:00.0, vfio-user:PATH "
+			"or "
+			"sim:WIRE",
 			address);
 	error = kind == PCI_KIND_VFIO ? vfio_open(&fn, name, why) : vfio_user_open(&fn, name, why);
 	if (error)
@@ -162,6 +169,11 @@ const char *pci_address(const struct pci_function *fn)
 const struct pci_id *pci_ident(const struct pci_function *fn)
 {
 	return &fn->id;
+}
+
+bool pci_by_kernel(const struct pci_function *fn)
+{
+	return fn->backend->kernel;
 }
 
 bool pci_gone(const struct pci_function *fn)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * pci: access to one PCI function, whatever stands between: the kernel's VFIO, a vfio-user socket,
- * or a function that pcid opened and handed over. It knows the operating system and no network
- * card.
+ * a software card of one's own, or a function that pcid opened and handed over. It knows the
+ * operating system and no network card.
  *
  * A program opens a function, maps a BAR, makes DMA memory, asks for interrupts; everything after
  * pci_open() is the same for each way in.
@@ -38,10 +38,21 @@ struct pci_id {
 
 /* --- opening --- */
 
-/* Opens the function at `address`: "0000:01:00.0" (bound to vfio-pci) or "vfio-user:PATH".
- * -EINVAL: no address of either form; -ENOENT: no such function or socket; -EACCES, -EPERM: not
- * allowed; -EBUSY: in use, or the IOMMU group is shared with a device that is; -ENOTSUP: no IOMMU;
- * -EPROTO: the peer is no vfio-user server; -ETIMEDOUT: it does not answer.
+/* Opens the function at `address`:
+ *
+ *     0000:01:00.0      a card, bound to vfio-pci
+ *     vfio-user:PATH    a device that another process serves on a socket, as nicsim does
+ *     sim:WIRE          a software card that nobody else has: nicsim in a process of its own, with
+ *                       a port on one of its wires: sim:loop (or sim:), sim:gen:60, sim:sink,
+ *                       sim:pcap:IN,OUT, sim:cable:NAME (doc/nicsim.md). It ends with this one,
+ *                       and pci_close() waits for that: what was sent is then in OUT.
+ *
+ * nicsim is looked for as $IXGBED_NICSIM says, else beside the program, where it is installed, and
+ * in $PATH. An address has at most 127 bytes.
+ *
+ * -EINVAL: no address of these forms, or no wire; -ENOENT: no such function, socket or nicsim;
+ * -EACCES, -EPERM: not allowed; -EBUSY: in use, or the IOMMU group is shared with a device that is;
+ * -ENOTSUP: no IOMMU; -EPROTO: the peer is no vfio-user server; -ETIMEDOUT: it does not answer.
  */
 int pci_open(struct pci_function **out, const char *address, struct pci_error *why);
 /* Also frees the function's DMA regions; BARs are to be unmapped before. NULL does nothing. */
@@ -49,6 +60,8 @@ void pci_close(struct pci_function *fn);
 
 const char *pci_address(const struct pci_function *fn);
 const struct pci_id *pci_ident(const struct pci_function *fn);
+/* Whether the kernel's VFIO is between; else it is a socket. */
+bool pci_by_kernel(const struct pci_function *fn);
 bool pci_gone(const struct pci_function *fn);
 /* For a driver that read all-ones from a register that cannot be. */
 void pci_set_gone(struct pci_function *fn);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "pci/function.h"
+#include "pci/sim.h"
 #include "pci/vfio_user_socket.h"
 
 #define MAX_VERSION  4096u    /* of a VERSION reply's payload */
@@ -373,6 +374,9 @@ static void user_close(struct pci_function *fn)
 {
 	struct vfio_user_function *f = self(fn);
 
+	/* Who handed a card of its own over leaves it to the next. */
+	if (sim_is(fn->address) && !fn->exported)
+		sim_end(f->socket.fd);
 	if (f->socket.fd >= 0)
 		close(f->socket.fd);
 	pthread_mutex_destroy(&f->lock);
@@ -418,7 +422,8 @@ static int new_function(struct vfio_user_function **out, const char *address, in
 int vfio_user_open(struct pci_function **out, const char *address, struct pci_error *why)
 {
 	struct vfio_user_function *f = NULL;
-	int fd = vfio_user_connect(address, strchr(address, ':') + 1, why);
+	int fd = sim_is(address) ? sim_start(address, why)
+				 : vfio_user_connect(address, strchr(address, ':') + 1, why);
 	int error;
 
 	if (fd < 0)

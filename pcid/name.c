@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define VFIO_USER "vfio-user:"
+#define SIM       "sim:"
 
 static const char *base_name(const char *path)
 {
@@ -38,6 +39,9 @@ int pcid_name(struct pcid_name *out, const char *address, const char *program)
 	if (strncmp(address, VFIO_USER, strlen(VFIO_USER)) == 0)
 		card = base_name(address + strlen(VFIO_USER));
 	len = without(card, ".sock");
+	/* The kind of its wire: what is behind that is no name. */
+	if (strncmp(address, SIM, strlen(SIM)) == 0)
+		len = strlen(SIM) + strcspn(address + strlen(SIM), ":/,");
 	if (len + 1 + strlen(driver) >= sizeof(out->scheme) || len == 0)
 		return -EINVAL;
 	(void)snprintf(out->card, sizeof(out->card), "%.*s", (int)len, card);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What a card's scheme is called: network:0000-01-00.0_ixgbe for the function 0000:01:00.0 and the
- * program ixgbed, network:a_ixgbe for the card behind the socket /x/a.sock.
+ * program ixgbed, network:a_ixgbe for the card behind the socket /x/a.sock, network:sim-loop_ixgbe
+ * for sim:loop.
  */
 #ifndef PCID_NAME_H
 #define PCID_NAME_H

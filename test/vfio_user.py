@@ -53,9 +53,12 @@ class Memory:
 
 class Client:
     def __init__(self, path, limit=30.0, handshake=True):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        """`path`: where the server listens, or a socket that is connected to it."""
+        connected = isinstance(path, socket.socket)
+        self.socket = path if connected else socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(limit)
-        self.socket.connect(str(path))
+        if not connected:
+            self.socket.connect(str(path))
         self.limit = limit
         self._id = 0
         if handshake:

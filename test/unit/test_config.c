@@ -441,6 +441,9 @@ static void test_names(void **state)
 		{"vfio-user:a", "ixgbed", "a_ixgbe", "a"},
 		{"vfio-user:dir.sock/a.b.sock", "d", "a.b_d", "a.b"},
 		{"vfio-user:/x/a:b.sock", "drv", "a-b_drv", "a-b"},
+		{"sim:", "ixgbed", "sim-_ixgbe", "sim-"},
+		{"sim:loop", "ixgbed", "sim-loop_ixgbe", "sim-loop"},
+		{"sim:pcap:/x/in,out", "ixgbed", "sim-pcap_ixgbe", "sim-pcap"},
 	};
 	static const char *const bad[] = {"vfio-user:/x/", "vfio-user:", "vfio-user:/x/.sock",
 		"vfio-user:/x/a b.sock", "vfio-user:/x/\xc3\xa9.sock",

@@ -38,18 +38,20 @@ static void addresses(void **state)
 		{"10000:e1:00.0", "10000:e1:00.0"},
 		{"vfio-user:/run/s", "vfio-user:/run/s"},
 		{"vfio-user:s", "vfio-user:s"},
+		{"sim:", "sim:"},
+		{"sim:pcap:a/b,c", "sim:pcap:a/b,c"},
 	};
 	static const char *const bad[] = {"", "01:00.0", "0000:01:00", "0000:01:00.",
 		"0000:01:00.8", "0000:01:20.0", "0000:1:00.0", "0000:01:00.0 ", "0000:01:00.00",
 		"000:01:00.0", "123456789:01:00.0", "0000-01-00.0", "0x00:01:00.0", " 0000:01:00.0",
-		"../../etc/passwd", "vfio-user:", "vfio-user", "vfio:0000:01:00.0"};
+		"../../etc/passwd", "vfio-user:", "vfio-user", "vfio:0000:01:00.0", "sim"};
 	char address[PCI_ADDRESS_SIZE];
 	char path[PCI_ADDRESS_SIZE + 16];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		assert_int_equal(pci_parse_address(good[i].text, address),
-			good[i].text[0] == 'v' ? PCI_KIND_VFIO_USER : PCI_KIND_VFIO);
+			strchr("vs", good[i].text[0]) ? PCI_KIND_VFIO_USER : PCI_KIND_VFIO);
 		assert_string_equal(address, good[i].parsed);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -67,17 +69,32 @@ static void addresses(void **state)
 	path[10 + 108] = 'p';
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(pci_parse_address(path, address), -EINVAL);
+
+	/* What is no socket's path is bounded by the room for it alone. */
+	memcpy(path, "sim:cable:", 10);
+	path[sizeof(address) - 1] = '\0';
+	assert_int_equal(pci_parse_address(path, address), PCI_KIND_VFIO_USER);
+	assert_string_equal(address, path);
+	path[sizeof(address) - 1] = 'p';
+	assert_int_equal(pci_parse_address(path, address), -EINVAL);
 }
 
 static void wrong_address_is_told(void **state)
 {
 	struct pci_function *fn = NULL;
 	struct pci_error why;
+	char path[PCI_ADDRESS_SIZE + 16];
 
 	(void)state;
 	assert_int_equal(pci_open(&fn, "eth0\n", &why), -EINVAL);
 	assert_string_equal(why.text,
-		"eth0?: no address of a PCI function: like 0000:01:00.0 or vfio-user:PATH");
+		"eth0?: no address of a PCI function: like 0000:01:00.0, vfio-user:PATH or "
+		"sim:WIRE");
+	memset(path, 'p', sizeof(path));
+	memcpy(path, "sim:pcap:", 9);
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(pci_open(&fn, path, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "longer than the 127 bytes of an address"));
 	assert_int_equal(pci_open(&fn, "eth0", NULL), -EINVAL);
 	assert_int_equal(pci_open(&fn, "fffe:fe:1f.7", &why), -ENOENT);
 	assert_non_null(strstr(why.text, "fffe:fe:1f.7: no such PCI function"));
