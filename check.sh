@@ -27,6 +27,14 @@ units() { # FOLDER
 	meson test -C "$build/$1" --no-rebuild --print-errorlogs --num-processes "$jobs" | tail -n 12
 }
 
+# The tests in which a card moves frames.
+outside_short() { # FOLDER PYTEST-ARGUMENT...
+	local folder=$1
+	shift
+	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider test/test_nicsim*.py \
+		test/test_nic.py test/test_wires.py test/test_ixgbed.py "$@"
+}
+
 outside() { # FOLDER PYTEST-ARGUMENT...
 	local folder=$1
 	shift
@@ -62,6 +70,8 @@ step_outside() {
 	test/guest/prepare
 	say "tests from outside, real kernels among them"
 	outside gcc
+	say "what a card does, with mapped doorbells"
+	IXGBED_DOORBELLS=mapped outside_short gcc
 }
 
 step_sanitize() {

@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 32
+#define EVENTS     32
+#define TURNS      16u      /* between two looks at the descriptors, while there are polls */
+#define SPIN_NS    50000u   /* without anything to do, before it sleeps */
+#define NAP_MAX_NS 1000000u /* between two looks */
 
 struct loop {
 	int epoll;
@@ -19,6 +22,11 @@ struct loop {
 	bool coarse; /* the kernel has no epoll_pwait2: waits are whole milliseconds */
 	struct loop_timer *timers;
 	struct loop_work *first, **last;
+	struct loop_poll *polls;
+	bool polling;        /* something may turn up that no descriptor tells of */
+	bool spinning;       /* and not long ago something did */
+	uint64_t idle_since; /* the first turn that found nothing, ns; 0: the last one did */
+	uint64_t nap;        /* how long it sleeps next, ns */
 	struct epoll_event events[EVENTS]; /* those that this turn still has to deliver */
 	int pending;
 };
@@ -38,6 +46,7 @@ int loop_create(struct loop **out)
 	if (!loop)
 		return -ENOMEM;
 	loop->last = &loop->first;
+	loop->nap = SPIN_NS;
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll < 0) {
 		int rc = -errno;
@@ -137,18 +146,41 @@ void loop_defer_cancel(struct loop *loop, struct loop_work *work)
 	work->queued = false;
 }
 
-/* Waits for descriptors until the first timer is due; not at all while there is work. */
+void loop_poll_add(struct loop *loop, struct loop_poll *poll)
+{
+	poll->next = loop->polls;
+	loop->polls = poll;
+}
+
+void loop_poll_remove(struct loop *loop, struct loop_poll *poll)
+{
+	struct loop_poll **link = &loop->polls;
+
+	while (*link && *link != poll)
+		link = &(*link)->next;
+	if (*link)
+		*link = poll->next;
+}
+
+/* Waits for descriptors until the first timer is due, or the next look; not at all while there is
+ * work.
+ */
 static int wait_events(struct loop *loop)
 {
 	struct timespec until = {0}, *limit = &until;
 	int n;
 
-	if (loop->first) {
+	if (loop->first || loop->spinning) {
 		limit = &until;
-	} else if (loop->timers) {
-		uint64_t now = loop_now();
-		uint64_t ns = loop->timers->due > now ? loop->timers->due - now : 0;
+	} else if (loop->timers || loop->polling) {
+		uint64_t ns = loop->polling ? loop->nap : UINT64_MAX;
 
+		if (loop->timers) {
+			uint64_t now = loop_now();
+			uint64_t left = loop->timers->due > now ? loop->timers->due - now : 0;
+
+			ns = left < ns ? left : ns;
+		}
 		until.tv_sec = (time_t)(ns / 1000000000u);
 		until.tv_nsec = (long)(ns % 1000000000u);
 	} else {
@@ -181,13 +213,14 @@ static void run_timers(struct loop *loop)
 	}
 }
 
-/* Runs what was queued before now; what these queue waits until descriptors have had their turn. */
-static void run_work(struct loop *loop)
+/* Runs what was queued before now; what these queue waits for the next turn. Whether there was any.
+ */
+static bool run_work(struct loop *loop)
 {
 	struct loop_work end = {0};
 
 	if (!loop->first)
-		return;
+		return false;
 	loop_defer(loop, &end);
 	for (struct loop_work *work; (work = loop->first);) {
 		loop->first = work->next;
@@ -195,8 +228,63 @@ static void run_work(struct loop *loop)
 			loop->last = &loop->first;
 		work->queued = false;
 		if (work == &end)
-			return;
+			break;
 		work->run(work);
+	}
+	return true;
+}
+
+static enum loop_found look(struct loop *loop)
+{
+	enum loop_found found = LOOP_NEVER;
+
+	for (struct loop_poll *poll = loop->polls; poll; poll = poll->next) {
+		enum loop_found here = poll->look(poll);
+
+		found = here > found ? here : found;
+	}
+	return found;
+}
+
+static void deliver(struct loop *loop)
+{
+	for (int i = 0; i < loop->pending; i++) {
+		struct loop_io *io = loop->events[i].data.ptr;
+
+		if (io)
+			io->ready(io, loop->events[i].events);
+	}
+	loop->pending = 0;
+}
+
+/* Everything once. What has turned up comes before events, which happened later or now. */
+static void turn(struct loop *loop)
+{
+	enum loop_found found = look(loop);
+	bool worked;
+
+	if (loop->pending) {
+		enum loop_found before = found;
+
+		deliver(loop);
+		found = look(loop);
+		found = before > found && found != LOOP_NEVER ? before : found;
+	}
+	run_timers(loop);
+	worked = run_work(loop);
+	loop->polling = found != LOOP_NEVER;
+	if (!loop->polling) {
+		loop->spinning = false;
+	} else if (worked || found == LOOP_SOMETHING) {
+		loop->idle_since = 0;
+		loop->spinning = true;
+		loop->nap = SPIN_NS;
+	} else if (loop->idle_since == 0) {
+		loop->idle_since = loop_now();
+	} else if (loop->spinning) {
+		loop->spinning = loop_now() - loop->idle_since < SPIN_NS;
+	} else if (loop->nap < NAP_MAX_NS) {
+		loop->nap = loop->nap * 2 < NAP_MAX_NS ? loop->nap * 2 : NAP_MAX_NS;
 	}
 }
 
@@ -209,15 +297,9 @@ int loop_run(struct loop *loop)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		loop->pending = n < 0 ? 0 : n;
-		for (int i = 0; i < loop->pending; i++) {
-			struct loop_io *io = loop->events[i].data.ptr;
-
-			if (io)
-				io->ready(io, loop->events[i].events);
-		}
-		loop->pending = 0;
-		run_timers(loop);
-		run_work(loop);
+		turn(loop);
+		for (unsigned i = 1; i < TURNS && loop->spinning && !loop->stop; i++)
+			turn(loop);
 	}
 	return 0;
 }

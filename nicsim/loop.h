@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * nicsim's only thread: an epoll loop with descriptors, timers, and work that is put off until the
- * event at hand is dealt with. The caller's structures are embedded in its own; nothing is
- * allocated.
+ * nicsim's only thread: an epoll loop with descriptors, timers, work that is put off until the
+ * event at hand is dealt with, and places that tell nobody when something is there and have to be
+ * looked at (shared memory). The caller's structures are embedded in its own; nothing is allocated.
  */
 #ifndef NICSIM_LOOP_H
 #define NICSIM_LOOP_H
@@ -30,6 +30,14 @@ struct loop_work {
 	bool queued;
 };
 
+/* What a look came to: nothing can come there for now, nothing was there, something was. */
+enum loop_found { LOOP_NEVER, LOOP_NOTHING, LOOP_SOMETHING };
+
+struct loop_poll {
+	enum loop_found (*look)(struct loop_poll *poll);
+	struct loop_poll *next; /* private */
+};
+
 int loop_create(struct loop **out);
 void loop_destroy(struct loop *loop);
 /* Runs until loop_stop(). 0 or -errno of epoll. */
@@ -50,6 +58,14 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
  */
 void loop_defer(struct loop *loop, struct loop_work *work);
 void loop_defer_cancel(struct loop *loop, struct loop_work *work);
+
+/* Looks there in every turn, before and after events, and at least every millisecond, but not
+ * between two events while looks say LOOP_NEVER. The loop spins while looks find something or there
+ * is work, and for 50 us more; then it sleeps, 50 us at first, twice as long each time. While it
+ * spins, descriptors get their turn after every few turns of the rest.
+ */
+void loop_poll_add(struct loop *loop, struct loop_poll *poll);
+void loop_poll_remove(struct loop *loop, struct loop_poll *poll);
 
 uint64_t loop_now(void); /* CLOCK_MONOTONIC, ns */
 

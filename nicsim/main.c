@@ -41,7 +41,7 @@ struct slot {
 struct process {
 	struct loop *loop;
 	struct loop_io signals;
-	bool strict, verbose;
+	bool strict, verbose, mapped;
 	unsigned cards;
 	struct slot slot[CARDS_MAX];
 };
@@ -67,7 +67,8 @@ static const char help[] =
 	"                         sink             takes everything, gives nothing\n"
 	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
 	"\n"
-	"  --doorbells trapped  each register access is a message (the only way there is)\n"
+	"  --doorbells trapped  each register access is a message: exact, the default\n"
+	"  --doorbells mapped   the registers of queues are shared memory, which is polled: fast\n"
 	"  --strict             reports accesses that the datasheet forbids\n"
 	"  --verbose            reports clients, and each card's counters at the end\n"
 	"  --help, --version\n"
@@ -186,9 +187,9 @@ static int parse(struct process *process, int argc, char **argv)
 				return usage("no unicast MAC address (02:00:00:00:00:01):", optarg);
 			break;
 		case DOORBELLS:
-			if (strcmp(optarg, "trapped") != 0)
-				return usage(
-					"doorbells other than trapped are not offered:", optarg);
+			process->mapped = strcmp(optarg, "mapped") == 0;
+			if (!process->mapped && strcmp(optarg, "trapped") != 0)
+				return usage("doorbells are trapped or mapped, not", optarg);
 			break;
 		case STRICT: process->strict = true; break;
 		case VERBOSE: process->verbose = true; break;
@@ -264,8 +265,8 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	rc = dma_create(&slot->dma);
 	if (rc)
 		return rc;
-	rc = x540_create(
-		&slot->card, process->loop, slot->dma, &slot->report, slot->mac, slot->wire, why);
+	rc = x540_create(&slot->card, process->loop, slot->dma, &slot->report, slot->mac,
+		slot->wire, process->mapped, why);
 	if (rc)
 		return rc;
 	if (slot->client >= 0)

@@ -11,6 +11,7 @@
  *     irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
  *     report.c   lines for people              wire*.c    what a port is plugged into
  *     replay.c   a trace against the card      detach.c   into the background, for one client
+ *     snapshot.h registers that somebody else writes
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format
  * of traces, so that each side tests the other.

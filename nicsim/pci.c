@@ -145,6 +145,7 @@ void function_init(struct function *fn, const struct card_ops *ops, void *card,
 	fn->card = card;
 	fn->ident = ident;
 	fn->dma = dma;
+	fn->window.fd = -1;
 	irqs_init(&fn->irqs);
 	config_defaults(fn);
 }

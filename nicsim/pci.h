@@ -33,6 +33,25 @@ struct card_ops {
 	/* The client changed the kind of interrupts, or bus mastering came on: look again at what
 	 * waits for that. */
 	void (*changed)(void *card);
+	/* These two may be absent. Brings shared pages and registers to the same state: before a
+	 * message is dealt with, which may depend on what the client wrote there, and after one
+	 * that may have changed what stands there. */
+	void (*settle)(void *card);
+	/* The client has left: what it still has mapped is not the card's any more. */
+	void (*left)(void *card);
+};
+
+/* Pages of BAR 0 that the client may map: a memory file, in which they lie where they do in the
+ * BAR.
+ */
+#define FUNCTION_AREAS 4u
+
+struct function_window {
+	int fd; /* -1: there is none */
+	unsigned areas;
+	struct {
+		uint32_t offset, size;
+	} area[FUNCTION_AREAS];
 };
 
 struct function_ident {
@@ -50,6 +69,7 @@ struct function {
 	const struct function_ident *ident;
 	struct dma *dma;
 	struct irqs irqs;
+	struct function_window window;
 	bool strict;                       /* report what a card must not be asked */
 	uint8_t config[PCI_CONFIG_SIZE];   /* little endian */
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bit set: the client may write it */

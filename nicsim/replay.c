@@ -280,7 +280,7 @@ static int make_card(struct replay *replay)
 	replay->report.who = replay->path;
 	if (loop_create(&replay->loop) || dma_create(&replay->dma) ||
 		x540_create(&replay->card, replay->loop, replay->dma, &replay->report, mac, "sink",
-			&why))
+			false, &why))
 		return trouble(replay, why.text);
 	replay->fn = x540_function(replay->card);
 	function_reset(replay->fn);

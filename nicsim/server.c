@@ -54,8 +54,11 @@ static void client_leaves(struct server *server, const char *why)
 	server->stalled = false;
 	server->in_len = 0;
 	server->session.out_len = 0;
+	server->session.passes = 0;
 	server->session.versioned = false;
 	dma_unmap_all(server->session.fn->dma);
+	if (server->session.fn->ops->left)
+		server->session.fn->ops->left(server->session.fn->card);
 	function_reset(server->session.fn);
 	say(server, why);
 	if (server->listener.fd < 0) {
@@ -66,11 +69,45 @@ static void client_leaves(struct server *server, const char *why)
 	loop_add(server->loop, &server->listener, EPOLLIN);
 }
 
+/* One sendmsg(): up to the next byte that carries a descriptor, or from one that does. */
+static ssize_t send_piece(struct server *server)
+{
+	struct session *session = &server->session;
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = {session->out, session->out_len};
+	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+	unsigned next = 0;
+	ssize_t n;
+
+	if (session->passes && session->pass[0].at == 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.align), &session->pass[0].fd, sizeof(int));
+		next = 1;
+	}
+	if (next < session->passes)
+		part.iov_len = session->pass[next].at;
+	n = sendmsg(server->client.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n <= 0)
+		return n;
+	session->passes -= next;
+	for (unsigned i = 0; i < session->passes; i++) {
+		session->pass[i] = session->pass[i + next];
+		session->pass[i].at -= (unsigned)n;
+	}
+	return n;
+}
+
 static bool send_out(struct server *server)
 {
 	while (server->session.out_len) {
-		ssize_t n = send(server->client.fd, server->session.out, server->session.out_len,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_piece(server);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
@@ -110,7 +147,7 @@ static bool handle(struct server *server)
 		}
 		if (server->in_len - at < header.size)
 			break;
-		if (SESSION_BUFFER - server->session.out_len < SESSION_MESSAGE) {
+		if (!session_has_room(&server->session)) {
 			server->stalled = true;
 			break;
 		}

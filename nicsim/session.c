@@ -142,22 +142,61 @@ static uint32_t region_size(const struct session *session, uint32_t region)
 	return region == VFIO_PCI_CONFIG_REGION_INDEX ? PCI_CONFIG_SIZE : 0;
 }
 
+/* A region of which pages can be mapped: which ones, and the file. */
+static void reply_window(struct session *session, const struct vfio_user_header *h,
+	struct vfio_region_info *info, uint32_t room)
+{
+	const struct function_window *window = &session->fn->window;
+	const struct vfio_region_info_cap_sparse_mmap sparse = {
+		.header = {.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1},
+		.nr_areas = window->areas};
+	struct vfio_region_sparse_mmap_area area[FUNCTION_AREAS];
+	uint8_t out[sizeof(*info) + sizeof(sparse) + sizeof(area)];
+	const uint32_t size =
+		(uint32_t)(sizeof(*info) + sizeof(sparse) + window->areas * sizeof(area[0]));
+
+	info->argsz = size;
+	if (room < size) { /* to be asked again, with so much room */
+		reply(session, h, info, sizeof(*info));
+		return;
+	}
+	info->flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+	info->cap_offset = sizeof(*info);
+	for (unsigned i = 0; i < window->areas; i++) {
+		area[i].offset = window->area[i].offset;
+		area[i].size = window->area[i].size;
+	}
+	memcpy(out, info, sizeof(*info));
+	memcpy(out + sizeof(*info), &sparse, sizeof(sparse));
+	memcpy(out + sizeof(*info) + sizeof(sparse), area, window->areas * sizeof(area[0]));
+	if (!(h->flags & VFIO_USER_NO_REPLY)) {
+		session->pass[session->passes].at = session->out_len;
+		session->pass[session->passes++].fd = window->fd;
+	}
+	reply(session, h, out, size);
+}
+
 static int on_region_info(struct session *session, const struct vfio_user_header *h,
 	const uint8_t *payload, uint32_t len)
 {
 	struct vfio_region_info info;
+	uint32_t room;
 
 	if (len < sizeof(info))
 		return -EINVAL;
 	memcpy(&info, payload, sizeof(info));
 	if (info.argsz < sizeof(info) || info.index >= REGIONS)
 		return -EINVAL;
+	room = info.argsz;
 	info.argsz = sizeof(info);
 	info.size = region_size(session, info.index);
 	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
 	info.cap_offset = 0;
 	info.offset = 0;
-	reply(session, h, &info, sizeof(info));
+	if (info.index == VFIO_PCI_BAR0_REGION_INDEX && session->fn->window.fd >= 0)
+		reply_window(session, h, &info, room);
+	else
+		reply(session, h, &info, sizeof(info));
 	return 0;
 }
 
@@ -281,6 +320,12 @@ static int on_reset(struct session *session, const struct vfio_user_header *h,
 	return 0;
 }
 
+bool session_has_room(const struct session *session)
+{
+	return SESSION_BUFFER - session->out_len >= SESSION_MESSAGE &&
+	       session->passes < SESSION_PASSES;
+}
+
 void session_command(
 	struct session *session, const struct vfio_user_header *h, const uint8_t *payload)
 {
@@ -298,12 +343,17 @@ void session_command(
 		[VFIO_USER_DEVICE_RESET] = on_reset,
 	};
 	const unsigned known = sizeof(commands) / sizeof(*commands);
+	const struct function *fn = session->fn;
 	int rc = -ENOTSUP;
 
+	if (fn->ops->settle)
+		fn->ops->settle(fn->card);
 	if (!session->versioned && h->command != VFIO_USER_VERSION)
 		rc = -EINVAL;
 	else if (h->command < known && commands[h->command])
 		rc = commands[h->command](session, h, payload, h->size - (uint32_t)sizeof(*h));
+	if (fn->ops->settle)
+		fn->ops->settle(fn->card);
 	if (rc)
 		reply_error(session, h, rc);
 	session_close_fds(&session->fds);

@@ -14,6 +14,7 @@
 #define SESSION_MESSAGE 8192u  /* the longest: a whole config space and a header fit twice */
 #define SESSION_BUFFER  65536u /* of each direction */
 #define SESSION_FDS     64u    /* in one message: a full MSI-X table's */
+#define SESSION_PASSES  8u     /* replies on their way that carry a descriptor */
 
 struct descriptors {
 	int fd[SESSION_FDS];
@@ -24,12 +25,20 @@ struct session {
 	struct function *fn;
 	bool versioned;         /* the client said VERSION */
 	struct descriptors fds; /* came with the message at hand */
+	/* Descriptors that go out with the byte at `at` of out[]; not the session's own. */
+	struct {
+		unsigned at;
+		int fd;
+	} pass[SESSION_PASSES];
+	unsigned passes;
 	unsigned out_len;
 	uint8_t out[SESSION_BUFFER]; /* replies that are not sent yet */
 };
 
+/* Whether there is room for any reply. */
+bool session_has_room(const struct session *session);
 /* Deals with one message, of header->size bytes in all, and closes the descriptors it did not take.
- * There is room for SESSION_MESSAGE bytes in out[].
+ * There is room for its reply.
  */
 void session_command(
 	struct session *session, const struct vfio_user_header *header, const uint8_t *payload);

@@ -143,6 +143,8 @@ static const struct card_ops ops = {
 	.write = write_bar,
 	.reset = power_on,
 	.changed = on_change,
+	.settle = x540_doorbells_settle,
+	.left = x540_doorbells_left,
 };
 
 /* --- the wire --- */
@@ -170,7 +172,7 @@ static void on_broken(void *ctx, const struct sim_error *why)
 }
 
 int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct report *report,
-	const uint8_t mac[6], const char *wire, struct sim_error *why)
+	const uint8_t mac[6], const char *wire, bool mapped, struct sim_error *why)
 {
 	struct x540 *card = calloc(1, sizeof(*card));
 	struct wire_port port = {.ctx = card,
@@ -203,14 +205,24 @@ int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct re
 	x540_rx_init(card);
 	x540_tx_init(card);
 	power_on(card);
-	rc = wire_open(&card->wire, wire, loop, &port, why);
+	rc = mapped ? x540_doorbells_init(card) : 0;
 	if (rc) {
-		free(card);
-		return rc;
+		snprintf(
+			why->text, sizeof(why->text), "no memory for doorbells: %s", strerror(-rc));
+		goto free_card;
 	}
+	rc = wire_open(&card->wire, wire, loop, &port, why);
+	if (rc)
+		goto free_doorbells;
 	wire_set_link(card->wire, true);
 	*out = card;
 	return 0;
+
+free_doorbells:
+	x540_doorbells_destroy(card);
+free_card:
+	free(card);
+	return rc;
 }
 
 void x540_destroy(struct x540 *card)
@@ -221,6 +233,7 @@ void x540_destroy(struct x540 *card)
 	x540_rx_stop(card);
 	x540_tx_stop(card);
 	wire_close(card->wire);
+	x540_doorbells_destroy(card);
 	irqs_reset(&card->fn.irqs);
 	free(card);
 }

@@ -6,9 +6,12 @@
  *     x540_nvm.c     EEPROM, semaphores, PHY   x540_irq.c    causes, masks, vectors
  *     x540_filter.c  which frames are ours     x540_stats.c  counters
  *     x540_rx.c, x540_tx.c  the rings          x540_offload.c  arithmetic over frames
+ *     x540_doorbells.c  registers in shared pages
  */
 #ifndef NICSIM_X540_CARD_H
 #define NICSIM_X540_CARD_H
+
+#include <stdatomic.h>
 
 #include "nicsim/pci.h"
 #include "nicsim/report.h"
@@ -17,12 +20,14 @@
 #include "nicsim/x540_offload.h"
 #include "nicsim/x540_regs.h"
 
-#define X540_CSR_SIZE   0x40000u /* registers end here; the rest of BAR 0 is the flash window */
-#define X540_NVM_WORDS  1024u
-#define X540_TX_CHAIN   40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
-#define X540_TX_DATA    (256u * 1024u + 16384u) /* the largest segmentation request */
-#define X540_RX_BUFFER  (384u * 1024u)
-#define X540_MSIX_TABLE 16384u /* BAR 4 */
+#define X540_CSR_SIZE     0x40000u /* registers end here; the rest of BAR 0 is the flash window */
+#define X540_NVM_WORDS    1024u
+#define X540_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define X540_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
+#define X540_RX_BUFFER    (384u * 1024u)
+#define X540_MSIX_TABLE   16384u /* BAR 4 */
+#define X540_WINDOW_PAGES 4u     /* that can be mapped: the registers of the queues */
+#define X540_WINDOW_SIZE  0xe000u
 
 struct x540_nvm {
 	uint16_t shadow[X540_NVM_WORDS]; /* what EERD and EEWR see */
@@ -79,6 +84,16 @@ struct x540_tx {
 	uint8_t tagged[SIM_FRAME_MAX + 64];
 };
 
+/* The queues' registers in memory that the client has mapped (--doorbells mapped). */
+struct x540_doorbells {
+	struct loop_poll poll;
+	_Atomic(uint32_t) *page;        /* the shared file; NULL: everything is trapped */
+	uint64_t on[X540_WINDOW_PAGES]; /* queues that are on, by page */
+	unsigned turns;
+	/* What the file held when both sides last agreed, by register. */
+	uint32_t seen[X540_WINDOW_SIZE / 4];
+};
+
 struct x540 {
 	struct function fn;
 	struct function_ident ident;
@@ -94,6 +109,7 @@ struct x540 {
 	struct x540_irq irq;
 	struct x540_rx rx;
 	struct x540_tx tx;
+	struct x540_doorbells doorbells;
 	uint8_t msix[X540_MSIX_TABLE];
 	uint16_t row[X540_CSR_SIZE / 4]; /* of the table, by register; 0: none */
 	uint32_t reg[X540_CSR_SIZE / 4];
@@ -158,6 +174,20 @@ void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len);
 void x540_count_rx_queued(struct x540 *card, uint32_t len);
 void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len);
 void x540_count(struct x540 *card, uint32_t offset);
+
+/* --- x540_doorbells.c --- */
+/* Offers the pages, as x540_create() was asked to. 0 or -errno. */
+int x540_doorbells_init(struct x540 *card);
+void x540_doorbells_destroy(struct x540 *card);
+/* The function's settle and left (pci.h). */
+void x540_doorbells_settle(void *ctx);
+void x540_doorbells_left(void *ctx);
+/* Before a frame comes in: what the receive queues that are on have got meanwhile. */
+void x540_doorbells_receive(struct x540 *card);
+/* Before a descriptor is written back: a driver that has seen it may set the head to 0, and must
+ * not be overwritten by an older one. `offset` is the head's, `head` what it will be.
+ */
+void x540_doorbells_head(struct x540 *card, uint32_t offset, uint32_t head);
 
 /* --- x540_rx.c --- */
 void x540_rx_init(struct x540 *card);

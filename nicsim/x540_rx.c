@@ -124,6 +124,7 @@ static enum outcome store(struct x540 *card, const uint8_t *frame, uint32_t len)
 			if (last && tagged)
 				second |= (uint64_t)STATUS_VP << 32 | tag << 48;
 		}
+		x540_doorbells_head(card, QUEUE + RDH, head + 1 == size ? 0 : head + 1);
 		if (write_back(card, head, second, advanced, first))
 			goto lost;
 		head = head + 1 == size ? 0 : head + 1;
@@ -273,7 +274,10 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 	struct x540 *card = ctx;
 	struct x540_rx *rx = &card->rx;
 	uint32_t len = (uint32_t)length;
-	bool on = enabled(card);
+	bool on;
+
+	x540_doorbells_receive(card);
+	on = enabled(card);
 
 	/* A wire that can wait does so until somebody listens. */
 	if (may_wait && (!on || rx->used + sizeof(len) + len > capacity(card))) {

@@ -125,6 +125,7 @@ static void complete(struct x540 *card, uint32_t n, uint64_t rs)
 	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, TXDCTL));
 
 	*reg(card, TDH) = after(head, n, size);
+	x540_doorbells_head(card, QUEUE + TDH, *reg(card, TDH));
 	if (threshold && !writes_head(card)) {
 		tx->done += n;
 		if (tx->done >= threshold)

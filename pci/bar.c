@@ -180,10 +180,13 @@ static inline void store(
 	/* First, so that the last word of a process that dies by an access is that access. */
 	if (bar->fn->recorder)
 		recorder_add(bar->fn->recorder, kind, (uint8_t)bar->index, offset, value);
+	/* Where other pages are mapped a message is waited for: what is written there next must
+	 * not arrive before it.
+	 */
 	if (is_mapped(bar, offset))
 		mmio_write32(bar->base + offset, value);
 	else
-		bar->fn->backend->write(bar->fn, bar->index, offset, 4, value, true);
+		bar->fn->backend->write(bar->fn, bar->index, offset, 4, value, bar->base == NULL);
 }
 
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)

@@ -141,7 +141,8 @@ void pci_bar_unmap(struct pci_bar *bar);
 
 /* 32-bit registers, little endian; offset is a multiple of 4 inside the BAR: anything else reads
  * all-ones, writes nothing, and counts as a bug of the driver (bar_misuse()). A card that is gone
- * reads all-ones. reg_write() is posted.
+ * reads all-ones. reg_write() is posted; over vfio-user, where some pages of the BAR are mapped and
+ * others are not, it is waited for, so that accesses keep their order.
  */
 uint32_t reg_read(const struct pci_bar *bar, uint32_t offset);
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value);

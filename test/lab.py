@@ -15,6 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("IXGBED_BUILD", ROOT / "build")).resolve()
 # Everything is slower under sanitizers, valgrind or a busy machine: limits, never waits.
 PATIENCE = float(os.environ.get("IXGBED_PATIENCE", "30"))
+# "mapped": every nicsim is started with --doorbells mapped, unless a test says how itself.
+DOORBELLS = os.environ.get("IXGBED_DOORBELLS", "trapped")
 
 
 def program(name):
@@ -131,6 +133,8 @@ class Lab:
     def start(self, name, *args, wrap=(), env=None):
         """Starts a program of the build folder (or a path); `wrap` goes in front, as 'ip netns exec X'."""
         path = name if "/" in name else program(name)
+        if name == "nicsim" and "--device" in args and "--doorbells" not in args:
+            args = ("--doorbells", DOORBELLS, *args)
         return self.start_with([*wrap, path, *map(str, args)], env)
 
     def start_with(self, command, env=None, pass_fds=()):

@@ -107,9 +107,14 @@ def wire_counters(peer):
 INTX = r"ixgbe .*: (?:Failed to allocate MSI|Disabling SR-IOV|Disabling RSS)"
 
 
-@pytest.mark.parametrize("line, append, allow", [("PCI-MSIX", "", "$^"), ("IO-APIC", "pci=nomsi", INTX)],
-                         ids=["MSI-X", "INTx"])
-def test_linux_ixgbe(run, line, append, allow):
+# In memory nobody keeps RDLEN's low bits from being written: the one thing that its register test finds.
+MASK = "pattern test reg 1008 failed"
+
+
+@pytest.mark.parametrize("line, append, allow, doorbells", [
+    ("PCI-MSIX", "", "$^", "trapped"), ("IO-APIC", "pci=nomsi", INTX, "trapped"), ("PCI-MSIX", "", MASK, "mapped")],
+    ids=["MSI-X", "INTx", "mapped"])
+def test_linux_ixgbe(run, line, append, allow, doorbells):
     peer = run.namespace()
     peer.ip("tuntap add dev wire mode tap")
     peer.ip(f"link set wire address {HERE_MAC} mtu 9000 addrgenmode none up")
@@ -121,7 +126,7 @@ def test_linux_ixgbe(run, line, append, allow):
     run.start(python, "-u", "-m", "http.server", "8000", "--bind", HERE, "--directory", run.dir / "www",
               wrap=peer.wrap).expect("Serving")
     card = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
-                     "--mac", MAC, wrap=peer.wrap)
+                     "--mac", MAC, "--doorbells", doorbells, wrap=peer.wrap)
     card.expect("^nicsim: x540")
 
     linux = guest.Guest(run, SCRIPT, modules=["ixgbe"], cards=[run.dir / "card"],
@@ -158,7 +163,11 @@ def test_linux_ixgbe(run, line, append, allow):
     answered = [int(line.split()[1]) for line in lines if line.startswith("answered ")]
     assert answered == [*JUMBO, *SIZES, 100, 0, 1472]
     # The driver's own test: registers, EEPROM, interrupts, a loop in the MAC, link.
-    assert "The test result is PASS" in lines
+    if doorbells == "trapped":
+        assert "The test result is PASS" in lines
+    else:
+        results = {name: int(value) for name, value in re.findall(r"^(\w+) test .*\t ?(\d+)$", "\n".join(lines), re.M)}
+        assert results == {"Register": 0x1008, "Eeprom": 0, "Interrupt": 0, "Loopback": 0, "Link": 0}
     assert any(re.match(rf" *\d+: +[1-9]\d* +{line}.*eth0", text) for text in lines)
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text

@@ -55,7 +55,10 @@ def test_every_size_comes_back(run, irq, name):
     # One frame at a time: the program sleeps until it is back.
     result = loop(run, address, "--irq", irq, "--window", 1, "--to", 560)
     whole(result, 501)
-    assert (result["interrupts"] > 0) == (irq != "poll")
+    if irq == "poll":
+        assert result["interrupts"] == 0
+    elif lab.DOORBELLS == "trapped":  # else the card may be faster than the program goes to sleep
+        assert result["interrupts"] > 0
     at_ease(sim)
 
 

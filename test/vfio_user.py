@@ -21,6 +21,7 @@ INTX, MSI, MSIX = 0, 1, 2
 DATA_NONE, DATA_BOOL, DATA_EVENTFD = 1, 2, 4
 MASK, UNMASK, TRIGGER = 8, 16, 32
 READABLE, WRITABLE = 1, 2
+MMAP, CAPS = 4, 8  # of a region
 
 
 class Refused(OSError):
@@ -51,6 +52,38 @@ class Memory:
         os.close(self.fd)
 
 
+class Pages:
+    """Registers in memory that the server shares, by their offset in the BAR."""
+
+    def __init__(self, fd, areas):
+        self.maps = [(offset, size, mmap.mmap(fd, size, offset=offset)) for offset, size in areas]
+        self.words = [memoryview(it).cast("I") for _, _, it in self.maps]
+        os.close(fd)
+
+    def _find(self, offset):
+        for n, (start, size, _) in enumerate(self.maps):
+            if start <= offset < start + size:
+                return self.words[n], (offset - start) // 4
+        return None
+
+    def __contains__(self, offset):
+        return self._find(offset) is not None
+
+    def __getitem__(self, offset):
+        words, at = self._find(offset)
+        return words[at]
+
+    def __setitem__(self, offset, value):
+        words, at = self._find(offset)
+        words[at] = value
+
+    def close(self):
+        for words in self.words:
+            words.release()
+        for _, _, it in self.maps:
+            it.close()
+
+
 class Client:
     def __init__(self, path, limit=30.0, handshake=True):
         """`path`: where the server listens, or a socket that is connected to it."""
@@ -61,10 +94,14 @@ class Client:
             self.socket.connect(str(path))
         self.limit = limit
         self._id = 0
+        self.pages = None  # of BAR 0, where they are mapped
         if handshake:
             self.capabilities = self.version()
 
     def close(self):
+        if self.pages:
+            self.pages.close()
+            self.pages = None
         self.socket.close()
 
     def __enter__(self):
@@ -135,6 +172,27 @@ class Client:
         assert got == index
         return flags, size
 
+    def region_window(self, index, argsz=1024):
+        """Which pages of a region can be mapped: (flags, argsz, [(offset, size) ...], file or None)."""
+        self.send(GET_REGION_INFO, struct.pack("<IIIIQQ", argsz, 0, index, 0, 0, 0))
+        head, fds, _, _ = socket.recv_fds(self.socket, HEADER.size, 4)
+        head += self._exactly(HEADER.size - len(head))
+        reply = self._exactly(HEADER.unpack(head)[2] - HEADER.size)
+        needed, flags, got, at, _, _ = struct.unpack_from("<IIIIQQ", reply)
+        assert got == index and len(fds) <= 1
+        areas = []
+        if flags & CAPS:
+            assert struct.unpack_from("<HHI", reply, at) == (1, 1, 0)  # the sparse mmap capability, no further one
+            count, _ = struct.unpack_from("<II", reply, at + 8)
+            areas = [struct.unpack_from("<QQ", reply, at + 16 + 16 * n) for n in range(count)]
+        return flags, needed, areas, fds[0] if fds else None
+
+    def map_pages(self):
+        """Maps what the server offers of BAR 0: reg() and set_reg() go there from now on."""
+        flags, _, areas, fd = self.region_window(0)
+        if flags & MMAP:
+            self.pages = Pages(fd, areas)
+
     def irq_info(self, index):
         reply = self.call(GET_IRQ_INFO, struct.pack("<IIII", 16, 0, index, 0))
         _, flags, got, count = struct.unpack("<IIII", reply)
@@ -168,10 +226,15 @@ class Client:
         self.region_write(CONFIG, offset, value.to_bytes(size, "little"))
 
     def reg(self, offset):
+        if self.pages and offset in self.pages:
+            return self.pages[offset]
         return int.from_bytes(self.region_read(0, offset, 4), "little")
 
     def set_reg(self, offset, value, posted=True):
-        self.region_write(0, offset, value.to_bytes(4, "little"), posted)
+        if self.pages and offset in self.pages:
+            self.pages[offset] = value
+        else:  # where pages are mapped a message is waited for: what is written there next comes after it
+            self.region_write(0, offset, value.to_bytes(4, "little"), posted and not self.pages)
 
 
 class Event:

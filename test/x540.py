@@ -37,11 +37,20 @@ class Card:
 
     def __init__(self, path, memory=MEMORY, **how):
         self.client = Client(path, **how)
+        self.client.map_pages()
         self.memory = Memory(memory)
         self.client.dma_map(IOVA, memory, self.memory)
         self.client.set_config(4, 2, 0x0006)
         self._next = 0
         self.reg, self.set = self.client.reg, self.client.set_reg
+
+    def ask(self, offset):
+        """Reads a register by a message, though its page may be mapped."""
+        return int.from_bytes(self.client.region_read(0, offset, 4), "little")
+
+    def tell(self, offset, value):
+        """Writes one so."""
+        self.client.region_write(0, offset, value.to_bytes(4, "little"))
 
     def close(self):
         self.client.close()
