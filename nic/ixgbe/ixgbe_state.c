@@ -157,31 +157,14 @@ static bool indices_in_order(const struct state_ring *ring, uint32_t slots)
 	       ring->shown - ring->head <= ring->tail - ring->head;
 }
 
-/* A buffer that a ring holds. */
-struct held {
-	uintptr_t region;
-	uint32_t offset;
-};
-
-static int compare_held(const void *a, const void *b)
-{
-	const struct held *left = a;
-	const struct held *right = b;
-
-	if (left->region != right->region)
-		return left->region > right->region ? 1 : -1;
-	return (left->offset > right->offset) - (left->offset < right->offset);
-}
-
-/* Every offset that a queue's rings hold lies where the verbs would have let it. Adds them to
- * `all`.
+/* Every offset that a queue's rings hold lies where the verbs would have let it. Whether a buffer
+ * is there twice is its user's to judge (nic_held()): to send one twice is no fault, and a client's
+ * queue may hold what it likes of the client's memory.
  */
-static int check_offsets(
-	struct ixgbe *dev, const struct ixgbe_queue *q, struct held *all, size_t *count)
+static int check_offsets(struct ixgbe *dev, const struct ixgbe_queue *q)
 {
 	const struct ring *rx = &q->head.rx;
 	const struct ring *tx = &q->head.tx;
-	uintptr_t region = (uintptr_t)q->head.frames;
 
 	for (uint32_t at = rx->head; at != rx->tail; at++) {
 		uint32_t offset = rx->buffer[at & rx->mask];
@@ -189,36 +172,12 @@ static int check_offsets(
 		if (offset - NIC_BUFFER_HEAD > q->rx_span ||
 			(offset & (DMA_CHUNK_SIZE - 1)) > DMA_CHUNK_SIZE - NIC_BUFFER_SIZE)
 			return ixgbe_fail(dev, -EINVAL, "state: a receive buffer lies outside");
-		all[(*count)++] = (struct held){region, offset};
 	}
 	for (uint32_t at = tx->head; at != tx->tail; at++) {
-		uint32_t offset = tx->buffer[at & tx->mask];
-
-		if (offset >= q->region_size)
+		if (tx->buffer[at & tx->mask] >= q->region_size)
 			return ixgbe_fail(dev, -EINVAL, "state: a frame to send lies outside");
-		all[(*count)++] = (struct held){region, offset};
 	}
 	return 0;
-}
-
-/* And no two in all queues are the same. */
-static int check_all_offsets(struct ixgbe *dev)
-{
-	size_t most = (size_t)dev->nic.queues * (dev->config.rx_ring + dev->config.tx_ring);
-	struct held *all = malloc(most * sizeof *all);
-	size_t count = 0;
-	int rc = 0;
-
-	if (!all)
-		return ixgbe_fail(dev, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < dev->nic.queues && !rc; i++)
-		rc = check_offsets(dev, (const struct ixgbe_queue *)dev->nic.queue[i], all, &count);
-	qsort(all, count, sizeof *all, compare_held);
-	for (size_t i = 1; i < count && !rc; i++)
-		if (compare_held(&all[i], &all[i - 1]) == 0)
-			rc = ixgbe_fail(dev, -EINVAL, "state: a buffer is in the rings twice");
-	free(all);
-	return rc;
 }
 
 /* RS stands on descriptors in ascending order between what is done and the tail, and on the last:
@@ -339,7 +298,9 @@ int ixgbe_state_load(struct ixgbe *dev)
 	if (rc)
 		return rc;
 	dev->sum = head.stats;
-	return check_all_offsets(dev);
+	for (unsigned i = 0; i < config->queues && !rc; i++)
+		rc = check_offsets(dev, (const struct ixgbe_queue *)dev->nic.queue[i]);
+	return rc;
 }
 
 static bool ring_runs(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,

@@ -333,15 +333,10 @@ static void each_offset_is_checked(void **state)
 	use(b);
 	b->q->head.tx.buffer[30] = size;
 	refused(b, "frame to send");
-	use(b);
-	b->q->head.rx.buffer[30] = b->q->head.rx.buffer[31];
-	refused(b, "twice");
-	use(b);
-	b->q->head.tx.buffer[30] = b->q->head.rx.buffer[31];
-	refused(b, "twice");
-	/* Slots that hold nothing may hold anything. */
+	/* Slots that hold nothing may hold anything, and what is held may be so twice. */
 	use(b);
 	b->q->head.tx.buffer[50] = size;
+	b->q->head.tx.buffer[30] = b->q->head.rx.buffer[30] = b->q->head.rx.buffer[31];
 	release(b);
 	assert_int_equal(adopt(b), 0);
 }
@@ -482,7 +477,7 @@ static void each_queue_is_checked(void **state)
 
 	(void)state;
 	open_several(&s);
-	for (unsigned i = 0; i < 7; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		struct nic_config right = b->config;
 		struct dma_region longer = *s.others;
 		const char *word = "another configuration";
@@ -497,17 +492,11 @@ static void each_queue_is_checked(void **state)
 			nic_queue(b->nic, 1)->rx.tail++;
 			word = "indices";
 			break;
-		case 3: /* in two queues, in the same memory */
-			assert_int_equal(nic_queue_start(b->nic, 1, s.others), 0);
-			b->config.queue_frames[1] = s.others;
-			assert_int_equal(give(b, 1, 15, 1), 1);
-			word = "twice";
-			break;
-		case 4:
+		case 3:
 			nic_queue(b->nic, 2)->rx.buffer[15] = DMA_CHUNK_SIZE;
 			word = "outside";
 			break;
-		case 5: /* the card runs one that should not */
+		case 4: /* the card runs one that should not */
 			fake_hold(b->fn, RXDCTL(1), RXDCTL_ENABLE, RXDCTL_ENABLE);
 			word = "does not run";
 			break;
