@@ -123,8 +123,8 @@ static const char *unfit(int memfd, bool huge, size_t *size)
 		return "it is no memfd";
 	if ((seals & SEALS) != SEALS)
 		return "it is not sealed against shrinking and growing";
-	if (seals & F_SEAL_WRITE)
-		return "it is sealed against writing";
+	if (seals & F_SEAL_WRITE || (fcntl(memfd, F_GETFL) & O_ACCMODE) != O_RDWR)
+		return "it is not to be written to";
 	if (!huge && fs.f_type == HUGETLBFS_MAGIC)
 		return "it is of huge pages, in which its owner can punch holes";
 	if (status.st_size <= 0 || status.st_size % PCI_PAGE || (uint64_t)status.st_size > MAX_SIZE)

@@ -178,8 +178,9 @@ static void vfio_dma_unmap(struct pci_function *fn, uint64_t iova, size_t size)
 		.size = size,
 	};
 
+	/* What another process mapped is not in our sum. */
 	if (vfio_ioctl(self(fn)->container, VFIO_IOMMU_UNMAP_DMA, &unmap) == 0)
-		self(fn)->mapped -= size;
+		self(fn)->mapped -= size < self(fn)->mapped ? size : self(fn)->mapped;
 }
 
 /* The request to give the device back, and an uncorrectable error, come by the same eventfd. */
