@@ -74,7 +74,9 @@ static const struct {
 	{SCMP_SYS(open), EACCES},
 };
 
-static const unsigned fcntl_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS};
+/* The last two, and fstatfs: a client's memory is judged, and duplicated. */
+static const unsigned fcntl_commands[] = {
+	F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS, F_DUPFD_CLOEXEC};
 
 /* Requests to a device that VFIO has opened: reset and interrupts; and taking memory away from the
  * card, at the end. Not VFIO_DEVICE_PCI_HOT_RESET, which start-up alone needs: it has the number of
@@ -126,6 +128,8 @@ static int add_rules(scmp_filter_ctx filter, bool vfio)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fstat), 0);
 	if (error == 0)
 		error = allow(filter, SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH);
+	if (error == 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fstatfs), 0);
 	if (error == 0) /* itself alone, as abort() and raise() do */
 		error = allow(filter, SCMP_SYS(tgkill), 0, (uint32_t)getpid());
 	return error;

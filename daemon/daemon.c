@@ -72,8 +72,8 @@ static int check_driver(
 	return -ENOTSUP;
 }
 
-static int start_card(struct nic **nic, struct port *port, struct resources *r,
-	const struct nic_config *config, struct pci_error *why)
+static int start_card(struct nic **nic, struct port *port, struct owners *owners,
+	struct resources *r, const struct nic_config *config, struct pci_error *why)
 {
 	int error = nic_open(nic, r->fn, config, why);
 
@@ -82,6 +82,7 @@ static int start_card(struct nic **nic, struct port *port, struct resources *r,
 	error = port_init(port, *nic, config, why);
 	if (error != 0)
 		nic_close(*nic);
+	owners_init(owners, port, r, config->queues);
 	return error;
 }
 
@@ -103,6 +104,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		.state = state_nic(r->state),
 	};
 	struct scheme_totals totals = {0};
+	struct owners owners;
 	struct loop *loop = NULL;
 	struct cage cage;
 	struct nic *nic = NULL;
@@ -115,18 +117,18 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	if (error != 0)
 		return error;
 	if (r->adopt)
-		error = handover_take(&nic, &port, &totals, r, &config, why);
+		error = handover_take(&nic, &port, &owners, &totals, r, &config, why);
 	if (error == -EINVAL) {
 		complain(program, r, why);
 		again_failed(again, in_flight, limit);
 	}
 	if (!r->adopt || error == -EINVAL)
-		error = start_card(&nic, &port, r, &config, why);
+		error = start_card(&nic, &port, &owners, r, &config, why);
 	trace_drain(&r->trace);
 	if (error != 0)
 		return error;
 	port.again = again;
-	error = loop_create(&loop, r, &port, options->mode, why);
+	error = loop_create(&loop, r, &port, &owners, options->mode, why);
 	if (error != 0)
 		goto no_loop;
 	error = cage_enter(&cage, &options->cage, pci_by_kernel(r->fn), why);
@@ -143,7 +145,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	error = loop_run(loop, why);
 	if (loop_hands_over(loop)) {
 		again_end(again);
-		return handover_give(loop, &port, nic, r, why);
+		return handover_give(loop, &port, &owners, nic, r, why);
 	}
 	if (error == 0)
 		port_drain(&port, DRAIN_MS);

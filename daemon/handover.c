@@ -8,14 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
-int handover_take(struct nic **nic, struct port *port, struct scheme_totals *totals,
-	struct resources *r, const struct nic_config *config, struct pci_error *why)
+int handover_take(struct nic **nic, struct port *port, struct owners *owners,
+	struct scheme_totals *totals, struct resources *r, const struct nic_config *config,
+	struct pci_error *why)
 {
 	struct daemon_state left;
+	struct nic_config runs = *config;
 	int error = state_take(r->state, &left, why);
 
 	if (error == 0)
-		error = nic_adopt(nic, r->fn, config, why);
+		error = owners_find(r, left.owner, &runs, why);
+	if (error == 0)
+		error = nic_adopt(nic, r->fn, &runs, why);
 	if (error != 0)
 		return error;
 	error = port_init(port, *nic, config, why);
@@ -26,6 +30,8 @@ int handover_take(struct nic **nic, struct port *port, struct scheme_totals *tot
 		goto no_resume;
 	/* Before the scheme serves: with a link that seems down it drops what clients send. */
 	(void)port_read_link(port);
+	owners_init(owners, port, r, config->queues);
+	owners_take(owners, left.owner);
 	*totals = left.totals;
 	return 0;
 no_resume:
@@ -36,8 +42,8 @@ no_port:
 	return error;
 }
 
-int handover_give(struct loop *loop, struct port *port, struct nic *nic, struct resources *r,
-	struct pci_error *why)
+int handover_give(struct loop *loop, struct port *port, struct owners *owners, struct nic *nic,
+	struct resources *r, struct pci_error *why)
 {
 	struct pcid_message stopped = {.type = PCID_STOPPED};
 	struct daemon_state state;
@@ -46,10 +52,13 @@ int handover_give(struct loop *loop, struct port *port, struct nic *nic, struct 
 
 	/* The more the card has, the longer it can do without a driver. */
 	(void)port_flush(port);
-	nic_flush(port->queue);
+	if (port->queue != NULL)
+		nic_flush(port->queue);
+	owners_flush(owners);
 	memset(&state, 0, sizeof(state));
 	scheme_get_totals(loop_scheme(loop), &state.totals);
 	port_save(port, &state.port);
+	owners_leave(owners, state.owner);
 	loop_destroy(loop); /* clients notice nothing */
 	port_fini(port);
 	nic_release(nic);

@@ -8,6 +8,7 @@
 #define DAEMON_HANDOVER_H
 
 #include "daemon/loop.h"
+#include "daemon/owner.h"
 #include "daemon/port.h"
 #include "daemon/resources.h"
 #include "daemon/state.h"
@@ -15,12 +16,13 @@
 /* Takes over card and port as they were left; the link is read. -EINVAL with `why`: what was left
  * does not check out, and a fresh start is to be made. Other errors as nic_adopt().
  */
-int handover_take(struct nic **nic, struct port *port, struct scheme_totals *totals,
-	struct resources *r, const struct nic_config *config, struct pci_error *why);
+int handover_take(struct nic **nic, struct port *port, struct owners *owners,
+	struct scheme_totals *totals, struct resources *r, const struct nic_config *config,
+	struct pci_error *why);
 /* Leaves card and port for the next driver, and gives the function back to pcid. Ends loop, port
  * and nic. -errno with `why`.
  */
-int handover_give(struct loop *loop, struct port *port, struct nic *nic, struct resources *r,
-	struct pci_error *why);
+int handover_give(struct loop *loop, struct port *port, struct owners *owners, struct nic *nic,
+	struct resources *r, struct pci_error *why);
 
 #endif

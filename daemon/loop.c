@@ -36,6 +36,7 @@ enum what { WHAT_SCHEME, WHAT_CHANNEL, WHAT_SIGNAL, WHAT_GONE, WHAT_IRQ };
 struct loop {
 	struct resources *resources;
 	struct port *port;
+	struct owners *owners;
 	enum daemon_mode mode;
 	struct scheme *scheme;
 	struct scheme_linux *transport;
@@ -115,17 +116,19 @@ static int watch_all(struct loop *loop)
 }
 
 int loop_create(struct loop **out, struct resources *resources, struct port *port,
-	enum daemon_mode mode, struct pci_error *why)
+	struct owners *owners, enum daemon_mode mode, struct pci_error *why)
 {
-	const struct scheme_port table = port_table(port);
+	struct scheme_port table = port_table(port);
 	struct loop *loop = calloc(1, sizeof(*loop));
 	sigset_t set;
 	int error = -ENOMEM;
 
 	if (loop == NULL)
 		goto failed;
+	table.queues = owners_table(owners);
 	loop->resources = resources;
 	loop->port = port;
+	loop->owners = owners;
 	loop->mode = mode;
 	loop->epoll = -1;
 	loop->signals = -1;
@@ -179,31 +182,75 @@ void loop_destroy(struct loop *loop)
 
 /* --- what is no traffic --- */
 
+/* Where there is pcid it answers the client, and then has it served. */
+static void opened(struct loop *loop, const struct scheme_client *client, int error)
+{
+	const struct pcid_message message = {
+		.type = PCID_OPENED, .opened = {.id = client->id, .error = error}};
+
+	if (!client->held)
+		return;
+	error = pcid_send(loop->resources->channel, &message, NULL);
+	if (error != 0 && error != -EPIPE) /* the next look sees a pcid that is gone */
+		end(loop, error, "pcid does not read what it is told");
+}
+
+static void refuse(struct loop *loop, const struct scheme_client *client, int error)
+{
+	scheme_linux_refuse(client, error);
+	opened(loop, client, error);
+}
+
+static void open_client(struct loop *loop, const struct scheme_client *client)
+{
+	int error = scheme_linux_adopt(loop->transport, client);
+
+	if (error != 0)
+		owners_forget(loop->owners, client->id);
+	opened(loop, client, error);
+}
+
 /* pcid is gone. Who has the card open notices nothing; nobody else can come any more. */
 static void orphaned(struct loop *loop)
 {
+	struct scheme_client client;
+
 	loop->orphan = true;
 	loop->waits = false;
 	(void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->resources->channel, NULL);
 	scheme_linux_drop_held(loop->transport);
+	while (owners_drop_asked(loop->owners, &client))
+		refuse(loop, &client, -ENODEV);
 }
 
-/* Opens what the client asks for. Where there is pcid it answers, and then has it served. */
+/* Takes the client in, or has pcid map its memory first. */
 static void adopt(struct loop *loop, const struct pcid_message *message, const int *fds)
 {
-	struct pcid_message opened = {.type = PCID_OPENED, .opened.id = message->client.id};
 	struct scheme_client client;
-	int error;
+	int asked;
 
 	pcid_client_unpack(message, fds, &client);
 	client.held = !client.resumed && !loop->resources->alone;
 	note(loop, FLIGHT_CLIENT, client.id, (uint32_t)client.pid);
-	opened.opened.error = scheme_linux_adopt(loop->transport, &client);
-	if (!client.held)
+	asked = owners_ask(loop->owners, &client);
+	if (asked < 0)
+		refuse(loop, &client, asked);
+	else if (asked > 0)
+		open_client(loop, &client);
+}
+
+/* A client's memory is the card's, or is not to be. */
+static void mapped(struct loop *loop, const struct pcid_message *message)
+{
+	struct scheme_client client;
+	int error;
+
+	if (!owners_mapped(loop->owners, message, &client, &error))
 		return;
-	error = pcid_send(loop->resources->channel, &opened, NULL);
-	if (error != 0 && error != -EPIPE) /* the next look sees a pcid that is gone */
-		end(loop, error, "pcid does not read what it is told");
+	if (error != 0)
+		refuse(loop, &client, error);
+	else
+		open_client(loop, &client);
 }
 
 static void from_channel(struct loop *loop)
@@ -232,7 +279,11 @@ static void from_channel(struct loop *loop)
 		case PCID_ANSWERED:
 			scheme_linux_release(loop->transport, message.answered.id);
 			break;
-		case PCID_KEPT: loop->waits = false; break;
+		case PCID_MAPPED: mapped(loop, &message); break;
+		case PCID_KEPT:
+			owners_settle(loop->owners);
+			loop->waits = false;
+			break;
 		case PCID_STOP:
 			loop->hands_over = true;
 			end(loop, 0, "");
@@ -335,7 +386,20 @@ static bool move(struct loop *loop)
 	moved += port_flush(port);
 	port->loop.rounds++;
 	again_note(port->again, port);
+	if (loop->owners->stuck == -ENODEV)
+		card_gone(loop);
+	else if (loop->owners->stuck != 0)
+		end(loop, loop->owners->stuck,
+			"a queue that a client had does not stop, or does not start again");
 	return moved > 0 || port->taken != before;
+}
+
+/* Publishes what was kept back. */
+static void flush(struct loop *loop)
+{
+	if (loop->port->queue != NULL)
+		nic_flush(loop->port->queue);
+	owners_flush(loop->owners);
 }
 
 /* False: there was work after all, and it was done. */
@@ -350,7 +414,7 @@ static bool sleep_until_something(struct loop *loop)
 	 */
 	if (move(loop))
 		return false;
-	nic_flush(port->queue);
+	flush(loop);
 	scheme_linux_arm(loop->transport, port_has_frames(port), port_can_send(port));
 	trace_drain(&loop->resources->trace);
 	port->loop.sleeps++;
@@ -384,7 +448,7 @@ int loop_run(struct loop *loop, struct pci_error *why)
 			card_gone(loop);
 			break;
 		}
-		nic_flush(loop->port->queue);
+		flush(loop);
 		now = now_ns();
 		if (worked)
 			last_work = now;

@@ -9,6 +9,7 @@
 #define DAEMON_LOOP_H
 
 #include "daemon/options.h"
+#include "daemon/owner.h"
 #include "daemon/port.h"
 #include "daemon/resources.h"
 
@@ -16,7 +17,7 @@ struct loop;
 
 /* Everything that it needs to run, and what it waits on. -errno with `why`. */
 int loop_create(struct loop **out, struct resources *resources, struct port *port,
-	enum daemon_mode mode, struct pci_error *why);
+	struct owners *owners, enum daemon_mode mode, struct pci_error *why);
 void loop_destroy(struct loop *loop);
 /* Runs until a signal (0), or until the card is gone: -ENODEV with `why`. Clients are not served
  * any more then. Those that pcid keeps notice nothing when the loop is destroyed; others read end

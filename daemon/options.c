@@ -14,6 +14,7 @@
 
 #include "pcid/channel.h"
 
+#define CLIENT_MIB_DEFAULT 64u
 #define FRAMES_MIB_DEFAULT 8u
 #define FRAMES_MIB_MAX     ((unsigned)(DMA_MAX_CHUNKS * DMA_CHUNK_SIZE >> 20))
 
@@ -30,7 +31,10 @@ static const char help[] =
 	"  --name NAME     of the scheme; as pcid would name it if not given\n"
 	"  --group NAME    let this group's members open it (else root and this user)\n"
 	"  --anyone        let anyone open it\n"
-	"  --frames-mib N  memory for frames in MiB (8); these five with --device only\n"
+	"  --frames-mib N  memory for frames in MiB (8)\n"
+	"  --client-mib N  memory that a client who owns a queue may bring, at most (64; 0: nobody "
+	"may\n"
+	"                  own one); these six with --device only\n"
 	"  --poll          never sleep; interrupts stay off\n"
 	"  --irq           sleep as soon as there is nothing to do\n"
 	"                  (neither: poll for 50 us more, then sleep)\n"
@@ -53,6 +57,7 @@ enum choice {
 	OPTION_GROUP,
 	OPTION_ANYONE,
 	OPTION_FRAMES_MIB,
+	OPTION_CLIENT_MIB,
 	OPTION_POLL,
 	OPTION_IRQ,
 	OPTION_MSIX,
@@ -75,6 +80,7 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, OPTION_GROUP},
 	{"anyone", no_argument, NULL, OPTION_ANYONE},
 	{"frames-mib", required_argument, NULL, OPTION_FRAMES_MIB},
+	{"client-mib", required_argument, NULL, OPTION_CLIENT_MIB},
 	{"poll", no_argument, NULL, OPTION_POLL},
 	{"irq", no_argument, NULL, OPTION_IRQ},
 	{"msix", no_argument, NULL, OPTION_MSIX},
@@ -177,6 +183,13 @@ static int read_alone(struct reading *r, int option, const char *value)
 		r->alone = "--anyone";
 		o->access.anyone = true;
 		return 0;
+	case OPTION_CLIENT_MIB:
+		r->alone = "--client-mib";
+		if (!read_number(value, 0, FRAMES_MIB_MAX, &mib))
+			return refuse(r->program, "--client-mib %s: expected 0 to %u", value,
+				FRAMES_MIB_MAX);
+		o->client_bytes = (size_t)mib << 20;
+		return 0;
 	default:
 		r->alone = "--frames-mib";
 		if (!read_number(value, 1, FRAMES_MIB_MAX, &mib))
@@ -253,6 +266,7 @@ int daemon_options_read(struct daemon_options *options, const struct daemon_prog
 		.cage = {.uid = CAGE_NOBODY, .gid = CAGE_NOBODY},
 		.access = {.group = (gid_t)-1},
 		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,
+		.client_bytes = (size_t)CLIENT_MIB_DEFAULT << 20,
 	};
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {

@@ -33,6 +33,7 @@ struct daemon_options {
 	const char *name;   /* of the scheme; NULL: as pcid would give it */
 	struct scheme_access access;
 	size_t frame_bytes;
+	size_t client_bytes; /* that a client who owns a queue may bring, at most */
 };
 
 /* Reads it. 0: go on; 1: all is done (--help, --version); -EINVAL: wrong, and it has said what.

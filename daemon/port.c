@@ -47,7 +47,7 @@ static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 	struct port *port = ctx;
 	size_t count;
 
-	if (port->rx_at == port->rx_end) {
+	if (port->rx_at == port->rx_end && port->queue != NULL) {
 		port->rx_at = 0;
 		port->rx_end = nic_rx(port->queue, &port->pool, port->rx, PORT_BURST);
 		sort_out(port);
@@ -92,7 +92,7 @@ size_t port_flush(struct port *port)
 {
 	size_t sent;
 
-	if (port->tx_queued == 0)
+	if (port->tx_queued == 0 || port->queue == NULL)
 		return 0;
 	sent = nic_tx(port->queue, &port->pool, port->tx, port->tx_queued);
 	port->tx_queued -= sent;
@@ -108,6 +108,8 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 	struct port *port = ctx;
 	size_t have = port->reserved_end - port->reserved_at;
 
+	if (port->queue == NULL)
+		return 0;
 	memmove(&port->reserved[0], &port->reserved[port->reserved_at],
 		have * sizeof(port->reserved[0]));
 	port->reserved_at = 0;
@@ -153,7 +155,8 @@ bool port_can_send(struct port *port)
 
 void port_drain(struct port *port, unsigned ms)
 {
-	for (unsigned left = ms * 10; left > 0 && !nic_gone(port->nic); left--) {
+	for (unsigned left = ms * 10; left > 0 && port->queue != NULL && !nic_gone(port->nic);
+		left--) {
 		(void)port_flush(port);
 		nic_flush(port->queue);
 		(void)nic_tx(port->queue, &port->pool, NULL, 0);
@@ -161,6 +164,40 @@ void port_drain(struct port *port, unsigned ms)
 			return;
 		pci_delay_us(100);
 	}
+}
+
+/* --- the queue comes and goes --- */
+
+int port_yield(struct port *port)
+{
+	size_t held;
+	uint32_t *offsets;
+	int error;
+
+	(void)port_flush(port);
+	held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
+	offsets = malloc((held + 1) * sizeof(*offsets));
+	if (offsets == NULL)
+		return -ENOMEM;
+	nic_held(port->queue, offsets);
+	error = nic_queue_stop(port->nic, 0);
+	if (error == 0) {
+		(void)nic_pool_put(&port->pool, offsets, held);
+		while (port->tx_queued > 0)
+			drop_first(port);
+		port->queue = NULL;
+	}
+	free(offsets);
+	return error;
+}
+
+int port_regain(struct port *port)
+{
+	int error = nic_queue_start(port->nic, 0, port->frames);
+
+	if (error == 0)
+		port->queue = nic_queue(port->nic, 0);
+	return error;
 }
 
 /* --- state --- */
@@ -180,6 +217,7 @@ static void get_link(void *ctx, struct scheme_link *link)
 	const struct port *port = ctx;
 
 	*link = port->link;
+	link->owned = port->queue == NULL;
 }
 
 static void get_mac(void *ctx, uint8_t mac[6])
@@ -250,6 +288,7 @@ static int set_promiscuous(void *ctx, bool on)
 static size_t get_stats(void *ctx, char *text, size_t size)
 {
 	const struct port *port = ctx;
+	const struct nic_queue *queue = nic_queue(port->nic, 0); /* whoever has it */
 	struct nic_stats s = {0};
 	int n;
 
@@ -267,9 +306,9 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
 		s.rx_crc_errors, s.rx_length_errors, s.rx_other_errors, port->rx_damaged,
 		port->rx_chained, port->tx_refused, s.bad_offsets, s.bad_writebacks,
-		port->pool.size, port->pool.top, port->rx_ring, nic_rx_held(port->queue),
-		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(port->queue),
-		port->tx_queued, port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
+		port->pool.size, port->pool.top, port->rx_ring, nic_rx_held(queue),
+		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(queue), port->tx_queued,
+		port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
 		port->again == NULL ? 0 : atomic_load(&port->again->restarts),
 		port->again == NULL ? 0 : atomic_load(&port->again->lost), port->upgrades,
 		nic_model(port->nic), nic_irq_name(port->nic));
@@ -302,6 +341,7 @@ int port_init(
 	*port = (struct port){
 		.nic = nic,
 		.queue = nic_queue(nic, 0),
+		.frames = config->frames,
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.mtu = config->mtu,
@@ -349,16 +389,21 @@ void port_save(const struct port *port, struct port_state *to)
 
 int port_resume(struct port *port, const struct port_state *from, struct pci_error *why)
 {
-	size_t held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
+	size_t held = 0;
 	uint32_t *offsets;
 	int error;
 
+	if (nic_queue_frames(port->nic, 0) != port->frames)
+		port->queue = NULL; /* a client owns it */
+	else
+		held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
 	if (from->rx_count > PORT_BURST || from->tx_count > PORT_BURST)
 		return refuse(why, -EINVAL, "more frames than a burst");
 	offsets = malloc((held + (size_t)2 * PORT_BURST) * sizeof(*offsets));
 	if (offsets == NULL)
 		return refuse(why, -ENOMEM, "no memory left");
-	nic_held(port->queue, offsets);
+	if (port->queue != NULL)
+		nic_held(port->queue, offsets);
 	for (uint32_t i = 0; i < from->rx_count + from->tx_count; i++) {
 		const struct frame *frame =
 			i < from->rx_count ? &from->rx[i] : &from->tx[i - from->rx_count];

@@ -91,6 +91,29 @@ static int wait_for_start(
 	return fail(why, -EPROTO, "pcid does not begin with a card");
 }
 
+/* Clients' memory, as the card has it. */
+static int inherit_memories(struct resources *r, uint32_t count, struct pci_error *why)
+{
+	struct pcid_message message = {0};
+	int fds[PCID_CHANNEL_FDS];
+	int error = 0;
+
+	for (uint32_t i = 0; i < count && error == 0; i++) {
+		error = wait_for_message(r->channel, &message, fds, why);
+		if (error != 0)
+			return error;
+		if (message.type != PCID_MEMORY) {
+			while (message.fds > 0)
+				(void)close(fds[--message.fds]);
+			return fail(why, -EPROTO, "pcid does not go on with clients' memory");
+		}
+		r->memory[i].client = message.memory.id;
+		error = pci_dma_import(
+			r->fn, &message.memory.at, fds[0], &r->memory[i].region, why);
+	}
+	return error;
+}
+
 int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 {
 	struct pcid_message message = {0};
@@ -104,6 +127,7 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 		return error;
 	(void)snprintf(r->name, sizeof(r->name), "%s", message.start.name);
 	r->adopt = message.start.adopt != 0;
+	r->client_bytes = message.start.client_bytes;
 	error = pci_import(&r->fn, &message.start.function, fds, why);
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		int fd = fds[message.start.function.fds + i];
@@ -118,7 +142,7 @@ int resources_inherit(struct resources *r, int channel, struct pci_error *why)
 	if (error == 0 && state_map(state, &r->state) != 0)
 		error = fail(why, -EINVAL, "pcid's memory for the driver's state cannot be used");
 	(void)close(state);
-	return error;
+	return error == 0 ? inherit_memories(r, message.start.memories, why) : error;
 }
 
 /* Memory of its own, where nobody else is to keep it. */
@@ -178,7 +202,10 @@ int resources_open(struct resources *r, const struct daemon_options *options,
 	const size_t size[PCID_REGIONS] = {nic_ring_bytes(&config), options->frame_bytes};
 	int error;
 
-	*r = (struct resources){.channel = -1, .trace = {.fd = -1}, .alone = true};
+	*r = (struct resources){.channel = -1,
+		.trace = {.fd = -1},
+		.alone = true,
+		.client_bytes = options->client_bytes};
 	/* First, so that the doorkeeper has nothing of the card's. It lets nobody in yet. */
 	error = listen_as(r, options, program, why);
 	if (error == 0)

@@ -14,6 +14,12 @@ struct resources {
 	char name[SCHEME_NAME_MAX];
 	struct pci_function *fn;
 	struct dma_region *region[PCID_REGIONS];
+	/* Of clients that own a queue of a card that runs: until somebody takes it over. */
+	struct {
+		uint32_t client;
+		struct dma_region *region; /* NULL: none */
+	} memory[PCID_MEMORIES];
+	size_t client_bytes;      /* that a client's memory may have at most */
 	void *state;              /* PCID_STATE_BYTES that outlive the daemon */
 	bool adopt;               /* the card runs: the state says how */
 	struct recorder recorder; /* in state, from PCID_STATE_RECORDER on */

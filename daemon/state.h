@@ -15,6 +15,7 @@
 #ifndef DAEMON_STATE_H
 #define DAEMON_STATE_H
 
+#include "daemon/owner.h"
 #include "daemon/port.h"
 
 #define STATE_AGAIN 0x0f000u
@@ -26,6 +27,7 @@ struct daemon_state {
 	uint32_t sum;     /* of all that follows */
 	struct scheme_totals totals;
 	struct port_state port;
+	struct owner_save owner[NIC_MAX_QUEUES];
 };
 
 _Static_assert(sizeof(struct daemon_state) <= STATE_AGAIN, "the header grew into what follows");

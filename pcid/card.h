@@ -87,6 +87,7 @@ struct card {
 	struct source listener;
 	bool turned_away; /* clients, and it was said */
 	struct card_client *clients;
+	struct card_memory *memory; /* of clients, that the card reaches (pcid/memory.h) */
 
 	struct card_driver driver;
 	struct card_deaths deaths;

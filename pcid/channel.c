@@ -27,6 +27,10 @@ static size_t wire_size(uint32_t type)
 	case PCID_STOPPED: return head + sizeof(m->stopped);
 	case PCID_OPENED: return head + sizeof(m->opened);
 	case PCID_ANSWERED: return head + sizeof(m->answered);
+	case PCID_MAP:
+	case PCID_MEMORY: return head + sizeof(m->memory);
+	case PCID_MAPPED: return head + sizeof(m->mapped);
+	case PCID_UNMAP: return head + sizeof(m->unmap);
 	default: return 0;
 	}
 }
@@ -43,7 +47,8 @@ static bool plausible(const struct pcid_message *m)
 		return m->start.function.fds <= PCI_HANDOVER_FDS &&
 		       m->fds == m->start.function.fds + PCID_REGIONS + 1 &&
 		       terminated(m->start.name, sizeof(m->start.name)) &&
-		       m->start.name[0] != '\0' && m->start.adopt <= 1;
+		       m->start.name[0] != '\0' && m->start.adopt <= 1 &&
+		       m->start.memories <= (m->start.adopt != 0 ? PCID_MEMORIES : 0);
 	case PCID_STOPPED:
 		return m->stopped.function.fds <= PCI_HANDOVER_FDS &&
 		       m->fds == m->stopped.function.fds &&
@@ -56,7 +61,13 @@ static bool plausible(const struct pcid_message *m)
 	case PCID_PONG:
 	case PCID_STOP:
 	case PCID_KEPT:
-	case PCID_ANSWERED: return m->fds == 0;
+	case PCID_ANSWERED:
+	case PCID_UNMAP: return m->fds == 0;
+	case PCID_MAP: return m->fds == 0 && m->memory.at.chunks <= DMA_MAX_CHUNKS;
+	case PCID_MEMORY: return m->fds == 1 && m->memory.at.chunks <= DMA_MAX_CHUNKS;
+	case PCID_MAPPED:
+		return m->fds == 0 && m->mapped.error <= 0 && m->mapped.error >= -4095 &&
+		       m->mapped.done <= 1;
 	case PCID_OPENED: return m->fds == 0 && m->opened.error <= 0 && m->opened.error >= -4095;
 	case PCID_FAILED: return m->fds == 0 && terminated(m->failed.text, sizeof(m->failed.text));
 	default: return false;

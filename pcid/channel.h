@@ -17,10 +17,19 @@
  *     KEPT     pcid    to a driver that adopts: all clients of the one before were handed over
  *     STOP     pcid    stop between two bursts, leave the card running, hand it back
  *     STOPPED  daemon  the card, as it was left; it ends       function's
+ *     MAP      daemon  a client's memory is to be the card's, at these addresses
+ *     MAPPED   pcid    what became of that: 0 or -errno
+ *     UNMAP    daemon  the card has let go of a client's memory
+ *     MEMORY   pcid    behind a START that adopts: a client's memory that the card has   memfd
  *
  * A client has one answer, whatever dies in between: the daemon opens what it asked for and says
  * OPENED, pcid answers the client and says ANSWERED. One that comes with `resumed` was answered
  * when it was an earlier driver's; for it neither is said.
+ *
+ * A client that owns a queue has the card work on its own memory. Where pcid has the card open
+ * (VFIO) it maps the memory, by its own limits, before it says MAPPED; where the card's connection
+ * is the daemon's (vfio-user) the daemon does behind it. In both the daemon unmaps, when the queue
+ * has stopped; for a daemon that died pcid does, when the card is silent.
  *
  * End of file from pcid: stop. End of file from the daemon: it died or has stopped.
  */
@@ -59,7 +68,14 @@ enum pcid_message_type {
 	PCID_OPENED,
 	PCID_ANSWERED,
 	PCID_KEPT,
+	PCID_MAP,
+	PCID_MAPPED,
+	PCID_UNMAP,
+	PCID_MEMORY,
 };
+
+/* MEMORY messages behind a START: a queue is one client's. */
+#define PCID_MEMORIES 16u
 
 struct pcid_message {
 	uint32_t type;
@@ -70,7 +86,8 @@ struct pcid_message {
 			struct pci_handover function;
 			struct dma_handover region[PCID_REGIONS];
 			uint32_t adopt; /* 1: the card runs, and the state says how; 0: start it */
-			uint32_t reserved; /* 0 */
+			uint32_t memories;     /* MEMORY messages that follow */
+			uint64_t client_bytes; /* that a client's memory may have at most */
 		} start;
 		struct {
 			struct scheme_request request;
@@ -89,6 +106,19 @@ struct pcid_message {
 		struct {
 			uint32_t id;
 		} answered;
+		struct {
+			uint32_t id;       /* the client's */
+			uint32_t reserved; /* 0 */
+			struct dma_handover at;
+		} memory; /* MAP, MEMORY */
+		struct {
+			uint32_t id;
+			int32_t error;
+			uint32_t done; /* 1: the card has it; 0: the daemon is to tell the card */
+		} mapped;
+		struct {
+			uint32_t id;
+		} unmap;
 		struct {
 			char text[256];
 		} failed;

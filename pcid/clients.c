@@ -11,6 +11,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "pcid/memory.h"
+
 #define CLIENTS_AT_A_TIME 16
 
 static void close_client(struct scheme_client *client)
@@ -137,6 +139,23 @@ void clients_opened(struct card *card, uint32_t id, int error)
 	}
 	client->answered = true;
 	clients_hand_over(card);
+}
+
+void clients_map(struct card *card, uint32_t id, const struct dma_handover *at)
+{
+	struct pcid_message mapped = {.type = PCID_MAPPED, .mapped.id = id};
+	const struct card_client *client = card->clients;
+
+	while (client != NULL && client->scheme.id != id)
+		client = client->next;
+	if (client == NULL || !scheme_request_has_rings(&client->scheme.request))
+		mapped.mapped.error = -ENOENT; /* gone meanwhile, or the driver is mad */
+	else
+		mapped.mapped.error =
+			memory_map(card, id, client->scheme.ring_fds[SCHEME_FD_FRAMES], at);
+	mapped.mapped.done = memory_maps(card);
+	/* A driver that does not read is ended by the watchdog, and loses the memory then. */
+	(void)pcid_send(card->driver.channel.fd, &mapped, NULL);
 }
 
 /* --- who knocks --- */

@@ -14,6 +14,8 @@
 void clients_hand_over(struct card *card);
 /* What the driver says of a client's request: the client is answered, once. */
 void clients_opened(struct card *card, uint32_t id, int error);
+/* The driver asks for a client's memory, and is answered. */
+void clients_map(struct card *card, uint32_t id, const struct dma_handover *at);
 /* Others may come in. */
 void clients_listen(struct card *card);
 /* The registrar's time-outs; ms until the next, or -1. */

@@ -6,6 +6,7 @@
 
 #include "pcid/clients.h"
 #include "pcid/control.h"
+#include "pcid/memory.h"
 #include "pcid/orphan.h"
 #include "pcid/post_mortem.h"
 #include "pcid/upgrade.h"
@@ -96,6 +97,10 @@ static bool listen_to_driver(struct card *card)
 			card->driver.ping_at = now_ms() + PING_MS;
 		} else if (message.type == PCID_OPENED) {
 			clients_opened(card, message.opened.id, message.opened.error);
+		} else if (message.type == PCID_MAP) {
+			clients_map(card, message.memory.id, &message.memory.at);
+		} else if (message.type == PCID_UNMAP) {
+			memory_unmap(card, message.unmap.id);
 		} else if (message.type == PCID_READY && card->driver.state == DRIVER_STARTING) {
 			driver_ready(card);
 		} else if (message.type == PCID_FAILED && !card->driver.complained) {
@@ -153,14 +158,22 @@ __attribute__((noreturn)) static void become_driver(
 static int send_start(
 	const struct card *card, struct pcid_message *message, int fds[PCID_CHANNEL_FDS])
 {
+	int error;
+
 	(void)snprintf(message->start.name, sizeof(message->start.name), "%s", card->name.scheme);
+	message->start.client_bytes = card->pcid->options.client_bytes;
 	message->fds = message->start.function.fds;
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		message->start.region[i] = card->table[i];
 		fds[message->fds++] = card->region_fd[i];
 	}
 	fds[message->fds++] = card->state_fd;
-	return pcid_send(card->driver.channel.fd, message, fds);
+	if (message->start.adopt != 0)
+		message->start.memories = memory_count(card);
+	error = pcid_send(card->driver.channel.fd, message, fds);
+	if (error == 0 && message->start.adopt != 0)
+		error = memory_send_all(card, card->driver.channel.fd);
+	return error;
 }
 
 static int send_own_start(const struct card *card, uint32_t adopt)
@@ -264,6 +277,7 @@ static void quiesce(struct card *card)
 		if (error != 0 && error != -ENODEV)
 			complain("%s: does not fall silent: %s", card->address, strerror(-error));
 	}
+	memory_drop_all(card);
 	*driver = (struct card_driver){.channel = {.fd = -1}};
 }
 

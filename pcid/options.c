@@ -15,6 +15,7 @@
 #include "pci/pci.h"
 
 #define FRAMES_MIB_DEFAULT 8u
+#define CLIENT_MIB_DEFAULT 64u
 #define FRAMES_MIB_MAX     ((unsigned)(DMA_MAX_CHUNKS * DMA_CHUNK_SIZE >> 20))
 
 static const char help[] =
@@ -39,6 +40,9 @@ static const char help[] =
 	"user)\n"
 	"  --anyone            let anyone open them\n"
 	"  --frames-mib N      memory for frames of each card, in MiB (8)\n"
+	"  --client-mib N      memory that a client who owns a queue may bring, at most, in MiB "
+	"(64; 0:\n"
+	"                      nobody may own one)\n"
 	"  --max-deaths N/T    give a card up when more than N of its drivers die within T "
 	"seconds\n"
 	"                      (10/30; 0: never)\n"
@@ -72,6 +76,7 @@ enum choice {
 	OPTION_GROUP,
 	OPTION_ANYONE,
 	OPTION_FRAMES_MIB,
+	OPTION_CLIENT_MIB,
 	OPTION_DRIVER_PATH,
 	OPTION_MAX_DEATHS,
 	OPTION_WATCHDOG,
@@ -93,6 +98,7 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, OPTION_GROUP},
 	{"anyone", no_argument, NULL, OPTION_ANYONE},
 	{"frames-mib", required_argument, NULL, OPTION_FRAMES_MIB},
+	{"client-mib", required_argument, NULL, OPTION_CLIENT_MIB},
 	{"driver-path", required_argument, NULL, OPTION_DRIVER_PATH},
 	{"max-deaths", required_argument, NULL, OPTION_MAX_DEATHS},
 	{"watchdog", required_argument, NULL, OPTION_WATCHDOG},
@@ -140,16 +146,16 @@ static int read_group(const char *name, gid_t *group)
 	return 0;
 }
 
-static int read_mib(const char *text, size_t *bytes)
+static int read_mib(const char *what, unsigned least, const char *text, size_t *bytes)
 {
 	char *end;
 	unsigned long mib;
 
 	errno = 0;
 	mib = strtoul(text, &end, 10);
-	if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || mib < 1 ||
+	if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || mib < least ||
 		mib > FRAMES_MIB_MAX)
-		return refuse("--frames-mib %s; expected 1 to %u", text, FRAMES_MIB_MAX);
+		return refuse("--%s %s; expected %u to %u", what, text, least, FRAMES_MIB_MAX);
 	*bytes = (size_t)mib << 20;
 	return 0;
 }
@@ -219,7 +225,8 @@ static int read_option(struct pcid_options *o, int option, const char *value)
 	case OPTION_DRY_RUN: o->dry_run = true; return 0;
 	case OPTION_GROUP: return read_group(value, &o->access.group);
 	case OPTION_ANYONE: o->access.anyone = true; return 0;
-	case OPTION_FRAMES_MIB: return read_mib(value, &o->frame_bytes);
+	case OPTION_FRAMES_MIB: return read_mib("frames-mib", 1, value, &o->frame_bytes);
+	case OPTION_CLIENT_MIB: return read_mib("client-mib", 0, value, &o->client_bytes);
 	case OPTION_DRIVER_PATH: o->driver_path = value; return 0;
 	case OPTION_MAX_DEATHS: return read_deaths(value, o);
 	case OPTION_WATCHDOG: return read_watchdog(value, &o->watchdog_s);
@@ -239,6 +246,7 @@ int options_read(struct pcid_options *options, int argc, char **argv)
 	*options = (struct pcid_options){
 		.access = {.group = (gid_t)-1},
 		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,
+		.client_bytes = (size_t)CLIENT_MIB_DEFAULT << 20,
 		.driver_path = getenv("PCID_DRIVER_PATH"),
 		.sysfs = "/sys",
 		.max_deaths = 10,

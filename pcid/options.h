@@ -28,6 +28,7 @@ struct pcid_options {
 	bool dry_run;
 	struct scheme_access access;
 	size_t frame_bytes;
+	size_t client_bytes;           /* that a client who owns a queue may bring, at most */
 	unsigned max_deaths, deaths_s; /* more drivers that die in that time: no other; 0: always */
 	unsigned watchdog_s;           /* a driver that says nothing for so long hangs; 0: none */
 	const char *driver_path;       /* or NULL */

@@ -344,7 +344,11 @@ const char *scheme_strerror(int error)
 	case ENETDOWN: return "the link is down: check the cable and the path /link";
 	case EAGAIN: return "full: try again when poll says so";
 	case EPIPE: return "the driver has left: open it again";
-	case EBUSY: return "busy: try again later";
+	case EBUSY: return "somebody owns its queue: see the path /queue/0, and try again later";
+	case EDQUOT:
+		return "more memory than a client may bring: see the path /queue/0, or pcid "
+		       "--client-mib";
+	case ENOTSUP: return "not without pcid: start the driver by it";
 	case ENAMETOOLONG:
 		return "the path of its directory is too long: set a shorter SCHEME_ROOT";
 	default: break;

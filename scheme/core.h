@@ -22,7 +22,8 @@ enum path {
 	PATH_MTU,
 	PATH_PROMISC,
 	PATH_TAP,
-	PATH_CAGE
+	PATH_CAGE,
+	PATH_QUEUE, /* with rings: a queue and its frames; without: a value */
 };
 
 struct copy {
@@ -50,6 +51,7 @@ struct handle {
 	int64_t id;      /* 0: free */
 	int64_t next_id; /* of the slot: an id is never used twice */
 	enum path path;
+	unsigned queue;    /* of PATH_QUEUE */
 	uint32_t access;   /* SCHEME_READ, SCHEME_WRITE */
 	uint32_t interest; /* SCHEME_EVENT_* */
 	uint32_t writes;
@@ -92,10 +94,15 @@ int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *te
 void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len);
 /* The oldest n received frames were delivered to the handle. */
 void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n);
+/* Frames were delivered to the handle. */
+void scheme_count_received(struct handle *h, size_t n);
 /* Sends `len` bytes of the first buffer that the core reserved, or none, as they are judged. */
 int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len);
 void scheme_count_verdict(struct verdicts *v, int verdict);
 /* Into counters and page. */
 void scheme_record(struct scheme *s, struct handle *h, const struct verdicts *v);
+
+/* queues.c: scheme_handle_exchange() of a handle that owns a queue. */
+ssize_t scheme_exchange_owned(struct scheme *s, struct handle *h);
 
 #endif

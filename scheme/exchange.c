@@ -110,6 +110,9 @@ ssize_t scheme_handle_exchange(struct scheme *s, int64_t id)
 	if (h == NULL || h->rings == NULL) {
 		return -EBADF;
 	}
+	if (h->path == PATH_QUEUE) {
+		return scheme_exchange_owned(s, h);
+	}
 	if ((h->access & SCHEME_READ) != 0 && !h->rings->ended) {
 		for (size_t done = 0; done < SCHEME_RING_BUDGET; done += (size_t)n) {
 			n = deliver(s, h);

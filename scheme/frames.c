@@ -81,7 +81,7 @@ static ssize_t peek(struct scheme *s, struct handle *h, struct scheme_buffer *da
 	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
 }
 
-static void count_received(struct handle *h, size_t n)
+void scheme_count_received(struct handle *h, size_t n)
 {
 	h->count.received += n;
 	if (h->page != NULL) {
@@ -97,7 +97,7 @@ void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n)
 	} else {
 		h->tap->tail += (uint32_t)n;
 	}
-	count_received(h, n);
+	scheme_count_received(h, n);
 }
 
 ssize_t scheme_handle_peek(struct scheme *s, int64_t id, struct scheme_buffer *data, size_t n)
@@ -114,7 +114,7 @@ void scheme_handle_pop(struct scheme *s, int64_t id, size_t n)
 	}
 	if (h->value != NULL) {
 		h->value_at = h->value_len;
-		count_received(h, 1);
+		scheme_count_received(h, 1);
 	} else {
 		scheme_pop_frames(s, h, n);
 	}
@@ -147,7 +147,7 @@ int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size
 	int ret = len > buffer->len ? -EMSGSIZE : scheme_frame_check(buffer->data, len, s->mtu);
 
 	if (ret == 0 && drop) {
-		ret = -ENETDOWN;
+		ret = s->link.up ? -EBUSY : -ENETDOWN;
 	}
 	if (ret == 0 && s->taps > 0) {
 		scheme_tap(s, buffer->data, len);
@@ -172,7 +172,7 @@ void scheme_count_verdict(struct verdicts *v, int verdict)
 void scheme_record(struct scheme *s, struct handle *h, const struct verdicts *v)
 {
 	struct counters *c = &h->count;
-	bool value = h->path != PATH_FRAMES;
+	bool value = h->path != PATH_FRAMES && h->rings == NULL;
 
 	h->writes += v->n;
 	c->no_link += v->no_link;
@@ -204,7 +204,8 @@ ssize_t scheme_handle_reserve(struct scheme *s, int64_t id, struct scheme_buffer
 	if (n > SCHEME_BURST) {
 		n = SCHEME_BURST;
 	}
-	if (h->path == PATH_FRAMES && (h->access & SCHEME_WRITE) != 0 && s->link.up) {
+	if (h->path == PATH_FRAMES && (h->access & SCHEME_WRITE) != 0 && s->link.up &&
+		!s->link.owned) {
 		n = s->port.tx_reserve(s->port.ctx, s->reserved, n);
 	} else if (n > 0) {
 		/* What is not sent needs no buffer of the card, and waits for none. */

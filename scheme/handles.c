@@ -21,9 +21,8 @@ static const struct {
 	[PATH_PROMISC] = {"/promisc", SCHEME_READ | SCHEME_WRITE},
 	[PATH_TAP] = {"/tap", SCHEME_READ},
 	[PATH_CAGE] = {"/cage", SCHEME_READ},
+	[PATH_QUEUE] = {"/queue/N", SCHEME_READ | SCHEME_WRITE},
 };
-
-#define PATHS (sizeof(paths) / sizeof(paths[0]))
 
 int scheme_create(struct scheme **out, const char *name, const struct scheme_port *port)
 {
@@ -71,6 +70,7 @@ static void write_state(const struct scheme *s, struct scheme_status *page)
 	atomic_store_explicit(
 		&page->link_mbit, s->link.up ? s->link.mbit : 0, memory_order_relaxed);
 	atomic_store_explicit(&page->mtu, s->mtu, memory_order_relaxed);
+	atomic_store_explicit(&page->owned, s->link.owned, memory_order_relaxed);
 }
 
 void scheme_refresh(struct scheme *s)
@@ -79,7 +79,8 @@ void scheme_refresh(struct scheme *s)
 
 	s->port.link(s->port.ctx, &link);
 	uint16_t mtu = s->port.mtu(s->port.ctx);
-	if (link.up == s->link.up && link.mbit == s->link.mbit && mtu == s->mtu) {
+	if (link.up == s->link.up && link.mbit == s->link.mbit && link.owned == s->link.owned &&
+		mtu == s->mtu) {
 		return;
 	}
 	s->link = link;
@@ -119,12 +120,13 @@ int64_t scheme_handle_open(
 	struct scheme *s, const char *path, uint32_t access, struct scheme_status *status)
 {
 	unsigned slot = 0;
-	enum path which = 0;
+	int queue = scheme_queue_path(path);
+	enum path which = queue < 0 ? 0 : PATH_QUEUE;
 
-	while (which < PATHS && strcmp(paths[which].path, path) != 0) {
+	while (which < PATH_QUEUE && strcmp(paths[which].path, path) != 0) {
 		which++;
 	}
-	if (which == PATHS) {
+	if (which == PATH_QUEUE && (queue < 0 || (unsigned)queue >= s->port.queues.count)) {
 		return -ENOENT;
 	}
 	if (access == 0 || (access & ~paths[which].access) != 0) {
@@ -137,8 +139,11 @@ int64_t scheme_handle_open(
 		return -EMFILE;
 	}
 	struct handle *h = &s->handles[slot];
-	*h = (struct handle){
-		.next_id = h->next_id, .path = which, .access = access, .page = status};
+	*h = (struct handle){.next_id = h->next_id,
+		.path = which,
+		.queue = queue < 0 ? 0 : (unsigned)queue,
+		.access = access,
+		.page = status};
 	int ret = fill(s, h);
 	if (ret < 0) {
 		return ret;
@@ -176,11 +181,26 @@ void scheme_handle_resume(struct scheme *s, int64_t id)
 	}
 }
 
+static void path_of(const struct handle *h, char path[SCHEME_PATH_MAX])
+{
+	if (h->path == PATH_QUEUE) {
+		snprintf(path, SCHEME_PATH_MAX, "/queue/%u", h->queue);
+	} else {
+		snprintf(path, SCHEME_PATH_MAX, "%s", paths[h->path].path);
+	}
+}
+
 int64_t scheme_handle_dup(struct scheme *s, int64_t id)
 {
 	const struct handle *h = scheme_find(s, id);
 
-	return h != NULL ? scheme_handle_open(s, paths[h->path].path, h->access, NULL) : -EBADF;
+	char path[SCHEME_PATH_MAX];
+
+	if (h == NULL) {
+		return -EBADF;
+	}
+	path_of(h, path);
+	return scheme_handle_open(s, path, h->access, NULL);
 }
 
 void scheme_handle_close(struct scheme *s, int64_t id)
@@ -189,6 +209,9 @@ void scheme_handle_close(struct scheme *s, int64_t id)
 
 	if (h == NULL) {
 		return;
+	}
+	if (h->path == PATH_QUEUE && h->rings != NULL) {
+		s->port.queues.leave(s->port.queues.ctx, h->queue);
 	}
 	if (h->page != NULL) {
 		atomic_store_explicit(&h->page->present, 0, memory_order_relaxed);
@@ -205,11 +228,13 @@ ssize_t scheme_handle_fpath(struct scheme *s, int64_t id, char *text, size_t siz
 {
 	char full[sizeof("network:") + SCHEME_NAME_MAX + SCHEME_PATH_MAX];
 	const struct handle *h = scheme_find(s, id);
+	char path[SCHEME_PATH_MAX];
 
 	if (h == NULL) {
 		return -EBADF;
 	}
-	int len = snprintf(full, sizeof(full), "network:%s%s", s->name, paths[h->path].path);
+	path_of(h, path);
+	int len = snprintf(full, sizeof(full), "network:%s%s", s->name, path);
 	size_t n = (size_t)len < size ? (size_t)len : size;
 	memcpy(text, full, n);
 	return (ssize_t)n;

@@ -27,6 +27,9 @@ static int judge(const struct scheme_status *status, const uint8_t *frame, size_
 	if (ret == 0 && atomic_load_explicit(&status->link_up, memory_order_relaxed) == 0) {
 		ret = -ENETDOWN;
 	}
+	if (ret == 0 && atomic_load_explicit(&status->owned, memory_order_relaxed) != 0) {
+		ret = -EBUSY;
+	}
 	return ret;
 }
 

@@ -35,8 +35,9 @@ static void help(FILE *to)
 	      "  --help, --version\n"
 	      "\n"
 	      "URLs: network:NAME, or network: for the first card, and /mac /link /stats /mtu\n"
-	      "/promisc /tap /cage behind it. network:NAME takes frames away from whoever else\n"
-	      "reads them, network:NAME/tap gives copies.\n",
+	      "/promisc /tap /cage /queue/0 behind it. network:NAME takes frames away from "
+	      "whoever\n"
+	      "else reads them, network:NAME/tap gives copies.\n",
 		to);
 }
 

@@ -37,7 +37,7 @@ struct scheme_frame {
 	uint16_t flags;
 };
 
-#define SCHEME_FRAME_MORE  1u /* goes on in the next entry; refused where a queue is shared */
+#define SCHEME_FRAME_MORE  1u /* goes on in the next entry; refused */
 #define SCHEME_FRAME_ERROR 2u
 
 /* What a buffer's offset must leave free in the memory: behind it, for data; in front of it. The
@@ -64,9 +64,13 @@ struct scheme_ring_options {
 	int memory;
 };
 
-/* Opens frames (network: or network:NAME) with rings; flags: O_RDONLY, O_WRONLY or O_RDWR, with
- * O_CLOEXEC. NULL: the default options. Errors as scheme_open(), and -EINVAL: such options or
- * memory, or not a path of frames; -EPROTO also: the scheme's owner has no rings.
+/* Opens frames (network: or network:NAME) with rings, or owns a queue of the card
+ * (network:NAME/queue/N), which then works on the frame memory itself: no other handle has that
+ * queue's frames meanwhile, and what others would send by it is refused (-EBUSY). flags: O_RDONLY,
+ * O_WRONLY or O_RDWR, with O_CLOEXEC. NULL: the default options. Errors as scheme_open(), and
+ * -EINVAL: such options or memory, or not a path of frames; -EPROTO also: the scheme's owner has no
+ * rings. Of a queue: -EBUSY, somebody owns it; -EDQUOT, more memory than a client may bring (pcid
+ * --client-mib); -ENOTSUP, a card behind VFIO whose driver was started without pcid.
  */
 int scheme_open_ring(const char *url, int flags, const struct scheme_ring_options *options,
 	struct scheme_ring **out);

@@ -12,6 +12,8 @@
  *     network:NAME/promisc   "0\n" or "1\n"; writable
  *     network:NAME/cage      what keeps the driver from doing harm, a "name value\n" line each
  *     network:NAME/tap       copies of all frames, both ways: best effort; read only
+ *     network:NAME/queue/N   a queue of the card: who owns it, a "name value\n" line each; with
+ *                            rings (scheme/ring.h), its frames, in the client's own memory
  *
  * scheme_open() returns a plain descriptor: read(2), write(2), poll(2), O_NONBLOCK, dup(2) and
  * close(2) work on it, from any program or language.
@@ -19,7 +21,8 @@
  * Frames: the path is a mailbox, not a broadcast: of several handles, each frame goes to one.
  * Frames wait for a handle that is open for reading, so a program that only sends should open
  * O_WRONLY. A plain write(2) means "queued"; what became of it is in the handle's status page,
- * which scheme_write() consults. In each direction SCHEME_QUEUE_FRAMES full frames fit between
+ * which scheme_write() consults. While a client owns the queue, others get no frames, and what they
+ * write is refused. In each direction SCHEME_QUEUE_FRAMES full frames fit between
  * program and driver, more when they are short; then a read ahead stops, or a write blocks
  * (EAGAIN).
  *
@@ -63,7 +66,8 @@ struct scheme_status {
 	_Atomic uint64_t received;    /* frames delivered; of a value: 1 when it was */
 	_Atomic uint64_t tap_dropped; /* copies that had no room */
 	_Atomic uint32_t value;       /* 1: the handle is a value's, not frames' */
-	_Atomic uint64_t lost; /* of rings: frames that a driver had taken and took with it */
+	_Atomic uint64_t lost;  /* of rings: frames that a driver had taken and took with it */
+	_Atomic uint32_t owned; /* 1: another client owns the queue, and frames are refused */
 };
 
 /* Opens a URL. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_NONBLOCK and O_CLOEXEC. Where `status`

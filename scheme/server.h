@@ -21,11 +21,42 @@
 struct scheme_link {
 	bool up;
 	uint32_t mbit;
+	bool owned; /* a client owns the queue of the frames' path: nothing comes, and what is
+		     * written is refused (-EBUSY) */
 };
 
 struct scheme_buffer {
 	uint8_t *data;
 	size_t len;
+};
+
+struct scheme_rings;
+
+/* What a round with an owner's rings came to. */
+struct scheme_moved {
+	uint32_t received, sent, no_link, refused; /* frames */
+	int error;                                 /* of the newest of the last two */
+};
+
+/* Queues of the card that clients may own, with rings: the card works on their memory itself. */
+struct scheme_queues {
+	void *ctx;
+	unsigned count; /* 0: none, and the rest is not used */
+	/* The queue is the rings' owner's, until leave(). resumed: an earlier driver had the same
+	 * rings, which are to be resumed; *lost as scheme_rings_resume() says. -errno. */
+	int (*own)(void *ctx, unsigned index, struct scheme_rings *rings, bool resumed,
+		uint32_t *lost);
+	/* Moves what can be moved, at most SCHEME_RING_BUDGET frames each way, by `access`
+	 * (SCHEME_READ, SCHEME_WRITE). Returns how many buffers and frames changed hands, or
+	 * -EPROTO. */
+	ssize_t (*move)(void *ctx, unsigned index, uint32_t access, struct scheme_moved *moved);
+	/* SCHEME_RING_RX, SCHEME_RING_TX: what the queue could take now. */
+	unsigned (*room)(void *ctx, unsigned index);
+	/* What was provided to be sent is sent, as far as that is possible at once. The rings are
+	 * still there. */
+	void (*leave)(void *ctx, unsigned index);
+	/* Who owns it, "name value\n" lines; returns the length, at most size. */
+	size_t (*text)(void *ctx, unsigned index, char *text, size_t size);
 };
 
 /* What the daemon brings. Only called from within the core's functions, on their thread. Frames
@@ -55,6 +86,7 @@ struct scheme_port {
 	int (*set_mtu)(void *ctx, uint16_t mtu); /* 0 or -errno */
 	bool (*promiscuous)(void *ctx);
 	int (*set_promiscuous)(void *ctx, bool on); /* 0 or -errno */
+	struct scheme_queues queues;
 };
 
 struct scheme;
@@ -114,8 +146,6 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
 
 /* --- a handle with shared rings (scheme/rings.h) --- */
 
-struct scheme_rings;
-
 /* The handle, just opened, moves frames through rings, which stay until it is closed. -EBADF,
  * -EINVAL: not the path of frames.
  */
@@ -126,6 +156,15 @@ int scheme_handle_rings(struct scheme *s, int64_t id, struct scheme_rings *rings
  * client broke the rules, close it.
  */
 ssize_t scheme_handle_exchange(struct scheme *s, int64_t id);
+/* The handle, just opened on the path of a queue, owns that queue, by these rings. -EBADF, -EINVAL:
+ * another path; errors of the port: -EBUSY, somebody owns it; -EPROTO: it is resumed, and client
+ * and card do not agree.
+ */
+int scheme_handle_own(struct scheme *s, int64_t id, struct scheme_rings *rings, bool resumed);
+/* What the queue could take (SCHEME_RING_RX, SCHEME_RING_TX); of others 0. */
+unsigned scheme_handle_room(struct scheme *s, int64_t id);
+/* The number of a queue's path, or -ENOENT. */
+int scheme_queue_path(const char *path);
 /* Frames that a driver took and did not send. */
 void scheme_handle_lost(struct scheme *s, int64_t id, uint32_t lost);
 

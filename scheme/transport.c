@@ -41,6 +41,7 @@ struct connection {
 	bool dead;                  /* to be closed */
 	bool held;                  /* not answered yet, and not served */
 	struct scheme_rings *rings; /* or NULL: frames are messages */
+	bool owns;                  /* a queue of the card, by these rings */
 };
 
 struct scheme_linux {
@@ -206,6 +207,10 @@ static int add_rings(
 		return ret;
 	}
 	c->rings = rings;
+	c->owns = scheme_queue_path(client->request.path) >= 0;
+	if (c->owns) {
+		return scheme_handle_own(t->core, c->handle, rings, client->resumed);
+	}
 	ret = scheme_handle_rings(t->core, c->handle, rings);
 	if (ret == 0 && client->resumed) {
 		ret = scheme_rings_resume(rings, false, &lost);
@@ -275,24 +280,38 @@ fail_map:
 	return ret;
 }
 
-int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client)
+static void close_all(const struct scheme_client *client)
 {
-	int ret = adopt(t, client);
-
-	if (ret < 0 && client->held) {
-		close(client->fd);
-	} else if (ret < 0) {
-		if (!client->resumed) {
-			(void)scheme_answer(client->fd, ret, -1);
-		}
-		scheme_hang_up(client->fd);
-	}
 	close(client->status_fd);
 	close(client->reader_fd);
 	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
 		if (client->ring_fds[i] >= 0) {
 			close(client->ring_fds[i]);
 		}
+	}
+}
+
+void scheme_linux_refuse(const struct scheme_client *client, int error)
+{
+	if (client->held) {
+		close(client->fd);
+	} else {
+		if (!client->resumed) {
+			(void)scheme_answer(client->fd, error, -1);
+		}
+		scheme_hang_up(client->fd);
+	}
+	close_all(client);
+}
+
+int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client)
+{
+	int ret = adopt(t, client);
+
+	if (ret < 0) {
+		scheme_linux_refuse(client, ret);
+	} else {
+		close_all(client);
 	}
 	return ret;
 }
@@ -458,17 +477,24 @@ static size_t serve_rings(struct scheme_linux *t, struct connection *c)
 	ssize_t moved = scheme_handle_exchange(t->core, c->handle);
 	/* Who has left is closed when all is taken that it had provided. */
 	c->dead |= moved < 0 || (c->gone && (!c->writes || scheme_rings_tx_waiting(c->rings) == 0));
+	/* A queue has no time for who has left: what it cannot take now it never will. */
+	c->dead |= c->gone && c->owns && moved == 0;
 	wake_client(c);
 	return moved > 0 ? (size_t)moved : 0;
 }
 
 /* Whether there is something to do for its rings; if not, the client wakes when there is. */
-static bool arm_rings(const struct connection *c, bool frames_wait, bool can_send)
+static bool arm_rings(
+	struct scheme_linux *t, const struct connection *c, bool frames_wait, bool can_send)
 {
 	/* What is sent needs a buffer of the card, whose interrupt wakes where there is none. */
 	unsigned what = (can_send && c->writes ? SCHEME_RING_TX : 0) |
 			(frames_wait && c->reads ? SCHEME_RING_RX : 0);
 
+	if (c->owns) {
+		what = scheme_handle_room(t->core, c->handle) &
+		       ((c->writes ? SCHEME_RING_TX : 0) | (c->reads ? SCHEME_RING_RX : 0));
+	}
 	return scheme_rings_sleep(c->rings, what) || scheme_rings_must_wake(c->rings);
 }
 
@@ -523,7 +549,7 @@ void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 			continue;
 		}
 		if (c->rings != NULL) {
-			work = c->readable || arm_rings(c, frames_wait, can_send);
+			work = c->readable || arm_rings(t, c, frames_wait, can_send);
 			continue;
 		}
 		bool can_take = can_send || !c->frames;

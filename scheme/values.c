@@ -47,7 +47,9 @@ void scheme_set_totals(struct scheme *s, const struct scheme_totals *totals)
 int scheme_value_take(struct scheme *s, struct handle *h)
 {
 	const struct scheme_port *port = &s->port;
-	size_t size = h->path == PATH_STATS || h->path == PATH_CAGE ? STATS_MAX : VALUE_MAX;
+	size_t size = h->path == PATH_STATS || h->path == PATH_CAGE || h->path == PATH_QUEUE
+			      ? STATS_MAX
+			      : VALUE_MAX;
 	char *text = malloc(size);
 	int len = 0;
 
@@ -72,6 +74,9 @@ int scheme_value_take(struct scheme *s, struct handle *h)
 		break;
 	case PATH_MTU: len = snprintf(text, size, "%u\n", port->mtu(port->ctx)); break;
 	case PATH_PROMISC: len = snprintf(text, size, "%d\n", port->promiscuous(port->ctx)); break;
+	case PATH_QUEUE:
+		len = (int)port->queues.text(port->queues.ctx, h->queue, text, size);
+		break;
 	case PATH_FRAMES:
 	case PATH_TAP: break;
 	}
@@ -108,6 +113,9 @@ int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *te
 {
 	int ret;
 
+	if (h->path == PATH_QUEUE) { /* it is written to by rings alone */
+		return -EACCES;
+	}
 	if (len > VALUE_MAX) { /* of which the buffer may hold only the beginning */
 		return -EINVAL;
 	}

@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,6 +109,8 @@ CALL(allowed_epoll, epoll_wait(epoll, &(struct epoll_event){0}, 1, 0))
 CALL(allowed_yield, sched_yield())
 CALL(allowed_protect, mprotect(page, 4096, PROT_READ))
 CALL(allowed_flags, fcntl(pair[0], F_SETFL, O_NONBLOCK))
+CALL(allowed_duplicate, fcntl(pair[0], F_DUPFD_CLOEXEC, 0) < 0)
+CALL(allowed_statfs, fstatfs(pair[0], &(struct statfs){0}))
 CALL(allowed_sleep, nanosleep(&(struct timespec){.tv_nsec = 1}, NULL))
 
 static long allowed_memory(void)
@@ -210,6 +213,8 @@ static const struct {
 	{"allowed-map", allowed_map},
 	{"allowed-memory", allowed_memory},
 	{"allowed-flags", allowed_flags},
+	{"allowed-duplicate", allowed_duplicate},
+	{"allowed-statfs", allowed_statfs},
 	{"abort", abort_itself},
 };
 

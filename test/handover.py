@@ -11,11 +11,12 @@ import lab
 import vfio_user
 
 START, CLIENT, READY, FAILED, PING, PONG = 1, 2, 3, 4, 5, 6
-OPENED, ANSWERED = 9, 10
+OPENED, ANSWERED, KEPT, MAP, MAPPED, UNMAP, MEMORY = 9, 10, 11, 12, 13, 14, 15
 CHUNK = 2 << 20
 F_ADD_SEALS, SHRINK, GROW = 1033, 2, 4
 ADDRESSES = (0x10000000, 0x20000000)
 STATE = 1 << 20
+CLIENT_BYTES = 64 << 20
 
 
 class Pcid:
@@ -64,11 +65,11 @@ def region(size, address, chunks=None):
     return struct.pack("<QII512Q", size, count if chunks is None else chunks, 0, *table)
 
 
-def start(path, regions, name="x_ixgbe", kind=2, fds=1, state=(1, 16), adopt=0):
+def start(path, regions, name="x_ixgbe", kind=2, fds=1, state=(1, 16), adopt=0, memories=0):
     """START for the card behind a vfio-user socket."""
     address = f"vfio-user:{path}".encode()
     function = struct.pack("<IIII128s", kind, fds, *state, address)
-    return struct.pack("<II64s", START, fds + len(regions) + 1, name.encode()) + function + b"".join(regions) + struct.pack("<II", adopt, 0)
+    return struct.pack("<II64s", START, fds + len(regions) + 1, name.encode()) + function + b"".join(regions) + struct.pack("<IIQ", adopt, memories, CLIENT_BYTES)
 
 
 class Card:

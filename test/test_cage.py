@@ -22,7 +22,7 @@ KILLED = [
     "userfaultfd", "perf", "add_key", "prctl", "chroot", "unlinkat", "prlimit", "setown", "process_vm_readv", "old-abi"]
 REFUSED = {"open": errno.EACCES, "openat": errno.EACCES, "openat-proc": errno.EACCES}
 ALLOWED = ["allowed-read", "allowed-send", "allowed-descriptor", "allowed-epoll", "allowed-yield", "allowed-sleep",
-           "allowed-protect", "allowed-map", "allowed-memory", "allowed-flags"]
+           "allowed-protect", "allowed-map", "allowed-memory", "allowed-flags", "allowed-duplicate", "allowed-statfs"]
 
 
 def escape(*arguments, wrap=()):

@@ -60,7 +60,8 @@ static void check(const struct pcid_message *m)
 	case PCID_START:
 		if (memchr(m->start.name, '\0', sizeof(m->start.name)) == NULL ||
 			m->start.function.fds > PCI_HANDOVER_FDS ||
-			m->fds != m->start.function.fds + PCID_REGIONS + 1 || m->start.adopt > 1)
+			m->fds != m->start.function.fds + PCID_REGIONS + 1 || m->start.adopt > 1 ||
+			m->start.memories > PCID_MEMORIES)
 			abort();
 		break;
 	case PCID_STOPPED:
@@ -77,6 +78,15 @@ static void check(const struct pcid_message *m)
 		break;
 	case PCID_OPENED:
 		if (m->opened.error > 0 || m->opened.error < -4095)
+			abort();
+		break;
+	case PCID_MAP:
+	case PCID_MEMORY:
+		if (m->fds != (m->type == PCID_MEMORY) || m->memory.at.chunks > DMA_MAX_CHUNKS)
+			abort();
+		break;
+	case PCID_MAPPED:
+		if (m->mapped.error > 0 || m->mapped.error < -4095 || m->mapped.done > 1)
 			abort();
 		break;
 	case PCID_FAILED:
@@ -116,7 +126,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		[PCID_ANSWERED] = head + sizeof(m->answered),
 		[PCID_STOP] = head,
 		[PCID_STOPPED] = head + sizeof(m->stopped),
-		[PCID_KEPT] = head};
+		[PCID_KEPT] = head,
+		[PCID_MAP] = head + sizeof(m->memory),
+		[PCID_MAPPED] = head + sizeof(m->mapped),
+		[PCID_UNMAP] = head + sizeof(m->unmap),
+		[PCID_MEMORY] = head + sizeof(m->memory)};
 	static int ends[2] = {-1, -1};
 	struct pcid_message message;
 	uint8_t bytes[sizeof(message) + 64] = {0};

@@ -140,6 +140,33 @@ static void test_stopped(void **state)
 	assert_int_equal(lowest_fd(), before);
 }
 
+/* A client's memory: asked for, answered, given back; and named to the next driver. */
+static void test_memory(void **state)
+{
+	const struct pair *pair = *state;
+	struct pcid_message sent[] = {
+		{.type = PCID_MAP, .memory = {.id = 7, .at = {.size = 8192, .chunks = 1}}},
+		{.type = PCID_MAPPED, .mapped = {.id = 7, .error = -EDQUOT, .done = 1}},
+		{.type = PCID_UNMAP, .unmap.id = 7},
+		{.type = PCID_MEMORY,
+			.fds = 1,
+			.memory = {.id = 7, .at = {.size = 8192, .chunks = DMA_MAX_CHUNKS}}},
+	};
+	struct pcid_message got;
+	int fds[PCID_CHANNEL_FDS];
+	int before = lowest_fd();
+
+	sent[0].memory.at.iova[0] = UINT64_C(0x123400000);
+	sent[3].memory.at.iova[DMA_MAX_CHUNKS - 1] = UINT64_C(0x567800000);
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		assert_int_equal(pcid_send(pair->a, &sent[i], (int[]){STDERR_FILENO}), 0);
+		assert_int_equal(pcid_receive(pair->b, &got, fds), 1);
+		assert_memory_equal(&got, &sent[i], sizeof(got));
+	}
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(lowest_fd(), before);
+}
+
 static void test_ends(void **state)
 {
 	const struct pair *pair = *state;
@@ -239,6 +266,20 @@ static void test_receive_refuses(void **state)
 	struct pcid_message endless = {.type = PCID_STOPPED, .fds = 1};
 	const size_t stopped_len = offsetof(struct pcid_message, start) +
 				   sizeof((*(struct pcid_message *)NULL).stopped);
+	const size_t memory_len = offsetof(struct pcid_message, start) +
+				  sizeof((*(struct pcid_message *)NULL).memory);
+	struct pcid_message no_adopt = start_message();
+	struct pcid_message memories = start_message();
+	struct pcid_message map = {.type = PCID_MAP, .memory.at.chunks = 1};
+	struct pcid_message large = {.type = PCID_MAP, .memory.at.chunks = DMA_MAX_CHUNKS + 1};
+	struct pcid_message memory = {
+		.type = PCID_MEMORY, .fds = 1, .memory.at.chunks = DMA_MAX_CHUNKS + 1};
+	struct pcid_message mapped = {.type = PCID_MAPPED, .mapped.error = 1};
+	struct pcid_message wild_mapped = {.type = PCID_MAPPED, .mapped.error = -4096};
+	struct pcid_message undecided = {.type = PCID_MAPPED, .mapped.done = 2};
+	const size_t mapped_len = offsetof(struct pcid_message, start) +
+				  sizeof((*(struct pcid_message *)NULL).mapped);
+	struct pcid_message unmap = {.type = PCID_UNMAP, .fds = 1};
 	const struct {
 		const struct pcid_message *message;
 		size_t len;
@@ -269,6 +310,16 @@ static void test_receive_refuses(void **state)
 		{&stopped, stopped_len, 1}, /* it says 2 */
 		{&endless, stopped_len, 1},
 		{&stopped, failed_len, 1},
+		{&no_adopt, start_len, START_FDS}, /* clients' memory, of whom? */
+		{&memories, start_len, START_FDS}, /* too many */
+		{&map, memory_len, 1},
+		{&map, memory_len - 1, 0},
+		{&large, memory_len, 0},
+		{&memory, memory_len, 1},
+		{&mapped, mapped_len, 0},
+		{&wild_mapped, mapped_len, 0},
+		{&undecided, mapped_len, 0},
+		{&unmap, 12, 1},
 	};
 	struct pcid_message got;
 	int fds[PCID_CHANNEL_FDS];
@@ -279,6 +330,9 @@ static void test_receive_refuses(void **state)
 	memset(nameless.start.name, 0, sizeof(nameless.start.name));
 	many.start.function.fds = PCI_HANDOVER_FDS + 1;
 	adopt.start.adopt = 2;
+	no_adopt.start.memories = 1;
+	memories.start.adopt = 1;
+	memories.start.memories = PCID_MEMORIES + 1;
 	stopped.stopped.function.fds = 2;
 	endless.stopped.function.fds = 1;
 	memset(endless.stopped.function.address, 'x', sizeof(endless.stopped.function.address));
@@ -305,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_refuses, setup, teardown),

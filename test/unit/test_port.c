@@ -29,6 +29,7 @@ struct nic_queue {
 	size_t tx_room;
 	bool returns; /* sent buffers come back */
 	uint16_t longest;
+	const struct dma_region *frames; /* NULL: it stands still */
 };
 
 static struct nic_queue queue;
@@ -113,6 +114,33 @@ size_t nic_rx_held(const struct nic_queue *q)
 {
 	(void)q;
 	return 7;
+}
+
+const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index)
+{
+	(void)nic;
+	assert_int_equal(index, 0);
+	return queue.frames;
+}
+
+int nic_queue_stop(struct nic *nic, unsigned index)
+{
+	(void)nic;
+	assert_int_equal(index, 0);
+	if (gone)
+		return -ENODEV;
+	queue.frames = NULL;
+	queue.tx_count = 0;
+	return 0;
+}
+
+int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
+{
+	(void)nic;
+	assert_int_equal(index, 0);
+	assert_null(queue.frames);
+	queue.frames = frames;
+	return gone ? -ENODEV : 0;
 }
 
 /* The first seven, and what was sent. */
@@ -213,7 +241,7 @@ static int setup(void **state)
 	struct pci_error why;
 
 	(void)state;
-	queue = (struct nic_queue){.tx_room = RING, .longest = 1518};
+	queue = (struct nic_queue){.tx_room = RING, .longest = 1518, .frames = &region};
 	gone = false;
 	mtu_error = 0;
 	region.size = (size_t)BUFFERS * NIC_BUFFER_STRIDE;
@@ -535,6 +563,55 @@ static void test_a_state_that_cannot_be_is_refused(void **state)
 	}
 }
 
+/* A client owns the queue: no buffer is lost, what was received is still there, and nothing else is
+ * to be had of the port until it has its queue again.
+ */
+static void test_the_queue_goes_and_comes_back(void **state)
+{
+	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_link link = {.owned = true};
+	uint32_t held[7]; /* as nic_held() says */
+
+	(void)state;
+	assert_int_equal(port_read_link(&port), 0);
+	table.link(table.ctx, &link);
+	assert_true(link.up && !link.owned);
+	for (uint16_t i = 0; i < 3; i++)
+		arrive((uint16_t)(60 + i), 0);
+	assert_int_equal(table.rx_peek(table.ctx, frames, 1), 1);
+	send(4, 60);
+	queue.tx_room = 2; /* and two are with the port */
+	assert_int_equal(port_flush(&port), 2);
+	for (uint32_t i = 0; i < 7; i++)
+		held[i] = i * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
+	assert_int_equal(nic_pool_claim(&port.pool, held, 7), 0);
+	assert_all_there(7);
+
+	gone = true;
+	assert_int_equal(port_yield(&port), -ENODEV);
+	assert_all_there(7); /* as before */
+	gone = false;
+	assert_int_equal(port_yield(&port), 0);
+	assert_all_there(0);
+	assert_int_equal(port.tx_refused, 2);
+	table.link(table.ctx, &link);
+	assert_true(link.owned);
+	assert_int_equal(table.tx_reserve(table.ctx, frames, 1), 0);
+	assert_false(port_can_send(&port));
+	assert_int_equal(port_flush(&port), 0);
+	port_drain(&port, 1);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 3);
+	assert_int_equal(frames[2].len, 62);
+	table.rx_pop(table.ctx, 3);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 0);
+
+	assert_int_equal(port_regain(&port), 0);
+	assert_ptr_equal(queue.frames, &region);
+	table.link(table.ctx, &link);
+	assert_false(link.owned);
+	assert_int_equal(table.tx_reserve(table.ctx, frames, 1), 1);
+}
+
 static void test_memory_too_small(void **state)
 {
 	/* Both rings, a burst each way, one that is being filled: 256 + 256 + 128 + 32. */
@@ -572,6 +649,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_goes_on_in_another_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_state_that_cannot_be_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_queue_goes_and_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_too_small, setup, teardown),
 	};
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The frames of a queue that a client owns: from its rings to the card's and back, names alone.
+ */
+#include <errno.h>
+
+#include "daemon/owner.h"
+#include "scheme/frame.h"
+
+#define BURST     64u
+#define RING_FREE 4u /* that the card's ring keeps (nic/ring.h) */
+
+/* How many the card's ring takes now, a burst at most. */
+static size_t burst(size_t ring, size_t held)
+{
+	size_t room = ring - RING_FREE - held;
+
+	return room < BURST ? room : BURST;
+}
+
+/* --- what was refused --- */
+
+/* The card gives frames back in their order. One that it never got keeps its place among them by a
+ * bit.
+ */
+static uint64_t *refused(struct owner *o, const struct scheme_rings *r, uint32_t at, uint64_t *bit)
+{
+	uint32_t slot = at & (r->tx.size - 1);
+
+	*bit = (uint64_t)1 << slot % 64;
+	return &o->refused.bit[slot / 64];
+}
+
+bool owner_in_step(struct owner *o, const struct nic_queue *q, const struct scheme_rings *r)
+{
+	uint32_t never = 0;
+	uint64_t bit;
+
+	for (uint32_t at = r->tx.returned; at != r->tx.taken; at++)
+		never += (*refused(o, r, at, &bit) & bit) != 0;
+	return nic_rx_held(q) == scheme_rings_rx_held(r) &&
+	       nic_tx_held(q) == scheme_rings_tx_held(r) - never;
+}
+
+/* --- to be sent --- */
+
+/* What the core asks of others' frames, but for the tag of a long one: the frame's data is not
+ * looked at.
+ */
+static int judge(const struct port *port, const struct scheme_frame *frame)
+{
+	size_t within = frame->offset & (DMA_CHUNK_SIZE - 1);
+
+	if (frame->flags != 0 || frame->len < ETH_HEADER || within + frame->len > DMA_CHUNK_SIZE)
+		return -EINVAL;
+	if (frame->len > port->mtu + ETH_HEADER + VLAN_TAG)
+		return -EMSGSIZE;
+	return port->link.up ? 0 : -ENETDOWN;
+}
+
+static void count(struct scheme_moved *moved, int verdict)
+{
+	moved->sent += verdict == 0;
+	moved->no_link += verdict == -ENETDOWN;
+	moved->refused += verdict < 0 && verdict != -ENETDOWN;
+	if (verdict < 0)
+		moved->error = verdict;
+}
+
+static void refuse(struct owner *o, uint32_t at, int verdict, struct scheme_moved *moved)
+{
+	uint64_t bit;
+
+	*refused(o, o->rings, at, &bit) |= bit;
+	count(moved, verdict);
+}
+
+/* One burst to the card; how many were taken, or -EPROTO. */
+static ssize_t take_frames(
+	struct owner *o, struct nic_queue *q, const struct port *port, struct scheme_moved *moved)
+{
+	struct scheme_frame from[BURST];
+	struct frame to[BURST];
+	uint32_t place[BURST];
+	uint32_t at = o->rings->tx.taken;
+	size_t n = 0, sent;
+	ssize_t taken = scheme_rings_tx_take(o->rings, from, burst(port->tx_ring, nic_tx_held(q)));
+
+	for (ssize_t i = 0; i < taken; i++, at++) {
+		int verdict = judge(port, &from[i]);
+
+		if (verdict != 0) {
+			refuse(o, at, verdict, moved);
+			continue;
+		}
+		place[n] = at;
+		to[n++] = (struct frame){.offset = from[i].offset, .len = from[i].len};
+	}
+	sent = n > 0 ? nic_tx_provide(q, to, n) : 0;
+	for (size_t i = 0; i < sent; i++)
+		count(moved, 0);
+	for (size_t i = sent; i < n; i++) /* a card that is gone takes none */
+		refuse(o, place[i], -EINVAL, moved);
+	return taken;
+}
+
+/* What was sent, and what was not to be, is the client's again. */
+static size_t sent_back(struct owner *o, struct nic_queue *q)
+{
+	struct scheme_rings *r = o->rings;
+	uint32_t offsets[BURST];
+	size_t sent = nic_tx_return(q, offsets, BURST);
+	uint32_t at = r->tx.returned;
+	uint32_t n;
+
+	for (; at != r->tx.taken; at++) {
+		uint64_t bit;
+		uint64_t *word = refused(o, r, at, &bit);
+
+		if ((*word & bit) != 0)
+			*word &= ~bit;
+		else if (sent == 0)
+			break;
+		else
+			sent--;
+	}
+	n = at - r->tx.returned;
+	if (n > 0)
+		scheme_rings_tx_return(r, n);
+	return n;
+}
+
+/* --- received --- */
+
+/* One burst of buffers to the card; how many were taken, or -EPROTO. */
+static ssize_t take_buffers(struct owner *o, struct nic_queue *q, const struct port *port)
+{
+	uint32_t offsets[BURST];
+	ssize_t taken =
+		scheme_rings_rx_take(o->rings, offsets, burst(port->rx_ring, nic_rx_held(q)));
+
+	/* It takes all that there is room for, but what lies across a chunk's boundary. */
+	if (taken > 0 && nic_rx_provide(q, offsets, (size_t)taken) < (size_t)taken)
+		return -EPROTO;
+	return taken;
+}
+
+/* What was received is the client's. A buffer holds more than the largest frame: a frame in several
+ * is none that somebody should get.
+ */
+static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved *moved)
+{
+	struct frame from[BURST];
+	struct scheme_frame to[BURST];
+	size_t n = nic_rx_return(q, from, BURST);
+
+	for (size_t i = 0; i < n; i++) {
+		bool good = from[i].flags == 0;
+
+		to[i] = (struct scheme_frame){.offset = from[i].offset,
+			.len = good ? from[i].len : 0,
+			.flags = good ? 0 : SCHEME_FRAME_ERROR};
+		moved->received += good;
+	}
+	if (n > 0)
+		scheme_rings_rx_return(o->rings, to, n);
+	return n;
+}
+
+/* --- a round --- */
+
+unsigned owner_room(const struct port *port, const struct nic_queue *q)
+{
+	return (burst(port->rx_ring, nic_rx_held(q)) > 0 ? SCHEME_RING_RX : 0) |
+	       (burst(port->tx_ring, nic_tx_held(q)) > 0 ? SCHEME_RING_TX : 0);
+}
+
+ssize_t owner_move(struct owner *o, struct nic_queue *q, const struct port *port, uint32_t access,
+	struct scheme_moved *moved)
+{
+	size_t sum = 0;
+
+	for (size_t done = 0; done < SCHEME_RING_BUDGET; done += BURST) {
+		size_t before = sum;
+		ssize_t n = 0;
+
+		if ((access & SCHEME_READ) != 0) {
+			sum += received(o, q, moved);
+			n = o->rings->ended ? 0 : take_buffers(o, q, port);
+		}
+		if (n >= 0 && (access & SCHEME_WRITE) != 0) {
+			sum += (size_t)n + sent_back(o, q);
+			n = take_frames(o, q, port, moved);
+		}
+		if (n < 0)
+			return n;
+		sum += (size_t)n;
+		if (sum == before)
+			break;
+	}
+	return (ssize_t)sum;
+}
