@@ -199,6 +199,13 @@ void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 	store(bar, offset, value, FLIGHT_PUBLISH);
 }
 
+volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
+{
+	if (!in_bar(bar, offset) || !is_mapped(bar, offset) || bar->fn->recorder)
+		return NULL;
+	return bar->base + offset;
+}
+
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
 {
 	reg_write(bar, offset, reg_read(bar, offset) | bits);

@@ -79,7 +79,7 @@ struct pci_function {
 	const struct pci_backend *backend;
 	char address[PCI_ADDRESS_SIZE];
 	struct pci_id id;
-	atomic_bool gone;
+	bool gone;   /* atomic: any thread reads and sets it */
 	int gone_fd; /* -1, or the backend's */
 	uint32_t config_size;
 	atomic_uint misuse[PCI_BARS];

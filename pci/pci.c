@@ -178,12 +178,17 @@ bool pci_by_kernel(const struct pci_function *fn)
 
 bool pci_gone(const struct pci_function *fn)
 {
-	return atomic_load_explicit(&fn->gone, memory_order_relaxed);
+	return __atomic_load_n(&fn->gone, __ATOMIC_RELAXED);
+}
+
+const bool *pci_gone_flag(const struct pci_function *fn)
+{
+	return &fn->gone;
 }
 
 void pci_set_gone(struct pci_function *fn)
 {
-	atomic_store_explicit(&fn->gone, true, memory_order_relaxed);
+	__atomic_store_n(&fn->gone, true, __ATOMIC_RELAXED);
 }
 
 int pci_gone_fd(const struct pci_function *fn)

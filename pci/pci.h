@@ -63,6 +63,8 @@ const struct pci_id *pci_ident(const struct pci_function *fn);
 /* Whether the kernel's VFIO is between; else it is a socket. */
 bool pci_by_kernel(const struct pci_function *fn);
 bool pci_gone(const struct pci_function *fn);
+/* Where that is written, for a loop that looks every burst (__atomic_load_n()); as long as fn. */
+const bool *pci_gone_flag(const struct pci_function *fn);
 /* For a driver that read all-ones from a register that cannot be. */
 void pci_set_gone(struct pci_function *fn);
 
@@ -148,6 +150,10 @@ uint32_t reg_read(const struct pci_bar *bar, uint32_t offset);
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value);
 /* The same for the tail of a ring: the flight recorder (pci/recorder.h) tells them apart. */
 void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value);
+/* Where the data path may write that tail by itself (mmio_write32()), until the BAR is unmapped; or
+ * NULL: reg_publish() alone can, as the register is not mapped, or recorded, or none of the BAR's.
+ */
+volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset);
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits);
 void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits);
 /* Waits until (register & mask) == value. -ETIMEDOUT after timeout_us microseconds, -ENODEV. */

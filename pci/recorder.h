@@ -31,7 +31,8 @@ struct recorder {
 int recorder_open(struct recorder *recorder, void *memory, size_t size);
 
 /* Reads and writes of the function's registers and config space are recorded from now on (NULL: no
- * more). The recorder is used by whichever thread uses the function: by one.
+ * more). A driver that is open already may go on to write tails unrecorded (reg_direct()). The
+ * recorder is used by whichever thread uses the function: by one.
  */
 void pci_record(struct pci_function *fn, struct recorder *recorder);
 

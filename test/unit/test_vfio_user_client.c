@@ -25,6 +25,7 @@
 
 #include "fake_server.h"
 #include "pci/pci.h"
+#include "pci/recorder.h"
 #include "pci/vfio_user.h"
 
 static int open_descriptors(void)
@@ -209,6 +210,48 @@ static void mapping_kinds(void **state)
 		pci_close(fn);
 		fake_stop(f);
 	}
+}
+
+/* The place of a register that may be written without a call, and for which none may. */
+static void direct_registers(void **state)
+{
+	struct fake whole = {.whole = true};
+	struct fake parts = {0};
+	struct fake none = {.not_mappable = true};
+	struct fake *const kinds[] = {&whole, &parts, &none};
+	uint8_t *memory = calloc(1, FLIGHT_BYTES);
+	struct recorder recorder;
+
+	(void)state;
+	assert_int_equal(recorder_open(&recorder, memory, FLIGHT_BYTES), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct fake *f = kinds[i];
+		struct pci_function *fn = open_good(f);
+		volatile uint8_t __iomem *at;
+		struct pci_error why;
+		struct pci_bar bar;
+
+		assert_int_equal(pci_bar_map(fn, 0, FAKE_ALIVE, &bar, &why), 0);
+		at = reg_direct(&bar, 0x6018);
+		assert_int_equal(at != NULL, f != &none);
+		if (at) {
+			mmio_write32(at, 0x1234);
+			assert_int_equal(served(f, 0x6018), 0x1234);
+		}
+		/* A page that is not mapped, no whole register of the BAR, none at all. */
+		assert_int_equal(reg_direct(&bar, 0x2000) != NULL, f == &whole);
+		assert_int_equal(bar_misuse(&bar), 0);
+		assert_null(reg_direct(&bar, FAKE_BAR_SIZE));
+		assert_null(reg_direct(&bar, 0x6019));
+		assert_int_equal(bar_misuse(&bar), 2);
+		/* Nothing passes the recorder by. */
+		pci_record(fn, &recorder);
+		assert_null(reg_direct(&bar, 0x6018));
+		pci_bar_unmap(&bar);
+		pci_close(fn);
+		fake_stop(f);
+	}
+	free(memory);
 }
 
 /* All-ones means gone only where the register that can't be all-ones is it too. */
@@ -1142,6 +1185,7 @@ int main(void)
 		TEST(identity_and_config),
 		TEST(registers),
 		TEST(mapping_kinds),
+		TEST(direct_registers),
 		TEST(all_ones),
 		TEST(dma_memory),
 		TEST(interrupts),
