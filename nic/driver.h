@@ -8,6 +8,8 @@
 #include "nic/nic.h"
 #include "nic/ring.h"
 
+struct nic_pool;
+
 /* The data path: one table a driver. The class has checked that the card is there. */
 struct nic_verbs {
 	size_t (*rx_provide)(struct nic_queue *q, const uint32_t *offsets, size_t n);
@@ -15,6 +17,10 @@ struct nic_verbs {
 	size_t (*tx_provide)(struct nic_queue *q, const struct frame *frames, size_t n);
 	size_t (*tx_return)(struct nic_queue *q, uint32_t *offsets, size_t n);
 	void (*flush)(struct nic_queue *q);
+	/* nic_rx() and nic_tx() in one go, or NULL: the class does them by the verbs above. */
+	size_t (*rx)(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);
+	size_t (*tx)(
+		struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n);
 };
 
 #define CACHE_LINE 64u
@@ -25,11 +31,17 @@ struct nic_verbs {
 struct nic_queue {
 	const struct nic_verbs *verbs; /* while it stands still they do nothing */
 	const struct pci_function *fn;
+	const bool *gone; /* pci_gone_flag(fn) */
 	struct ring rx, tx;
 	uint64_t bad_offsets;
 	uint64_t bad_writebacks;
 	const struct dma_region *frames; /* NULL: it stands still */
 };
+
+static inline bool nic_queue_gone(const struct nic_queue *q)
+{
+	return __atomic_load_n(q->gone, __ATOMIC_RELAXED);
+}
 
 struct nic_driver {
 	const char *name;

@@ -219,27 +219,27 @@ struct nic_queue *nic_queue(struct nic *nic, unsigned index)
 
 size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n)
 {
-	return pci_gone(q->fn) ? 0 : q->verbs->rx_provide(q, offsets, n);
+	return nic_queue_gone(q) ? 0 : q->verbs->rx_provide(q, offsets, n);
 }
 
 size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n)
 {
-	return pci_gone(q->fn) ? 0 : q->verbs->rx_return(q, frames, n);
+	return nic_queue_gone(q) ? 0 : q->verbs->rx_return(q, frames, n);
 }
 
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n)
 {
-	return pci_gone(q->fn) ? 0 : q->verbs->tx_provide(q, frames, n);
+	return nic_queue_gone(q) ? 0 : q->verbs->tx_provide(q, frames, n);
 }
 
 size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n)
 {
-	return pci_gone(q->fn) ? 0 : q->verbs->tx_return(q, offsets, n);
+	return nic_queue_gone(q) ? 0 : q->verbs->tx_return(q, offsets, n);
 }
 
 void nic_flush(struct nic_queue *q)
 {
-	if (!pci_gone(q->fn))
+	if (!nic_queue_gone(q))
 		q->verbs->flush(q);
 }
 

@@ -95,9 +95,11 @@ out:
 	return rc;
 }
 
-size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
+/* nic_rx() and nic_tx() for a driver that does not do them itself. */
+static __attribute__((noinline)) size_t rx_by_verbs(
+	struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
 {
-	size_t received = nic_rx_return(q, frames, n);
+	size_t received = q->verbs->rx_return(q, frames, n);
 	uint32_t refill = ring_room(&q->rx);
 	uint32_t *from;
 	size_t taken;
@@ -105,7 +107,7 @@ size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, 
 	if (refill > pool->top)
 		refill = pool->top;
 	from = pool->free + (pool->top - refill);
-	taken = nic_rx_provide(q, from, refill);
+	taken = q->verbs->rx_provide(q, from, refill);
 	/* Not all only where one is no buffer of this region, which stays in the pool. */
 	if (taken < refill)
 		memmove(from, from + taken, (refill - taken) * sizeof *from);
@@ -113,8 +115,24 @@ size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, 
 	return received;
 }
 
+static __attribute__((noinline)) size_t tx_by_verbs(
+	struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	pool->top +=
+		(uint32_t)q->verbs->tx_return(q, pool->free + pool->top, pool->size - pool->top);
+	return q->verbs->tx_provide(q, frames, n);
+}
+
+size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
+{
+	if (nic_queue_gone(q))
+		return 0;
+	return q->verbs->rx ? q->verbs->rx(q, pool, frames, n) : rx_by_verbs(q, pool, frames, n);
+}
+
 size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
 {
-	pool->top += (uint32_t)nic_tx_return(q, pool->free + pool->top, pool->size - pool->top);
-	return nic_tx_provide(q, frames, n);
+	if (nic_queue_gone(q))
+		return 0;
+	return q->verbs->tx ? q->verbs->tx(q, pool, frames, n) : tx_by_verbs(q, pool, frames, n);
 }

@@ -71,6 +71,15 @@ static inline dma_word __dma *ring_word(const struct ring *ring, uint32_t index,
 	return ring->words + (size_t)(index & ring->mask) * 2 + word;
 }
 
+/* A few words, or very many. */
+static inline void ring_copy(uint32_t *to, const uint32_t *from, uint32_t n)
+{
+	for (; n >= 8; n -= 8, to += 8, from += 8)
+		memcpy(to, from, 8 * sizeof *to);
+	for (; n; n--)
+		*to++ = *from++;
+}
+
 /* How many of n slots from a free-running index on come before the ring's end. */
 static inline uint32_t ring_before_end(const struct ring *ring, uint32_t index, uint32_t n)
 {
@@ -84,8 +93,8 @@ static inline void ring_peek(const struct ring *ring, uint32_t index, uint32_t *
 {
 	uint32_t first = ring_before_end(ring, index, n);
 
-	memcpy(out, ring->buffer + (index & ring->mask), first * sizeof *out);
-	memcpy(out + first, ring->buffer, (n - first) * sizeof *out);
+	ring_copy(out, ring->buffer + (index & ring->mask), first);
+	ring_copy(out + first, ring->buffer, n - first);
 }
 
 /* The other way: those slots' buffers are these. */

@@ -6,6 +6,7 @@
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
+ *     ixgbe_path.c   which code for them
  *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
  *     ixgbe_state.c  from one process to the next
  *     ixgbe_regs.h   registers
@@ -49,7 +50,9 @@ struct ixgbe_queue {
 	const uint64_t *iova; /* of the frame region's chunks; NULL while it stands still */
 	uint32_t region_size;
 	uint32_t rx_span;  /* a buffer's offset lies up to that far beyond NIC_BUFFER_HEAD */
+	bool one_run;      /* the chunks lie one behind the other: iova[0] + offset is an address */
 	uint32_t rdt, tdt; /* tail registers */
+	volatile uint8_t __iomem *rdt_direct, *tdt_direct; /* as reg_direct() says */
 
 	/* receive */
 	uint32_t rx_batch; /* slots kept back before the tail is written */
@@ -106,7 +109,6 @@ int ixgbe_set_promiscuous(struct nic *nic, bool on);
 int ixgbe_set_mtu(struct nic *nic, uint16_t mtu);
 
 /* ixgbe_queue.c */
-extern const struct nic_verbs ixgbe_verbs;
 /* Takes ring memory and books; the card is not touched. -ENOMEM. */
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index);
 void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index);

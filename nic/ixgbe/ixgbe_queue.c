@@ -15,28 +15,6 @@
 #define DRAIN_US      10000u
 #define DRAIN_STEP_US 100u
 
-void ixgbe_refuse(struct ixgbe_queue *q)
-{
-	nic_count(&q->head.bad_offsets);
-}
-
-static void flush(struct nic_queue *head)
-{
-	struct ixgbe_queue *q = ixgbe_queue(head);
-
-	/* tx_provide() keeps nothing back. */
-	if (ring_kept(&q->head.rx))
-		ixgbe_rx_publish(q);
-}
-
-const struct nic_verbs ixgbe_verbs = {
-	.rx_provide = ixgbe_rx_provide,
-	.rx_return = ixgbe_rx_return,
-	.tx_provide = ixgbe_tx_provide,
-	.tx_return = ixgbe_tx_return,
-	.flush = flush,
-};
-
 /* Of a queue that stands still. */
 static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t n)
 {
@@ -111,9 +89,12 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	dev->nic.queue[index] = &q->head;
 	q->head.verbs = &still_verbs;
 	q->head.fn = dev->nic.fn;
+	q->head.gone = pci_gone_flag(dev->nic.fn);
 	q->bar = &dev->bar;
 	q->rdt = RDT(index);
 	q->tdt = TDT(index);
+	q->rdt_direct = reg_direct(q->bar, q->rdt);
+	q->tdt_direct = reg_direct(q->bar, q->tdt);
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
@@ -140,11 +121,21 @@ void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index)
 	dev->nic.queue[index] = NULL;
 }
 
+/* Whether an address is that of the first chunk and the offset. */
+static bool one_run(const struct dma_region *frames)
+{
+	for (uint32_t c = 1; c < frames->chunks; c++)
+		if (frames->iova[c] != frames->iova[0] + ((uint64_t)c << DMA_CHUNK_SHIFT))
+			return false;
+	return true;
+}
+
 void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames)
 {
 	q->head.frames = frames;
-	q->head.verbs = &ixgbe_verbs;
+	q->head.verbs = ixgbe_widest_verbs();
 	q->iova = frames->iova;
+	q->one_run = one_run(frames);
 	q->region_size = (uint32_t)frames->size;
 	q->rx_span = q->region_size - NIC_BUFFER_STRIDE;
 }

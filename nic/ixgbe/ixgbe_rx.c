@@ -2,60 +2,70 @@
  *
  * Receive: empty buffers to the card, received frames from it.
  */
-#include "nic/ixgbe/ixgbe_path.h"
+#include "nic/ixgbe/ixgbe_lines.h"
 
-/* A frame as received: header at least, one buffer at most. A larger one cannot be: MAXFRS holds
- * frames to the MTU's size, which a buffer holds.
- */
-#define RX_MIN 14u
-#define RX_MAX NIC_BUFFER_SIZE
-
-void ixgbe_rx_publish(struct ixgbe_queue *q)
+/* Few tail writes while the card has plenty, each at once when it is short of buffers. */
+static always void rx_show(struct ixgbe_queue *q)
 {
 	struct ring *ring = &q->head.rx;
+	uint32_t kept = ring_kept(ring);
 
-	/* The descriptors, before the tail that gives them to the card. */
-	dma_write_barrier();
-	reg_publish(q->bar, q->rdt, ring->tail & ring->mask);
-	ring->shown = ring->tail;
+	if (kept && (kept >= q->rx_batch || ring_owned(ring) < ring_size(ring) / 2))
+		ixgbe_publish(q, ring, q->rdt_direct, q->rdt, ring->tail);
 }
 
-size_t ixgbe_rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t n)
+/* Whole lines, from one that begins at the tail; returns how many slots it filled. */
+static apart size_t rx_fill_lines(
+	const struct ixgbe_queue *q, uint32_t tail, const uint32_t *offsets, size_t n)
 {
-	struct ixgbe_queue *q = ixgbe_queue(head);
+	struct lines to = lines_at(&q->head.rx, tail, n);
+
+	return likely(q->one_run) ? rx_fill(q, to, offsets, true) : rx_fill(q, to, offsets, false);
+}
+
+static inline bool rx_fill_one(struct ixgbe_queue *q, uint32_t tail, uint32_t offset)
+{
 	struct ring *ring = &q->head.rx;
-	dma_word __dma *words = ring->words;
-	uint32_t *buffer = ring->buffer;
-	const uint64_t *iova = q->iova;
-	uint32_t tail = ring->tail;
-	uint32_t mask = ring->mask;
-	uint32_t span = q->rx_span;
+	uint32_t within = offset & WITHIN_CHUNK;
+	size_t slot = tail & ring->mask;
+
+	/* In the region, behind its metadata, and in one chunk. */
+	if (unlikely(offset - NIC_BUFFER_HEAD > q->rx_span || within > BUFFER_WITHIN))
+		return false;
+	ring->buffer[slot] = offset;
+	dma_write(ring->words + 2 * slot, q->iova[offset >> DMA_CHUNK_SHIFT] + within);
+	/* The header's address; its bit 0 is where DD will be. */
+	dma_write(ring->words + 2 * slot + 1, 0);
+	return true;
+}
+
+static always size_t rx_provide(struct ixgbe_queue *q, const uint32_t *offsets, size_t n)
+{
+	struct ring *ring = &q->head.rx;
 	size_t room = ring_room(ring);
-	size_t i;
+	uint32_t tail = ring->tail;
+	size_t i = 0;
 
 	if (n > room)
 		n = room;
-	for (i = 0; i < n; i++, tail++) {
-		uint32_t offset = offsets[i];
-		uint32_t within = offset & (CHUNK - 1);
-		uint32_t slot = tail & mask;
+	while (i < n) {
+		size_t lines = 0;
 
-		/* In the region, behind its metadata, and in one chunk. */
-		if (unlikely(offset - NIC_BUFFER_HEAD > span || within > CHUNK - NIC_BUFFER_SIZE)) {
-			ixgbe_refuse(q);
-			break;
+		/* There is room for all of them, so that each line is software's whole. */
+		if (line_begins(tail, n - i))
+			lines = rx_fill_lines(q, tail, offsets + i, n - i);
+		if (!lines) {
+			if (!rx_fill_one(q, tail, offsets[i])) {
+				ixgbe_refuse(q);
+				break;
+			}
+			lines = 1;
 		}
-		buffer[slot] = offset;
-		dma_write(words + 2 * slot, iova[offset >> DMA_CHUNK_SHIFT] + within);
-		/* The header's address; its bit 0 is where DD will be. */
-		dma_write(words + 2 * slot + 1, 0);
+		i += lines;
+		tail += (uint32_t)lines;
 	}
 	ring->tail = tail;
-
-	/* Few tail writes while the card has plenty, each at once when it is short of buffers. */
-	if (ring_kept(ring) >= q->rx_batch ||
-		(ring_kept(ring) && ring_owned(ring) < ring_size(ring) / 2))
-		ixgbe_rx_publish(q);
+	rx_show(q);
 	return i;
 }
 
@@ -73,7 +83,7 @@ static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *fram
 	if (!(word & RX_DD))
 		return false;
 	q->rx_whole = word & RX_EOP ? RX_DD | RX_EOP : UINT64_MAX;
-	if (torn || !(word & RX_EOP) || len < RX_MIN || len > RX_MAX) {
+	if (torn || !(word & RX_EOP) || len - RX_MIN > RX_RANGE) {
 		nic_count(&q->head.bad_writebacks);
 		len = 0;
 	}
@@ -82,40 +92,123 @@ static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *fram
 	return true;
 }
 
-size_t ixgbe_rx_return(struct nic_queue *head, struct frame *frames, size_t n)
+/* Good frames in whole lines, from one that begins at the head; returns how many. */
+static apart size_t rx_take_lines(
+	const struct ixgbe_queue *q, uint32_t head, struct frame *frames, size_t n)
 {
-	struct ixgbe_queue *q = ixgbe_queue(head);
+	return rx_take(q, lines_at(&q->head.rx, head, n), frames);
+}
+
+/* One good frame; false with *word: what it is instead. */
+static inline bool rx_take_one(
+	const struct ixgbe_queue *q, uint32_t head, struct frame *frame, uint64_t *word)
+{
+	const struct ring *ring = &q->head.rx;
+	size_t slot = head & ring->mask;
+	uint32_t len;
+
+	/* One read: DD, EOP and length are of the same moment. */
+	*word = dma_read(ring->words + 2 * slot + 1);
+	len = (*word >> RX_LENGTH_SHIFT) & 0xFFFF;
+	*frame = (struct frame){.offset = ring->buffer[slot], .len = (uint16_t)len};
+	return likely((*word & RX_STATUS) == q->rx_whole && len - RX_MIN <= RX_RANGE);
+}
+
+static apart size_t rx_return_any(struct ixgbe_queue *q, struct frame *frames, size_t n)
+{
 	struct ring *ring = &q->head.rx;
-	const dma_word __dma *words = ring->words;
-	const uint32_t *buffer = ring->buffer;
-	uint64_t whole = q->rx_whole;
-	uint32_t at = ring->head;
-	uint32_t mask = ring->mask;
 	/* Slots beyond hold no buffer, but the DD of an earlier round. */
 	size_t bound = ring_owned(ring);
-	size_t i;
+	uint32_t head = ring->head;
+	uint64_t word;
+	size_t i = 0;
 
 	if (n > bound)
 		n = bound;
-	for (i = 0; i < n; i++, at++) {
-		uint32_t slot = at & mask;
-		/* One read: DD, EOP and length are of the same moment. */
-		uint64_t word = dma_read(words + 2 * slot + 1);
-		uint16_t len = (uint16_t)(word >> RX_LENGTH_SHIFT);
+	while (i < n) {
+		size_t lines = 0;
 
-		frames[i].offset = buffer[slot];
-		if (likely((word & (RX_DD | RX_EOP | RX_RXE)) == whole &&
-			    len - RX_MIN <= RX_MAX - RX_MIN)) {
-			frames[i].len = len;
-			frames[i].flags = 0;
-		} else {
-			if (!rx_odd(q, word, &frames[i]))
+		if (line_begins(head, n - i))
+			lines = rx_take_lines(q, head, frames + i, n - i);
+		if (!lines) {
+			if (!rx_take_one(q, head, &frames[i], &word) &&
+				!rx_odd(q, word, &frames[i]))
 				break;
-			whole = q->rx_whole;
+			lines = 1;
 		}
+		i += lines;
+		head += (uint32_t)lines;
 	}
-	ring->head = at;
+	ring->head = head;
 	/* The reads of DD, before the caller's reads of the data that they announced. */
 	dma_read_barrier();
 	return i;
+}
+
+/* The same for less than a line, where each instruction counts: if all are there, and good. */
+static always bool rx_return_few(struct ixgbe_queue *q, struct frame *frames, size_t n)
+{
+	struct ring *ring = &q->head.rx;
+	uint32_t head = ring->head;
+	uint64_t word;
+
+	if (ring_owned(ring) < n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!rx_take_one(q, head++, &frames[i], &word))
+			return false;
+	ring->head = head;
+	dma_read_barrier();
+	return true;
+}
+
+static always size_t rx_return(struct ixgbe_queue *q, struct frame *frames, size_t n)
+{
+	if (n < RING_LINE && rx_return_few(q, frames, n))
+		return n;
+	return rx_return_any(q, frames, n);
+}
+
+size_t ON_PATH(ixgbe_rx_provide)(struct nic_queue *q, const uint32_t *offsets, size_t n)
+{
+	return rx_provide(ixgbe_queue(q), offsets, n);
+}
+
+size_t ON_PATH(ixgbe_rx_return)(struct nic_queue *q, struct frame *frames, size_t n)
+{
+	return rx_return(ixgbe_queue(q), frames, n);
+}
+
+/* Fills the ring from the pool. What does not fill a line waits, while the card has plenty. */
+static apart void rx_refill(struct ixgbe_queue *q, struct nic_pool *pool, bool plenty)
+{
+	struct ring *ring = &q->head.rx;
+	uint32_t room = ring_room(ring);
+	uint32_t n = room < pool->top ? room : pool->top;
+	uint32_t over = (ring->tail + n) % RING_LINE;
+	uint32_t *from;
+	uint32_t taken;
+
+	if (plenty)
+		n -= over < n ? over : n;
+	from = pool->free + (pool->top - n);
+	taken = (uint32_t)rx_provide(q, from, n);
+	/* Not all only where one is no buffer of this region, which stays in the pool. */
+	if (unlikely(taken < n))
+		memmove(from, from + taken, (n - taken) * sizeof *from);
+	pool->top -= taken;
+}
+
+size_t ON_PATH(ixgbe_rx)(
+	struct nic_queue *head, struct nic_pool *pool, struct frame *frames, size_t n)
+{
+	struct ixgbe_queue *q = ixgbe_queue(head);
+	struct ring *ring = &q->head.rx;
+	size_t received = rx_return(q, frames, n);
+	bool plenty = ring_owned(ring) >= ring_size(ring) / 2;
+
+	/* Not more often than the tail is written. */
+	if (unlikely(!plenty || ring_room(ring) >= q->rx_batch))
+		rx_refill(q, pool, plenty);
+	return received;
 }

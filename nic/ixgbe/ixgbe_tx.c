@@ -2,9 +2,8 @@
  *
  * Transmit: frames to the card, sent ones' buffers from it.
  */
-#include "nic/ixgbe/ixgbe_path.h"
+#include "nic/ixgbe/ixgbe_lines.h"
 
-#define TX_MIN 14u
 /* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
 #define TX_CHAIN_MAX 40u
 
@@ -42,14 +41,6 @@ static struct chain tx_measure(
 	return (struct chain){0, 0};
 }
 
-/* What the descriptors of a frame have in common: a data descriptor in the advanced format, the CRC
- * appended by the card, and the frame's length.
- */
-static inline uint64_t tx_word(uint32_t bytes)
-{
-	return TX_DATA | TX_IFCS | TX_DEXT | (uint64_t)bytes << TX_PAYLEN_SHIFT;
-}
-
 static inline void tx_write(
 	struct ixgbe_queue *q, uint32_t at, const struct frame *piece, uint64_t word)
 {
@@ -62,10 +53,10 @@ static inline void tx_write(
 	dma_write(ring->words + 2 * slot + 1, word | piece->len);
 }
 
-/* Queues the chain at frames[0 .. n). Without entries: nothing is written, as it is not in order
+/* Queues the chain at frames[0 .. n): its entries. 0: nothing is written, as it is not in order
  * (counted) or there is no room for it.
  */
-static rare struct chain tx_queue_chain(struct ixgbe_queue *q, const struct frame *frames, size_t n,
+static rare size_t tx_queue_chain(struct ixgbe_queue *q, const struct frame *frames, size_t n,
 	uint32_t room, uint32_t at, uint32_t max)
 {
 	struct chain chain = tx_measure(q, frames, n, max);
@@ -73,66 +64,89 @@ static rare struct chain tx_queue_chain(struct ixgbe_queue *q, const struct fram
 	if (!chain.entries)
 		ixgbe_refuse(q);
 	if (chain.entries > room)
-		return (struct chain){0, 0};
+		return 0;
 	for (uint32_t i = 0; i < chain.entries; i++)
 		tx_write(q, at + i, &frames[i],
-			tx_word(chain.bytes) | (i + 1 < chain.entries ? 0 : TX_EOP));
-	return chain;
+			TX_WORD | (uint64_t)chain.bytes << TX_PAYLEN_SHIFT |
+				(i + 1 < chain.entries ? 0 : TX_EOP));
+	return chain.entries;
 }
 
-/* Has the card report the frame whose last descriptor was written as `word`; not shown to it yet.
- */
-static void tx_report(struct ixgbe_queue *q, uint32_t at, uint64_t word)
+/* Has the card report the frame whose last descriptor is at `at`; not shown to it yet. */
+static inline void tx_report(struct ixgbe_queue *q, uint32_t at)
 {
 	struct ring *ring = &q->head.tx;
+	dma_word __dma *word = ring_word(ring, at, 1);
 
 	q->rs[q->rs_tail++ & ring->mask] = at;
-	dma_write(ring_word(ring, at, 1), word | TX_RS);
+	dma_write(word, dma_read(word) | TX_RS);
 }
 
-size_t ixgbe_tx_provide(struct nic_queue *head, const struct frame *frames, size_t n)
+/* Whole frames in whole lines, from one that begins at the tail; returns how many. */
+static apart size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
+	const struct frame *frames, size_t n, uint32_t max)
 {
-	struct ixgbe_queue *q = ixgbe_queue(head);
+	struct lines to = lines_at(&q->head.tx, tail, n);
+	struct tx_bounds bounds = tx_bounds(q, max);
+
+	return likely(q->one_run) ? tx_fill(q, to, frames, bounds, true)
+				  : tx_fill(q, to, frames, bounds, false);
+}
+
+static inline bool tx_fill_one(
+	struct ixgbe_queue *q, uint32_t tail, const struct frame *frame, uint32_t max)
+{
 	struct ring *ring = &q->head.tx;
-	dma_word __dma *words = ring->words;
-	uint32_t *buffer = ring->buffer;
-	const uint64_t *iova = q->iova;
-	uint64_t region_size = q->region_size;
+	uint32_t offset = frame->offset;
+	uint64_t len = frame->len;
+	size_t slot = tail & ring->mask;
+
+	if (unlikely(frame->flags || frame->len - TX_MIN > max - TX_MIN ||
+		     !piece_in_order(q->region_size, offset, frame->len)))
+		return false;
+	ring->buffer[slot] = offset;
+	dma_write(ring->words + 2 * slot,
+		q->iova[offset >> DMA_CHUNK_SHIFT] + (offset & WITHIN_CHUNK));
+	dma_write(ring->words + 2 * slot + 1, len | len << TX_PAYLEN_SHIFT | (TX_WORD | TX_EOP));
+	return true;
+}
+
+/* Shows the card what was queued up to `at`, at least one frame. */
+static always void tx_publish(struct ixgbe_queue *q, uint32_t at)
+{
+	q->head.tx.tail = at;
+	ixgbe_publish(q, &q->head.tx, q->tdt_direct, q->tdt, at);
+}
+
+static apart size_t tx_provide_any(struct ixgbe_queue *q, const struct frame *frames, size_t n)
+{
+	struct ring *ring = &q->head.tx;
 	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
-	uint32_t mask = ring->mask;
 	uint32_t room = ring_room(ring);
 	uint32_t at = ring->tail;
 	uint32_t end = at + (n < room ? (uint32_t)n : room); /* an entry takes a descriptor */
 	uint32_t reported = at;
 	const struct frame *frame = frames;
-	uint64_t word = 0;
 
 	while (at != end) {
-		uint32_t offset = frame->offset;
-		uint32_t len = frame->len;
-		uint32_t within = offset & (CHUNK - 1);
-		uint32_t slot = at & mask;
+		uint32_t group = q->tx_every - (at - reported);
+		uint32_t left = end - at < group ? end - at : group;
+		size_t entries = 0;
 
-		if (likely(!frame->flags && len - TX_MIN <= max - TX_MIN &&
-			    piece_in_order(region_size, offset, len))) {
-			word = len | tx_word(len) | TX_EOP;
-			buffer[slot] = offset;
-			dma_write(words + 2 * slot, iova[offset >> DMA_CHUNK_SHIFT] + within);
-			dma_write(words + 2 * slot + 1, word);
-			frame++;
-			at++;
-		} else {
-			struct chain chain = tx_queue_chain(
+		/* There is room for all of them, and none but the last reports. */
+		if (line_begins(at, left))
+			entries = tx_fill_lines(q, at, frame, left, max);
+		if (!entries)
+			entries = tx_fill_one(q, at, frame, max);
+		if (!entries)
+			entries = tx_queue_chain(
 				q, frame, n - (size_t)(frame - frames), end - at, at, max);
-
-			if (!chain.entries)
-				break;
-			frame += chain.entries;
-			at += chain.entries;
-			word = frame[-1].len | tx_word(chain.bytes) | TX_EOP;
-		}
-		if (unlikely(at - reported >= q->tx_every)) {
-			tx_report(q, at - 1, word);
+		if (!entries)
+			break;
+		frame += entries;
+		at += (uint32_t)entries;
+		if (at - reported >= q->tx_every) {
+			tx_report(q, at - 1);
 			reported = at;
 		}
 	}
@@ -140,34 +154,83 @@ size_t ixgbe_tx_provide(struct nic_queue *head, const struct frame *frames, size
 		return 0;
 	/* Nobody knows when more will come: the last frame reports, too. */
 	if (at != reported)
-		tx_report(q, at - 1, word);
-	ring->tail = ring->shown = at;
-	/* The descriptors (and the frames), before the tail that gives them to the card. */
-	dma_write_barrier();
-	reg_publish(q->bar, q->tdt, at & mask);
+		tx_report(q, at - 1);
+	tx_publish(q, at);
 	return (size_t)(frame - frames);
 }
 
-size_t ixgbe_tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
+/* The same for less than a line, where each instruction counts: if there is room, and all are whole
+ * frames in order.
+ */
+static always bool tx_provide_few(struct ixgbe_queue *q, const struct frame *frames, size_t n)
 {
-	struct ixgbe_queue *q = ixgbe_queue(head);
 	struct ring *ring = &q->head.tx;
-	uint32_t ready = q->tx_done - ring->head;
+	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
+	uint32_t at = ring->tail;
+
+	if (ring_room(ring) < n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!tx_fill_one(q, at++, &frames[i], max))
+			return false;
+	tx_report(q, at - 1);
+	tx_publish(q, at);
+	return true;
+}
+
+static always size_t tx_provide(struct ixgbe_queue *q, const struct frame *frames, size_t n)
+{
+	if (n == 0 || (n < RING_LINE && tx_provide_few(q, frames, n)))
+		return n;
+	return tx_provide_any(q, frames, n);
+}
+
+/* Whether there is an RS that the card has answered: the frames up to it are sent. */
+static always bool tx_answered(const struct ixgbe_queue *q, uint32_t report)
+{
+	const struct ring *ring = &q->head.tx;
+
+	return report != q->rs_tail &&
+	       (dma_read(ring_word(ring, q->rs[report & ring->mask], 1)) & TX_DD);
+}
+
+/* Sent frames' buffers, at most n. */
+static apart size_t tx_return(struct ixgbe_queue *q, uint32_t *offsets, size_t n)
+{
+	struct ring *ring = &q->head.tx;
+	uint32_t report = q->rs_head;
+	uint32_t done = q->tx_done;
 
 	/* Descriptors are done in order: one DD tells of all back to the RS before. */
-	while (ready < n && q->rs_head != q->rs_tail) {
-		uint32_t at = q->rs[q->rs_head & ring->mask];
-
-		if (!(dma_read(ring_word(ring, at, 1)) & TX_DD))
-			break;
-		q->rs_head++;
-		q->tx_done = at + 1;
-		ready = q->tx_done - ring->head;
-	}
+	while (done - ring->head < n && tx_answered(q, report))
+		done = q->rs[report++ & ring->mask] + 1;
+	q->rs_head = report;
+	q->tx_done = done;
 	/* The reads of DD, before the caller's accesses to the buffers that they free. */
 	dma_read_barrier();
-	if (n > ready)
-		n = ready;
+	if (n > done - ring->head)
+		n = done - ring->head;
 	ring_pop(ring, offsets, (uint32_t)n);
 	return n;
+}
+
+size_t ON_PATH(ixgbe_tx_provide)(struct nic_queue *q, const struct frame *frames, size_t n)
+{
+	return tx_provide(ixgbe_queue(q), frames, n);
+}
+
+size_t ON_PATH(ixgbe_tx_return)(struct nic_queue *q, uint32_t *offsets, size_t n)
+{
+	return tx_return(ixgbe_queue(q), offsets, n);
+}
+
+size_t ON_PATH(ixgbe_tx)(
+	struct nic_queue *head, struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	struct ixgbe_queue *q = ixgbe_queue(head);
+
+	/* All that is sent: the fewer buffers go round, the warmer they are. */
+	if (tx_answered(q, q->rs_head) || q->tx_done != q->head.tx.head)
+		pool->top += (uint32_t)tx_return(q, pool->free + pool->top, pool->size - pool->top);
+	return tx_provide(q, frames, n);
 }

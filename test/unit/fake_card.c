@@ -319,8 +319,10 @@ struct dma_region *fake_region_new(struct pci_function *fn, size_t size)
 	region->memfd = -1;
 	region->chunks = (uint32_t)((size + DMA_CHUNK_SIZE - 1) >> DMA_CHUNK_SHIFT);
 	for (uint32_t c = 0; c < region->chunks; c++)
-		region->iova[c] = (UINT64_C(0x50) + which) << 32 | (uint64_t)(region->chunks - c)
-									   << (DMA_CHUNK_SHIFT + 1);
+		region->iova[c] =
+			(UINT64_C(0x50) + which) << 32 |
+			(fn->one_run ? (uint64_t)c << DMA_CHUNK_SHIFT
+				     : (uint64_t)(region->chunks - c) << (DMA_CHUNK_SHIFT + 1));
 	fn->region[which] = region;
 	return region;
 }
@@ -352,6 +354,11 @@ const struct pci_id *pci_ident(const struct pci_function *fn)
 bool pci_gone(const struct pci_function *fn)
 {
 	return fn->gone;
+}
+
+const bool *pci_gone_flag(const struct pci_function *fn)
+{
+	return &fn->gone;
 }
 
 int pci_quiesce(struct pci_function *fn)
@@ -417,6 +424,11 @@ void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 {
 	reg_write(bar, offset, value);
+}
+
+volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
+{
+	return bar->fn->direct ? (volatile uint8_t __iomem *)reg_at(bar->fn, offset) : NULL;
 }
 
 void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)

@@ -38,6 +38,8 @@ struct pci_function {
 	unsigned holds;
 	unsigned irq_have[PCI_IRQ_KINDS];
 	uint32_t bar_size;
+	bool one_run;   /* of regions that are made from then on: one chunk behind the other */
+	bool direct;    /* tails are written past tail_writes, as to a mapped BAR */
 	bool link_fell; /* since the last read: the next one says so once more */
 	const struct dma_region *region[FAKE_REGIONS];
 

@@ -12,8 +12,13 @@
 #include <cmocka.h>
 
 #include "fake_card.h"
+#include "nic/ixgbe/ixgbe_path.h"
 
 #define RING 64u
+
+/* What the cards of a group of tests have. */
+static const char *path;
+static bool one_run;
 
 struct bench {
 	struct pci_function *fn;
@@ -34,6 +39,7 @@ static int set_up(void **state)
 	struct pci_error why = {""};
 
 	b->fn = fake_card_new(0x1528);
+	b->fn->one_run = one_run;
 	b->frames = fake_region_new(b->fn, 2 * DMA_CHUNK_SIZE + 8192);
 	b->config = (struct nic_config){.queues = 1,
 		.rx_ring = RING,
@@ -51,6 +57,7 @@ static int set_up(void **state)
 		return -1;
 	}
 	b->q = nic_queue(b->nic, 0);
+	b->q->verbs = ixgbe_path_verbs(path);
 	b->fn->tail_writes = 0;
 	return 0;
 }
@@ -512,6 +519,165 @@ static void tx_survives_a_card_that_lies(void **state)
 	assert_int_equal(send_frames(b, 0, 64), 0);
 }
 
+/* --- four at a time: one of a line is out of order, wherever it stands --- */
+
+static void lines_end_before_a_wild_buffer(void **state)
+{
+	struct bench *b = *state;
+	const uint32_t wild[] = {NIC_BUFFER_HEAD - 1,
+		(uint32_t)b->frames->size - NIC_BUFFER_SIZE + 1,
+		(uint32_t)DMA_CHUNK_SIZE - NIC_BUFFER_SIZE + 1, UINT32_MAX};
+	struct nic_stats stats;
+	struct frame frames[RING];
+	unsigned refused = 0;
+
+	for (unsigned kind = 0; kind < 4; kind++)
+		for (unsigned at = 0; at < 12; at++) {
+			uint32_t offsets[12];
+
+			for (unsigned i = 0; i < 12; i++)
+				offsets[i] = buffer(1000 + i); /* they lie in the second chunk */
+			offsets[at] = wild[kind];
+			assert_int_equal(nic_rx_provide(b->q, offsets, 12), at);
+			nic_flush(b->q);
+			nic_stats(b->nic, &stats);
+			assert_int_equal(stats.bad_offsets, ++refused);
+			for (unsigned i = 0; i < at; i++)
+				assert_true(fake_receive(b->fn, "0123456789abcdef", 16));
+			assert_false(fake_receive(b->fn, "0123456789abcdef", 16));
+			assert_int_equal(nic_rx_return(b->q, frames, RING), at);
+			for (unsigned i = 0; i < at; i++) {
+				assert_int_equal(frames[i].offset, offsets[i]);
+				assert_string_equal(
+					b->frames->base + offsets[i], "0123456789abcdef");
+				b->frames->base[offsets[i]] = 0;
+			}
+			/* Lines begin at the next place, too. */
+			while (b->q->rx.tail % RING_LINE) {
+				provide(b, 0, 1);
+				nic_flush(b->q);
+				assert_true(fake_receive(b->fn, "0123456789abcdef", 14));
+				assert_int_equal(nic_rx_return(b->q, frames, 1), 1);
+			}
+		}
+	assert_int_equal(b->fn->wild, 0);
+}
+
+static void lines_give_an_odd_frame_back_in_its_place(void **state)
+{
+	struct bench *b = *state;
+	const uint64_t eop = RX_DD | RX_EOP;
+	const struct {
+		uint64_t word;
+		uint16_t len, flags;
+	} odd[] = {
+		{eop | UINT64_C(13) << 32, 0, FRAME_ERROR},
+		{eop | UINT64_C(2049) << 32, 0, FRAME_ERROR},
+		{eop | UINT64_C(0x8000) << 32, 0, FRAME_ERROR},
+		{eop | RX_RXE | UINT64_C(60) << 32, 60, FRAME_ERROR},
+		{eop | UINT64_C(0xFFFF) << 48 | UINT64_C(2048) << 32, 2048, 0}, /* none */
+		{eop | UINT64_C(14) << 32, 14, 0},                              /* nor this */
+		{RX_EOP | UINT64_C(60) << 32, 0, 0},                            /* not done yet */
+	};
+
+	for (unsigned kind = 0; kind < sizeof odd / sizeof *odd; kind++)
+		for (unsigned at = 0; at < 8; at++) {
+			bool done = odd[kind].word & RX_DD;
+			struct frame frames[8];
+
+			assert_int_equal(b->q->rx.head % RING_LINE, 0);
+			assert_int_equal(provide(b, 0, 8), 8);
+			nic_flush(b->q);
+			for (unsigned i = 0; i < 8; i++)
+				assert_true(fake_write_back(
+					b->fn, i == at ? odd[kind].word
+						       : eop | (UINT64_C(100) + i) << 32));
+			assert_int_equal(nic_rx_return(b->q, frames, 8), done ? 8 : at);
+			for (unsigned i = 0; i < (done ? 8 : at); i++) {
+				assert_int_equal(frames[i].offset, buffer(i));
+				assert_int_equal(frames[i].len, i == at ? odd[kind].len : 100 + i);
+				assert_int_equal(frames[i].flags, i == at ? odd[kind].flags : 0);
+			}
+			if (done)
+				continue;
+			dma_write(ring_word(&b->q->rx, b->q->rx.head, 1), eop | UINT64_C(99) << 32);
+			assert_int_equal(nic_rx_return(b->q, frames, 8), 8 - at);
+			assert_int_equal(frames[0].len, 99);
+		}
+}
+
+static void lines_after_a_torn_frame_begin_with_its_end(void **state)
+{
+	struct bench *b = *state;
+	const uint64_t good = RX_DD | RX_EOP | UINT64_C(60) << 32;
+	struct frame frames[8];
+
+	for (unsigned burst = 4; burst <= 8; burst += 4) {
+		assert_int_equal(b->q->rx.head % RING_LINE, 0);
+		assert_int_equal(provide(b, 0, 8), 8);
+		nic_flush(b->q);
+		for (unsigned i = 0; i < 8; i++)
+			assert_true(fake_write_back(b->fn, i == 3 ? good & ~RX_EOP : good));
+		for (unsigned i = 0; i < 8; i += burst)
+			assert_int_equal(nic_rx_return(b->q, frames + i, burst), burst);
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(frames[i].flags, i == 3 || i == 4 ? FRAME_ERROR : 0);
+	}
+}
+
+static void lines_end_before_a_frame_that_is_none(void **state)
+{
+	struct bench *b = *state;
+	uint32_t size = (uint32_t)b->frames->size;
+	const struct {
+		struct frame frame;
+		bool fine;
+	} odd[] = {
+		{{buffer(50), 13, 0}, false},
+		{{buffer(50), 1519, 0}, false},
+		{{buffer(50), 60, FRAME_ERROR}, false},
+		{{size - 59, 60, 0}, false},
+		{{UINT32_MAX - 59, 60, 0}, false},
+		{{(uint32_t)DMA_CHUNK_SIZE - 59, 60, 0}, false},
+		{{(uint32_t)DMA_CHUNK_SIZE - 60, 60, 0}, true},
+		{{size - 60, 60, 0}, true},
+		{{0, 1518, 0}, true},
+		{{(uint32_t)DMA_CHUNK_SIZE, 14, 0}, true},
+	};
+
+	for (unsigned kind = 0; kind < sizeof odd / sizeof *odd; kind++)
+		for (unsigned at = 0; at < 12; at++) {
+			struct frame burst[12];
+			uint32_t offsets[12];
+			unsigned first = b->fn->sent_frames;
+			unsigned n = odd[kind].fine ? 12 : at;
+
+			for (unsigned i = 0; i < 12; i++)
+				burst[i] = (struct frame){buffer(1000 + i), (uint16_t)(60 + i), 0};
+			burst[at] = odd[kind].frame;
+			assert_int_equal(nic_tx_provide(b->q, burst, 12), n);
+			assert_int_equal(fake_transmit(b->fn, RING), n);
+			assert_int_equal(b->fn->sent_frames, first + n);
+			for (unsigned i = 0; i < n; i++) {
+				const struct fake_sent *sent =
+					&b->fn->sent[(first + i) % FAKE_SENT];
+
+				assert_int_equal(sent->first, burst[i].offset);
+				assert_int_equal(sent->bytes, burst[i].len);
+			}
+			assert_int_equal(nic_tx_return(b->q, offsets, 12), n);
+			for (unsigned i = 0; i < n; i++)
+				assert_int_equal(offsets[i], burst[i].offset);
+			/* Lines begin at the next place, too. */
+			while (b->q->tx.tail % RING_LINE) {
+				send_frames(b, 0, 1);
+				fake_transmit(b->fn, 1);
+				assert_int_equal(nic_tx_return(b->q, offsets, 1), 1);
+			}
+		}
+	assert_int_equal(b->fn->wild, 0);
+}
+
 /* --- thousands of random bursts against a model --- */
 
 static uint32_t random_state;
@@ -674,9 +840,28 @@ int main(void)
 		WITH_CARD(tx_queues_chains_whole),
 		WITH_CARD(tx_refuses_what_is_no_frame),
 		WITH_CARD(tx_survives_a_card_that_lies),
+		WITH_CARD(lines_end_before_a_wild_buffer),
+		WITH_CARD(lines_give_an_odd_frame_back_in_its_place),
+		WITH_CARD(lines_after_a_torn_frame_begin_with_its_end),
+		WITH_CARD(lines_end_before_a_frame_that_is_none),
 		WITH_CARD(random_bursts_keep_every_buffer),
 		WITH_CARD(gone_means_nothing_is_done),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (const char *const *name = ixgbe_paths; *name; name++) {
+		path = *name;
+		if (!ixgbe_path_verbs(path)) {
+			print_message("path %s: not run, this processor does not have it\n", path);
+			continue;
+		}
+		for (unsigned layout = 0; layout < 2; layout++) {
+			one_run = layout;
+			print_message("path %s, chunks %s\n", path,
+				one_run ? "in one run" : "in no order");
+			failed += cmocka_run_group_tests(tests, NULL, NULL);
+		}
+	}
+	return failed;
 }

@@ -98,7 +98,7 @@ static void gives_the_warmest_first_and_takes_no_more_than_it_gave(void **state)
 	nic_pool_fini(&pool);
 }
 
-static void refills_and_reclaims_through_a_card(void **state)
+static void forward_through_a_card(bool fused)
 {
 	struct pci_function *fn = fake_card_new(0x1528);
 	struct dma_region *memory = fake_region_new(fn, DMA_CHUNK_SIZE);
@@ -110,18 +110,22 @@ static void refills_and_reclaims_through_a_card(void **state)
 		.rings = rings,
 		.frames = memory};
 	struct pci_error why;
+	struct nic_verbs verbs;
 	struct nic_pool pool;
 	struct nic_queue *q;
 	struct nic *nic;
 	unsigned passed = 0;
 
-	(void)state;
 	assert_int_equal(nic_open(&nic, fn, &config, &why), 0);
 	assert_int_equal(nic_pool_init(&pool, memory), 0);
 	/* Fewer buffers than the ring takes, and among them one that is none. */
 	pool.top = pool.size = 51;
 	pool.free[20] = 7;
 	q = nic_queue(nic, 0);
+	verbs = *q->verbs;
+	if (!fused)
+		verbs.rx = NULL, verbs.tx = NULL;
+	q->verbs = &verbs;
 	assert_int_equal(nic_rx(q, &pool, NULL, 0), 0);
 	assert_int_equal(nic_rx_held(q), 20);
 	assert_int_equal(pool.top, 31);
@@ -160,13 +164,149 @@ static void refills_and_reclaims_through_a_card(void **state)
 	fake_card_free(fn);
 }
 
+static void refills_and_reclaims_in_the_driver(void **state)
+{
+	(void)state;
+	forward_through_a_card(true);
+}
+
+static void refills_and_reclaims_by_the_verbs(void **state)
+{
+	(void)state;
+	forward_through_a_card(false);
+}
+
+/* A card with rings of 64 slots. */
+struct bench {
+	struct pci_function *fn;
+	struct dma_region *memory, *rings;
+	struct nic *nic;
+	struct nic_queue *q;
+	struct nic_pool pool;
+};
+
+static int set_up(void **state)
+{
+	struct bench *b = calloc(1, sizeof *b);
+	struct nic_config config = {.queues = 1, .rx_ring = 64, .tx_ring = 64, .mtu = 1500};
+	struct pci_error why;
+
+	b->fn = fake_card_new(0x1528);
+	config.frames = b->memory = fake_region_new(b->fn, DMA_CHUNK_SIZE);
+	config.rings = b->rings = fake_region_new(b->fn, 4096);
+	*state = b;
+	if (nic_open(&b->nic, b->fn, &config, &why) || nic_pool_init(&b->pool, b->memory))
+		return -1;
+	b->q = nic_queue(b->nic, 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *b = *state;
+
+	nic_pool_fini(&b->pool);
+	nic_close(b->nic);
+	fake_region_free(b->memory);
+	fake_region_free(b->rings);
+	fake_card_free(b->fn);
+	free(b);
+	return 0;
+}
+
+/* Receives a frame; its buffer is the caller's. */
+static uint32_t receive_one(struct bench *b)
+{
+	struct frame frame;
+
+	assert_true(fake_receive(b->fn, "0123456789abcd", 14));
+	assert_int_equal(nic_rx(b->q, &b->pool, &frame, 1), 1);
+	return frame.offset;
+}
+
+/* The ring is refilled as often as its tail is written. */
+static void refills_in_bulk_while_the_card_has_plenty(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(nic_rx(b->q, &b->pool, NULL, 0), 0);
+	assert_int_equal(nic_rx_held(b->q), 60);
+	for (unsigned round = 0; round < 3; round++) {
+		b->fn->tail_writes = 0;
+		for (unsigned left = 59; left >= 44; left--) {
+			uint32_t offset = receive_one(b);
+
+			assert_int_equal(nic_rx_held(b->q), left > 44 ? left : 60);
+			assert_int_equal(b->fn->tail_writes, left > 44 ? 0 : 1);
+			nic_pool_put(&b->pool, &offset, 1);
+		}
+	}
+}
+
+/* No part of a line while there is plenty; each buffer at once when there is not. */
+static void refills_by_lines_while_the_card_has_plenty(void **state)
+{
+	struct bench *b = *state;
+	uint32_t offsets[64];
+
+	b->pool.top = 57; /* a line and one slot more */
+	assert_int_equal(nic_rx(b->q, &b->pool, NULL, 0), 0);
+	assert_int_equal(nic_rx_held(b->q), 57);
+	for (unsigned i = 0; i < 17; i++)
+		offsets[i] = receive_one(b);
+	for (unsigned i = 0; i < 7; i++) {
+		nic_pool_put(&b->pool, &offsets[i], 1);
+		assert_int_equal(nic_rx(b->q, &b->pool, NULL, 0), 0);
+		assert_int_equal(nic_rx_held(b->q), i < 2 ? 40 : i < 6 ? 43 : 47);
+	}
+	assert_int_equal(b->pool.top, 0);
+	nic_flush(b->q);
+	for (unsigned i = 0; i < 16; i++)
+		offsets[i] = receive_one(b);
+	assert_int_equal(nic_rx_held(b->q), 31);
+	nic_pool_put(&b->pool, &offsets[0], 1);
+	assert_int_equal(nic_rx(b->q, &b->pool, NULL, 0), 0);
+	assert_int_equal(nic_rx_held(b->q), 32);
+}
+
+/* What the pool had no room for comes back when it has, without a further report of the card. */
+static void reclaims_as_much_as_fits(void **state)
+{
+	struct bench *b = *state;
+	struct frame frames[8];
+	uint32_t offsets[8];
+
+	b->pool.top = b->pool.size = 10;
+	assert_int_equal(nic_pool_get(&b->pool, offsets, 8), 8);
+	for (unsigned i = 0; i < 8; i++)
+		frames[i] = (struct frame){.offset = offsets[i], .len = 60};
+	assert_int_equal(nic_tx(b->q, &b->pool, frames, 8), 8);
+	assert_int_equal(fake_transmit(b->fn, 8), 8);
+	b->pool.size = 5;
+	assert_int_equal(nic_tx(b->q, &b->pool, NULL, 0), 0);
+	assert_int_equal(b->pool.top, 5);
+	assert_int_equal(nic_tx_held(b->q), 5);
+	b->pool.size = 10;
+	assert_int_equal(nic_tx(b->q, &b->pool, NULL, 0), 0);
+	assert_int_equal(b->pool.top, 10);
+	assert_int_equal(nic_tx_held(b->q), 0);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(b->pool.free[2 + i], offsets[i]);
+}
+
+#define WITH_CARD(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cuts_within_chunks),
 		cmocka_unit_test(claims_what_is_free),
 		cmocka_unit_test(gives_the_warmest_first_and_takes_no_more_than_it_gave),
-		cmocka_unit_test(refills_and_reclaims_through_a_card),
+		cmocka_unit_test(refills_and_reclaims_in_the_driver),
+		cmocka_unit_test(refills_and_reclaims_by_the_verbs),
+		WITH_CARD(refills_in_bulk_while_the_card_has_plenty),
+		WITH_CARD(refills_by_lines_while_the_card_has_plenty),
+		WITH_CARD(reclaims_as_much_as_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
