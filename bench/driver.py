@@ -8,6 +8,7 @@ BURSTS = [1, 4, 8, 32, 64, 256]
 RINGS = [64, 128, 256, 512, 1024, 2048, 4096]
 FRAMES = [60, 128, 256, 512, 1024, 1514]
 RING, BURST, FRAME = 512, 32, 60
+QUEUES = [1, 2, 4, 8, 16]
 WARMTHS = ["hot", "llc", "dram"]
 ROUNDS = 1000
 RUNS = 3  # for each of --repeat
@@ -28,14 +29,13 @@ class Cost:
             raise rig.Failure(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
-    def row(self, mode, warmths, burst=BURST, ring=RING, frame=FRAME, count=True):
-        """Everything about one way of using the driver. What can't be measured is None; the reason is in "machine"."""
-        arguments = ["--mode", mode, "--burst", burst, "--ring", ring, "--frame", frame]
-        row = {"mode": mode, "burst": burst, "ring": ring, "frame": frame}
-        if count:
-            found = self.run(*arguments, "--count")
-            for name in ("instructions", "rx_doorbells", "tx_doorbells"):
-                row[name] = float(found[name]) if name in found else None
+    def row(self, path, mode, warmths, burst=BURST, ring=RING, frame=FRAME):
+        """Everything about one way of using the driver. What can't be measured is None; the reason is in "clock"."""
+        arguments = ["--path", path, "--mode", mode, "--burst", burst, "--ring", ring, "--frame", frame]
+        row = {"mode": mode, "path": path, "burst": burst, "ring": ring, "frame": frame}
+        found = self.run(*arguments, "--count")
+        for name in ("instructions", "rx_doorbells", "tx_doorbells"):
+            row[name] = float(found[name]) if name in found else None
         for warmth in warmths:
             runs = [self.run(*arguments, "--cycles", warmth, "--rounds", ROUNDS) for _ in range(RUNS * self.repeat)]
             runs = [run for run in runs if "cycles_median" in run]
@@ -51,30 +51,50 @@ def number(text):
         return text
 
 
+def queues(cost):
+    """Queues in turn on one processor, and side by side on two."""
+    rows = []
+    for threads in (1, 2):
+        for count in QUEUES:
+            if count < threads:
+                continue
+            runs = [cost.run("--queues", count, "--threads", threads, "--cycles", "hot", "--rounds", ROUNDS)
+                    for _ in range(RUNS * cost.repeat)]
+            medians = [float(run["cycles_median"]) for run in runs if "cycles_median" in run]
+            rows.append({"queues": count, "threads": threads, "hot_cycles": min(medians, default=None)})
+    return rows
+
+
 def bench(folder, options):
     cost = Cost(folder, options.repeat)
-    modes = cost.run("--list")["modes"].split()
+    listed = cost.run("--list")
+    modes, paths = listed["modes"].split(), listed["paths"].split()
+    widest = paths[0]
     rows = []
-    for mode in modes:
-        rig.say(f"{mode}, by burst")
-        rows += [cost.row(mode, WARMTHS if burst == BURST else ["hot"], burst=burst) for burst in BURSTS]
-    rig.say("forward, by ring size and frame size")
-    rows += [cost.row("forward", ["hot", "dram"], ring=ring) for ring in RINGS if ring != RING]
-    rows += [cost.row("forward", ["hot", "dram"], frame=frame) for frame in FRAMES if frame != FRAME]
-    return {**summary(rows), "rows": rows,
+    for path in paths:
+        for mode in modes:
+            rig.say(f"{mode} on the path {path}, by burst")
+            rows += [cost.row(path, mode, WARMTHS if burst == BURST else ["hot"], burst=burst)
+                     for burst in (BURSTS if path in (widest, "plain") else (1, BURST))]
+    rig.say("forward, by ring, frame and queues")
+    rows += [cost.row(widest, "forward", WARMTHS, ring=ring) for ring in RINGS if ring != RING]
+    rows += [cost.row(widest, "forward", WARMTHS, frame=frame) for frame in FRAMES if frame != FRAME]
+    apart = {name: int(text) for name, text in cost.run("--apart").items()}
+    return {**summary(rows, widest), "path": widest, "paths": paths, "paths_not_run": listed.get("paths_not_run", "").split(),
+            "rows": rows, "queues": queues(cost), "queue": apart,
             "clock": {name: number(text) for name, text in cost.run("--machine").items()}}
 
 
-def summary(rows):
-    """The figures by their names: of 60-byte frames, rings of 512."""
-    at = {(row["mode"], row["burst"]): row for row in rows if row["ring"] == RING and row["frame"] == FRAME}
-    b32, b1 = at["forward", 32], at["forward", 1]
-    verbs = at["forward_verbs", 32]
-    return {
-        "forward_b32_instructions": b32["instructions"],
-        **{f"forward_b32_{warmth}_cycles": b32[f"{warmth}_cycles"] for warmth in WARMTHS},
-        "forward_b1_hot_cycles": b1["hot_cycles"],
-        "verbs_b32_instructions": verbs["instructions"],
-        **{f"verbs_b32_{warmth}_cycles": verbs[f"{warmth}_cycles"] for warmth in WARMTHS},
-        "doorbells_per_frame": b32["rx_doorbells"] + b32["tx_doorbells"],
-    }
+def summary(rows, widest):
+    """The figures by their names: of 60-byte frames, rings of 512; on the widest path, and in plain C."""
+    at = {(row["path"], row["mode"], row["burst"]): row for row in rows if row["ring"] == RING and row["frame"] == FRAME}
+    figures = {}
+    for path, suffix in ((widest, ""), ("plain", "_plain")):
+        for name, mode in (("forward", "forward"), ("verbs", "forward_verbs"), ("fused", "fused"), ("inplace", "inplace")):
+            row = at.get((path, mode, BURST))
+            if row:
+                figures[f"{name}_b32_instructions{suffix}"] = row["instructions"]
+                figures.update({f"{name}_b32_{warmth}_cycles{suffix}": row[f"{warmth}_cycles"] for warmth in WARMTHS})
+        figures[f"forward_b1_hot_cycles{suffix}"] = at[path, "forward", 1]["hot_cycles"]
+    forward = at[widest, "forward", BURST]
+    return {**figures, "doorbells_per_frame": forward["rx_doorbells"] + forward["tx_doorbells"]}

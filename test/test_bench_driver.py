@@ -2,10 +2,14 @@
 """What measures the driver is to be trusted: its card finds what a driver does wrong, and instructions are counted the
 same each time."""
 import subprocess
+import sys
 
 import pytest
 
 import lab
+
+sys.path.insert(0, str(lab.ROOT / "bench"))
+import plots  # noqa: E402
 
 
 def cost(*arguments):
@@ -37,7 +41,7 @@ def test_a_fault_is_found(what, words):
 
 
 @pytest.mark.traced
-@pytest.mark.parametrize("mode", cost("--list").stdout.split()[1:] or ["forward"])
+@pytest.mark.parametrize("mode", ["forward", "rx", "tx", "forward_verbs", "rx_verbs", "tx_verbs", "fused"])
 def test_instructions_are_counted_the_same_twice(mode):
     arguments = ["--ring", 64, "--burst", 8, "--mode", mode]
     one = count(*arguments)
@@ -52,3 +56,38 @@ def test_doorbells_are_counted():
     found = count("--ring", 256, "--burst", 8)
     # RDT when 32 buffers are pending, TDT for each burst.
     assert (float(found["rx_doorbells"]), float(found["tx_doorbells"])) == (1 / 32, 1 / 8)
+
+
+@pytest.mark.traced  # memory of a sanitizer's own is too much to watch
+def test_queues_share_no_line():
+    done = cost("--apart")
+    assert done.returncode == 0, done.stderr
+    found = {name: int(text) for name, text in (line.split() for line in done.stdout.splitlines())}
+    assert found["shared_lines"] == 0
+    assert found["ring_bytes"] == 2 * 512 * 16
+    assert 1024 < found["driver_bytes"] < 64 * 1024
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_queues_side_by_side(threads):
+    done = cost("--queues", 3, "--threads", threads, "--ring", 64, "--cycles", "hot", "--rounds", 16)
+    if "processors" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    assert "cycles_median" in done.stdout or "no_cycles" in done.stdout
+
+
+def test_plots_are_drawn(tmp_path):
+    row = {"mode": "forward", "path": "plain", "burst": 32, "ring": 512, "frame": 60, "instructions": 75.0, "hot_cycles": 11.0,
+           "llc_cycles": None, "dram_cycles": 50.0}
+    results = {"driver": {"path": "plain", "rows": [row, {**row, "burst": 1}, {**row, "ring": 64}]},
+               "ways": {"plain_fps": {"60": 400000, "1500": 350000}, "paper": {"ixy": {"60": 120000, "1500": 100000}}},
+               "nicsim": {"failed": "for a reason"}}
+    drawn = plots.draw(results, tmp_path)
+    assert {path.name for path in drawn} == {f"{name}.{kind}" for kind in ("svg", "png") for name in (
+        "driver-by-burst", "driver-instructions-by-burst", "driver-by-ring", "ways-by-frame")}
+    assert "forward, plain" in (tmp_path / "driver-by-burst.svg").read_text()
+    ring = (tmp_path / "driver-by-ring.svg").read_text()
+    assert "from memory" in ring and "last-level" not in ring
+    assert "ixy on Redox" in (tmp_path / "ways-by-frame.svg").read_text()
+    assert (tmp_path / "driver-by-ring.png").read_bytes().startswith(b"\x89PNG")

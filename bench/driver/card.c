@@ -16,7 +16,7 @@
 
 #define BAR_BYTES    0x20000u
 #define CONFIG_BYTES 256u
-#define MAPS         8u
+#define MAPS         20u /* rings, and frames of 16 queues */
 
 struct card {
 	struct pci_function fn; /* first: what pci/ passes on is the card */

@@ -38,7 +38,7 @@ static int failed(struct rig *rig, struct pci_error *why)
 
 static uint32_t measure_round(struct rig *rig, enum warmth warmth, uint32_t cost, bool *in_order)
 {
-	size_t (*round)(struct rig *, size_t) = rig->setting.mode->round;
+	size_t (*round)(struct rig *, size_t) = rig->setting->mode->round;
 	size_t n = rig->round;
 	uint64_t start, taken;
 	size_t done;
@@ -52,53 +52,62 @@ static uint32_t measure_round(struct rig *rig, enum warmth warmth, uint32_t cost
 	return taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX;
 }
 
-static int measure(struct rig *rig, enum warmth warmth, uint32_t *sample, size_t rounds,
-	struct cycles *cycles, struct pci_error *why)
+bool cycles_sample(struct rig *rig, unsigned stride, unsigned rigs, enum warmth warmth,
+	uint32_t *sample, size_t rounds, size_t *kept, size_t *dropped)
 {
 	uint32_t cost = cache_clock_cost();
-	size_t kept = 0;
-	size_t middle;
-	bool in_order = rig_warm(rig);
+	bool in_order = true;
+	size_t turn = 0;
 
-	*cycles = (struct cycles){0};
+	*kept = *dropped = 0;
 	/* On a machine that never leaves a batch alone, it ends all the same. */
-	for (size_t tries = 0; in_order && kept + BATCH <= rounds && tries < 8 * rounds;
-		tries += BATCH) {
+	while (in_order && *kept + BATCH <= rounds && *kept + *dropped < 8 * rounds) {
 		long before = switches();
 
 		for (size_t i = 0; i < BATCH && in_order; i++)
-			sample[kept + i] = measure_round(rig, warmth, cost, &in_order);
+			sample[*kept + i] = measure_round(
+				rig + turn++ % rigs * stride, warmth, cost, &in_order);
 		if (switches() == before)
-			kept += BATCH;
+			*kept += BATCH;
 		else
-			cycles->dropped += BATCH;
+			*dropped += BATCH;
 	}
-	if (!in_order)
-		return failed(rig, why);
-	cycles->rounds = kept;
-	if (kept == 0)
-		return 0;
-	middle = kept / 2;
-	qsort(sample, kept, sizeof *sample, compare);
-	cycles->min = (double)sample[0] / (double)rig->round;
-	cycles->median = (double)sample[middle] / (double)rig->round;
-	return 0;
+	return in_order;
+}
+
+void cycles_summarize(uint32_t *sample, size_t n, size_t round, struct cycles *cycles)
+{
+	size_t middle = n / 2;
+
+	cycles->rounds = n;
+	if (n == 0)
+		return;
+	qsort(sample, n, sizeof *sample, compare);
+	cycles->min = (double)sample[0] / (double)round;
+	cycles->median = (double)sample[middle] / (double)round;
 }
 
 int cycles_measure(const struct setting *setting, enum warmth warmth, size_t rounds,
 	struct cycles *cycles, struct pci_error *why)
 {
 	uint32_t *sample = calloc(rounds, sizeof *sample);
-	struct rig rig;
+	struct bed bed;
+	size_t kept;
 	int rc = -ENOMEM;
 
 	if (!sample)
 		return rc;
-	rc = rig_open(&rig, setting, true, why);
-	if (!rc) {
-		rc = measure(&rig, warmth, sample, rounds, cycles, why);
-		rig_close(&rig);
-	}
+	rc = bed_open(&bed, setting, true, why);
+	if (rc)
+		goto out;
+	*cycles = (struct cycles){0};
+	if (rig_warm(&bed.rig[0]) &&
+		cycles_sample(&bed.rig[0], 1, 1, warmth, sample, rounds, &kept, &cycles->dropped))
+		cycles_summarize(sample, kept, bed.rig[0].round, cycles);
+	else
+		rc = failed(&bed.rig[0], why);
+	bed_close(&bed);
+out:
 	free(sample);
 	return rc;
 }
@@ -107,32 +116,33 @@ int doorbells_count(const struct setting *setting, unsigned rounds, struct card_
 	uint64_t *frames, struct pci_error *why)
 {
 	struct card_accesses before;
-	struct rig rig;
+	struct bed bed;
+	struct rig *rig = &bed.rig[0];
 	bool in_order;
-	int rc = rig_open(&rig, setting, false, why);
+	int rc = bed_open(&bed, setting, false, why);
 
 	if (rc)
 		return rc;
-	in_order = rig_warm(&rig);
-	before = card_accesses(rig.card);
+	in_order = rig_warm(rig);
+	before = card_accesses(bed.card);
 	*frames = 0;
 	for (unsigned i = 0; i < rounds && in_order; i++) {
 		size_t done;
 
-		rig_before(&rig, WARMTH_HOT);
-		done = setting->mode->round(&rig, rig.round);
+		rig_before(rig, WARMTH_HOT);
+		done = setting->mode->round(rig, rig->round);
 		*frames += done;
-		in_order = rig_after(&rig, done);
+		in_order = rig_after(rig, done);
 	}
-	*accesses = card_accesses(rig.card);
+	*accesses = card_accesses(bed.card);
 	accesses->rx_tails -= before.rx_tails;
 	accesses->tx_tails -= before.tx_tails;
 	accesses->others -= before.others;
 	if (in_order && accesses->others)
-		device_complain(rig.device, "the data path made %llu accesses to other registers",
+		device_complain(rig->device, "the data path made %llu accesses to other registers",
 			(unsigned long long)accesses->others);
-	if (rig_fault(&rig))
-		rc = failed(&rig, why);
-	rig_close(&rig);
+	if (rig_fault(rig))
+		rc = failed(rig, why);
+	bed_close(&bed);
 	return rc;
 }

@@ -62,6 +62,11 @@ const char *device_fault(const struct device *device)
 	return device->fault[0] ? device->fault : NULL;
 }
 
+void device_begin(struct device *device)
+{
+	device->arrived = device->looked = device->stamped = device->sent = 0;
+}
+
 void device_spoil(struct device *device, enum spoil what)
 {
 	device->spoil = what;
@@ -350,10 +355,10 @@ int device_open(struct device **out, struct card *card, const struct nic_config 
 	if (!device)
 		return -ENOMEM;
 	device->card = card;
-	device->frames = config->frames;
+	device->frames = index ? config->queue_frames[index] : config->frames;
 	device->len = len;
 	device->shown = calloc(config->rx_ring, 16);
-	device->owner = calloc(config->frames->chunks, BUFFERS_A_CHUNK);
+	device->owner = calloc(device->frames->chunks, BUFFERS_A_CHUNK);
 	if (!device->shown || !device->owner)
 		goto fail;
 	rc = find_ring(device, &device->rx, RDBAL(index), RDH(index), RDT(index));

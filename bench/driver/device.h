@@ -38,6 +38,8 @@ int device_open(struct device **out, struct card *card, const struct nic_config 
 	unsigned index, uint16_t len);
 void device_close(struct device *device);
 
+/* Frames are numbered from 0 again. */
+void device_begin(struct device *device);
 void device_spoil(struct device *device, enum spoil what);
 
 /* Receives n frames, or as many as there are buffers for; returns how many. */

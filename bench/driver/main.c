@@ -12,21 +12,25 @@
 #include <sys/personality.h>
 #include <unistd.h>
 
-#include "bench/driver/cycles.h"
+#include "bench/driver/queues.h"
 #include "bench/driver/steps.h"
 
 static const char help[] =
 	"usage: driver_cost [option ...]\n"
 	"What a frame costs in the driver, with a card in memory. Prints lines of a name and a "
 	"value.\n"
-	"  --mode WORD     forward, rx, tx, forward_verbs, rx_verbs, tx_verbs (forward)\n"
+	"  --mode WORD     see --list (forward)\n"
+	"  --path WORD     the driver's code for a set of instructions, see --list (the widest)\n"
 	"  --burst N       frames of a call, 1 to 256 (32)\n"
 	"  --ring N        descriptors of each ring (512)\n"
 	"  --frame N       bytes of a frame without the CRC, 60 to 1514 (60)\n"
 	"  --count         instructions and doorbells\n"
 	"  --cycles WORD   hot, llc or dram: where the lines that the card wrote are\n"
+	"  --queues N      queues that are timed in turn, 1 to 16 (1)\n"
+	"  --threads N     1 or 2: processors that share them\n"
+	"  --apart         what two queues have in common, and what one takes\n"
 	"  --rounds N      rounds that are timed (4000)\n"
-	"  --list          modes\n"
+	"  --list          modes and paths\n"
 	"  --machine       what the processor's clock and caches do\n"
 	"  --spoil WORD    the card gets to see something wrongly, which it must find: rs, last,\n"
 	"                  eop, length, sent, given, slot, frame, tail\n";
@@ -37,7 +41,8 @@ static const char *const warmths[] = {"hot", "llc", "dram"};
 
 struct options {
 	struct setting setting;
-	bool count, machine, cycles;
+	bool count, machine, cycles, apart;
+	unsigned threads; /* 0: this one */
 	enum warmth warmth;
 	size_t rounds;
 };
@@ -86,7 +91,10 @@ static int time_rounds(const struct options *options)
 		(void)printf("no_cycles %s\n", reason);
 		return 0;
 	}
-	rc = cycles_measure(&options->setting, options->warmth, options->rounds, &cycles, &why);
+	rc = options->threads ? queues_measure(&options->setting, options->threads, options->rounds,
+					&cycles, &why)
+			      : cycles_measure(&options->setting, options->warmth, options->rounds,
+					&cycles, &why);
 	if (rc)
 		return failed(rc, &why);
 	if (cycles.rounds == 0) {
@@ -95,6 +103,20 @@ static int time_rounds(const struct options *options)
 	}
 	(void)printf("cycles_min %.4g\ncycles_median %.4g\nrounds %zu\ndropped %zu\n", cycles.min,
 		cycles.median, cycles.rounds, cycles.dropped);
+	return 0;
+}
+
+static int look_apart(const struct setting *setting)
+{
+	struct pci_error why = {""};
+	size_t lines, driver, rings;
+	int rc = queues_shared_lines(setting, &lines, &why);
+
+	if (!rc)
+		rc = queues_memory(setting, &driver, &rings, &why);
+	if (rc)
+		return failed(rc, &why);
+	(void)printf("shared_lines %zu\ndriver_bytes %zu\nring_bytes %zu\n", lines, driver, rings);
 	return 0;
 }
 
@@ -151,6 +173,9 @@ static void list(void)
 	(void)printf("modes");
 	for (size_t i = 0; i < rig_mode_count; i++)
 		(void)printf(" %s", rig_modes[i].name);
+	(void)printf("\npaths");
+	for (size_t i = 0; i < rig_path_count; i++)
+		(void)printf(" %s", rig_paths[i]);
 	(void)printf("\n");
 }
 
@@ -158,12 +183,16 @@ static struct options parse(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"mode", required_argument, NULL, 'm'},
+		{"path", required_argument, NULL, 'p'},
 		{"burst", required_argument, NULL, 'b'},
 		{"ring", required_argument, NULL, 'r'},
 		{"frame", required_argument, NULL, 'f'},
 		{"count", no_argument, NULL, 'c'},
 		{"cycles", required_argument, NULL, 'y'},
 		{"rounds", required_argument, NULL, 'n'},
+		{"queues", required_argument, NULL, 'q'},
+		{"threads", required_argument, NULL, 't'},
+		{"apart", no_argument, NULL, 'a'},
 		{"list", no_argument, NULL, 'l'},
 		{"machine", no_argument, NULL, 'M'},
 		{"spoil", required_argument, NULL, 's'},
@@ -172,6 +201,8 @@ static struct options parse(int argc, char **argv)
 	};
 	struct options options = {
 		.setting = {.mode = &rig_modes[0],
+			.path = rig_paths[0],
+			.queues = 1,
 			.burst = 32,
 			.ring = NIC_RING_DEFAULT,
 			.len = DEVICE_FRAME_MIN},
@@ -182,6 +213,10 @@ static struct options parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1)
 		switch (c) {
 		case 'm': options.setting.mode = find_mode(optarg); break;
+		case 'p':
+			options.setting.path =
+				rig_paths[index_of(optarg, rig_paths, rig_path_count)];
+			break;
 		case 'b': options.setting.burst = number(optarg, 1, RIG_BURST_MAX); break;
 		case 'r': options.setting.ring = number(optarg, NIC_RING_MIN, NIC_RING_MAX); break;
 		case 'f':
@@ -194,6 +229,9 @@ static struct options parse(int argc, char **argv)
 			options.warmth = (enum warmth)index_of(optarg, warmths, 3);
 			break;
 		case 'n': options.rounds = number(optarg, 16, 10000000); break;
+		case 'q': options.setting.queues = number(optarg, 1, NIC_MAX_QUEUES); break;
+		case 't': options.threads = number(optarg, 1, QUEUES_THREADS); break;
+		case 'a': options.apart = true; break;
 		case 'l': list(); exit(0);
 		case 'M': options.machine = true; break;
 		case 's':
@@ -203,6 +241,8 @@ static struct options parse(int argc, char **argv)
 		case 'h': (void)fputs(help, stdout); exit(0);
 		default: (void)fputs(help, stderr); exit(2);
 		}
+	if (options.setting.queues > 1 && !options.threads)
+		options.threads = 1;
 	if (options.setting.burst > options.setting.ring / 2) {
 		(void)fprintf(stderr, "driver_cost: a burst is at most half a ring\n");
 		exit(2);
@@ -210,18 +250,23 @@ static struct options parse(int argc, char **argv)
 	return options;
 }
 
-/* One core, and addresses that are the same each time: libc's functions count by alignment. */
+/* Addresses that are the same each time: libc's functions count by alignment. */
 static void hold_still(char **argv)
 {
 	int old = personality(0xFFFFFFFF);
+
+	if (old != -1 && !(old & ADDR_NO_RANDOMIZE) &&
+		personality((unsigned)old | ADDR_NO_RANDOMIZE) != -1)
+		(void)execv("/proc/self/exe", argv);
+}
+
+static void stay_on_one_core(void)
+{
 	cpu_set_t cores;
 
 	CPU_ZERO(&cores);
 	CPU_SET((unsigned)sched_getcpu(), &cores);
 	(void)sched_setaffinity(0, sizeof cores, &cores);
-	if (old != -1 && !(old & ADDR_NO_RANDOMIZE) &&
-		personality((unsigned)old | ADDR_NO_RANDOMIZE) != -1)
-		(void)execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
@@ -230,9 +275,13 @@ int main(int argc, char **argv)
 
 	hold_still(argv);
 	options = parse(argc, argv);
+	if (!options.threads)
+		stay_on_one_core();
 	if (options.machine)
 		describe_machine();
 	if (options.count && count(&options.setting))
+		return 1;
+	if (options.apart && look_apart(&options.setting))
 		return 1;
 	if (options.cycles && time_rounds(&options))
 		return 1;

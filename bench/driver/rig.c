@@ -8,6 +8,9 @@
 
 #include "bench/driver/rig.h"
 
+const char *const rig_paths[] = {"plain"};
+const size_t rig_path_count = sizeof rig_paths / sizeof rig_paths[0];
+
 /* In the rings, in the program's hands, and some that lie in the pool. */
 static size_t frame_bytes(unsigned ring)
 {
@@ -17,56 +20,100 @@ static size_t frame_bytes(unsigned ring)
 	return (buffers + a_chunk - 1) / a_chunk * DMA_CHUNK_SIZE;
 }
 
-int rig_open(struct rig *rig, const struct setting *setting, bool mapped, struct pci_error *why)
+static const struct dma_region *frames_of(const struct bed *bed, unsigned index)
 {
-	struct pci_function *fn;
-	int rc;
+	return index ? bed->config.queue_frames[index] : bed->config.frames;
+}
 
-	*rig = (struct rig){.setting = *setting};
-	(void)snprintf(why->text, sizeof why->text, "out of memory");
-	rig->round = setting->ring / 2 < RIG_ROUND ? setting->ring / 2 : RIG_ROUND;
-	rc = card_open(&rig->card, mapped);
-	if (rc)
-		return rc;
-	fn = card_function(rig->card);
-	rig->config = (struct nic_config){
-		.queues = 1, .rx_ring = setting->ring, .tx_ring = setting->ring, .mtu = 1500};
-	rc = pci_dma_create(fn, nic_ring_bytes(&rig->config), &rig->rings, why);
-	if (!rc)
-		rc = pci_dma_create(fn, frame_bytes(setting->ring), &rig->frames, why);
-	if (rc)
-		goto no_memory;
-	rig->config.rings = rig->rings;
-	rig->config.frames = rig->frames;
-	rc = nic_open(&rig->nic, fn, &rig->config, why);
-	if (rc)
-		goto no_memory;
-	rig->q = nic_queue(rig->nic, 0);
-	rc = nic_pool_init(&rig->pool, rig->frames);
-	if (rc)
-		goto no_pool;
-	rc = device_open(&rig->device, rig->card, &rig->config, 0, setting->len);
-	if (rc)
-		goto no_device;
-	/* The receive ring is filled, before anything comes. */
-	(void)nic_rx(rig->q, &rig->pool, rig->frame, 1);
-	nic_flush(rig->q);
-	return 0;
-no_device:
-	nic_pool_fini(&rig->pool);
-no_pool:
-	nic_close(rig->nic);
-no_memory:
-	card_close(rig->card);
+static int make_memory(struct bed *bed, struct pci_error *why)
+{
+	struct pci_function *fn = card_function(bed->card);
+	int rc = pci_dma_create(fn, nic_ring_bytes(&bed->config), &bed->rings, why);
+
+	bed->config.rings = bed->rings;
+	for (unsigned i = 0; i < bed->setting.queues && !rc; i++) {
+		struct dma_region *frames = NULL;
+
+		rc = pci_dma_create(fn, frame_bytes(bed->setting.ring), &frames, why);
+		if (i == 0)
+			bed->config.frames = frames;
+		else
+			bed->config.queue_frames[i] = frames;
+	}
 	return rc;
 }
 
-void rig_close(struct rig *rig)
+static void close_rig(struct rig *rig)
 {
-	device_close(rig->device);
+	if (rig->device)
+		device_close(rig->device);
 	nic_pool_fini(&rig->pool);
-	nic_close(rig->nic);
-	card_close(rig->card);
+}
+
+static int open_rig(struct bed *bed, unsigned index)
+{
+	struct rig *rig = &bed->rig[index];
+	int rc;
+
+	rig->setting = &bed->setting;
+	rig->round = bed->setting.ring / 2 < RIG_ROUND ? bed->setting.ring / 2 : RIG_ROUND;
+	rig->q = nic_queue(bed->nic, index);
+	rc = nic_pool_init(&rig->pool, frames_of(bed, index));
+	if (!rc)
+		rc = device_open(&rig->device, bed->card, &bed->config, index, bed->setting.len);
+	if (rc) {
+		close_rig(rig);
+		return rc;
+	}
+	/* The receive ring is filled, before anything comes. */
+	(void)nic_rx(rig->q, &rig->pool, rig->frame, 1);
+	nic_flush(rig->q);
+	if (bed->setting.mode->begin)
+		bed->setting.mode->begin(rig);
+	return 0;
+}
+
+int bed_open(struct bed *bed, const struct setting *setting, bool mapped, struct pci_error *why)
+{
+	unsigned opened = 0;
+	int rc;
+
+	*bed = (struct bed){.setting = *setting};
+	(void)snprintf(why->text, sizeof why->text, "out of memory");
+	rc = card_open(&bed->card, mapped);
+	if (rc)
+		return rc;
+	bed->config = (struct nic_config){.queues = setting->queues,
+		.rx_ring = setting->ring,
+		.tx_ring = setting->ring,
+		.mtu = 1500};
+	rc = make_memory(bed, why);
+	if (rc)
+		goto no_memory;
+	rc = nic_open(&bed->nic, card_function(bed->card), &bed->config, why);
+	if (rc)
+		goto no_memory;
+	for (; opened < setting->queues; opened++) {
+		rc = open_rig(bed, opened);
+		if (rc)
+			goto no_rig;
+	}
+	return 0;
+no_rig:
+	while (opened-- > 0)
+		close_rig(&bed->rig[opened]);
+	nic_close(bed->nic);
+no_memory:
+	card_close(bed->card);
+	return rc;
+}
+
+void bed_close(struct bed *bed)
+{
+	for (unsigned i = 0; i < bed->setting.queues; i++)
+		close_rig(&bed->rig[i]);
+	nic_close(bed->nic);
+	card_close(bed->card);
 }
 
 const char *rig_fault(const struct rig *rig)
@@ -76,7 +123,7 @@ const char *rig_fault(const struct rig *rig)
 
 void rig_before(struct rig *rig, enum warmth warmth)
 {
-	const struct mode *mode = rig->setting.mode;
+	const struct mode *mode = rig->setting->mode;
 
 	if (mode->sends)
 		(void)device_transmit(rig->device, mode->receives, warmth);
@@ -88,7 +135,7 @@ void rig_before(struct rig *rig, enum warmth warmth)
 
 bool rig_after(struct rig *rig, size_t done)
 {
-	const struct mode *mode = rig->setting.mode;
+	const struct mode *mode = rig->setting->mode;
 
 	if (mode->after)
 		mode->after(rig, done);
@@ -100,13 +147,13 @@ bool rig_after(struct rig *rig, size_t done)
 
 bool rig_warm(struct rig *rig)
 {
-	size_t rounds = 8 * (size_t)rig->setting.ring / rig->round + 16;
+	size_t rounds = 8 * (size_t)rig->setting->ring / rig->round + 16;
 
 	for (size_t i = 0; i < rounds; i++) {
 		rig_before(rig, WARMTH_HOT);
 		if (i == rounds / 2)
-			device_spoil(rig->device, rig->setting.spoil);
-		if (!rig_after(rig, rig->setting.mode->round(rig, rig->round)))
+			device_spoil(rig->device, rig->setting->spoil);
+		if (!rig_after(rig, rig->setting->mode->round(rig, rig->round)))
 			return false;
 	}
 	return true;

@@ -20,6 +20,8 @@ struct rig;
 struct mode {
 	const char *name;
 	bool receives, sends;
+	/* Once, or NULL: more than filling the receive ring. */
+	void (*begin)(struct rig *rig);
 	/* Before and after a round of n frames, unmeasured; or NULL. */
 	void (*before)(struct rig *rig, size_t n);
 	void (*after)(struct rig *rig, size_t n);
@@ -28,35 +30,49 @@ struct mode {
 };
 
 /* "forward", "rx", "tx": nic_rx() and nic_tx() with the pool; "forward_verbs", "rx_verbs",
- * "tx_verbs": the four verbs alone. Forwarding touches one byte of each frame.
+ * "tx_verbs": the four verbs alone; "fused": nic_forward(). Forwarding touches one byte of each
+ * frame.
  */
 extern const struct mode rig_modes[];
 extern const size_t rig_mode_count;
 
+/* Sets of instructions that the driver has code for and this processor runs, the widest first. */
+extern const char *const rig_paths[];
+extern const size_t rig_path_count;
+
 struct setting {
 	const struct mode *mode;
-	unsigned ring; /* descriptors, of both rings */
+	const char *path; /* one of rig_paths */
+	unsigned queues;
+	unsigned ring; /* descriptors, of all rings */
 	unsigned burst;
 	uint16_t len; /* bytes of a frame, without the CRC */
 	enum spoil spoil;
 };
 
+/* A queue and the program that uses it. No two share a cache line. */
 struct rig {
-	struct setting setting;
+	_Alignas(CACHE_LINE) const struct setting *setting;
 	size_t round; /* frames */
-	struct card *card;
-	struct device *device;
-	struct nic_config config;
-	struct dma_region *rings, *frames;
-	struct nic *nic;
 	struct nic_queue *q;
 	struct nic_pool pool;
 	struct frame frame[RIG_ROUND];
+	_Alignas(CACHE_LINE) struct device *device;
+};
+
+/* A card with its queues. */
+struct bed {
+	struct setting setting;
+	struct card *card;
+	struct nic *nic;
+	struct nic_config config;
+	struct dma_region *rings;
+	struct rig rig[NIC_MAX_QUEUES];
 };
 
 /* `mapped`: see card_open(). 0 or -errno, with why. */
-int rig_open(struct rig *rig, const struct setting *setting, bool mapped, struct pci_error *why);
-void rig_close(struct rig *rig);
+int bed_open(struct bed *bed, const struct setting *setting, bool mapped, struct pci_error *why);
+void bed_close(struct bed *bed);
 
 /* The card sends what was queued and receives a round; then the round's frames are made. */
 void rig_before(struct rig *rig, enum warmth warmth);

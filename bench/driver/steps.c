@@ -48,31 +48,32 @@ static size_t walked(struct page *page, struct rig *rig, size_t (*round)(struct 
 static int child(const struct setting *setting, unsigned rounds, struct page *page)
 {
 	size_t (*volatile idle)(struct rig *, size_t) = nothing;
-	struct rig rig;
+	struct bed bed;
+	struct rig *rig = &bed.rig[0];
 
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 		return EPERM;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (rig_open(&rig, setting, true, &page->why))
+	if (bed_open(&bed, setting, true, &page->why))
 		return EIO;
-	if (rig_warm(&rig)) {
-		(void)walked(page, &rig, idle);
+	if (rig_warm(rig)) {
+		(void)walked(page, rig, idle);
 		for (unsigned i = 0; i < rounds; i++) {
 			size_t done;
 
-			rig_before(&rig, WARMTH_HOT);
-			done = walked(page, &rig, setting->mode->round);
+			rig_before(rig, WARMTH_HOT);
+			done = walked(page, rig, setting->mode->round);
 			page->frames += done;
-			if (!rig_after(&rig, done))
+			if (!rig_after(rig, done))
 				break;
 		}
-		rig_before(&rig, WARMTH_HOT); /* the last round's checks */
+		rig_before(rig, WARMTH_HOT); /* the last round's checks */
 	}
-	if (rig_fault(&rig)) {
-		(void)snprintf(page->why.text, sizeof page->why.text, "%s", rig_fault(&rig));
+	if (rig_fault(rig)) {
+		(void)snprintf(page->why.text, sizeof page->why.text, "%s", rig_fault(rig));
 		return EIO;
 	}
-	rig_close(&rig);
+	bed_close(&bed);
 	return 0;
 }
 
