@@ -64,13 +64,17 @@ struct handle *scheme_find(struct scheme *s, int64_t id)
 	return id > 0 && h->id == id ? h : NULL;
 }
 
-static void write_state(const struct scheme *s, struct scheme_status *page)
+static void write_state(const struct scheme *s, const struct handle *h)
 {
+	struct scheme_status *page = h->page;
+
 	atomic_store_explicit(&page->link_up, s->link.up, memory_order_relaxed);
 	atomic_store_explicit(
 		&page->link_mbit, s->link.up ? s->link.mbit : 0, memory_order_relaxed);
 	atomic_store_explicit(&page->mtu, s->mtu, memory_order_relaxed);
-	atomic_store_explicit(&page->owned, s->link.owned, memory_order_relaxed);
+	/* The owner's own handle is another path's. */
+	atomic_store_explicit(
+		&page->owned, s->link.owned && h->path == PATH_FRAMES, memory_order_relaxed);
 }
 
 void scheme_refresh(struct scheme *s)
@@ -87,7 +91,7 @@ void scheme_refresh(struct scheme *s)
 	s->mtu = mtu;
 	for (unsigned i = 0; i < SCHEME_MAX_HANDLES; i++) {
 		if (s->handles[i].id != 0 && s->handles[i].page != NULL) {
-			write_state(s, s->handles[i].page);
+			write_state(s, &s->handles[i]);
 		}
 	}
 }
@@ -154,7 +158,7 @@ int64_t scheme_handle_open(
 	s->taps += h->tap != NULL;
 	s->readers += reads_frames(h);
 	if (status != NULL) {
-		write_state(s, status);
+		write_state(s, h);
 		atomic_store_explicit(&status->value, which != PATH_FRAMES && which != PATH_TAP,
 			memory_order_relaxed);
 		atomic_store_explicit(&status->present, 1, memory_order_relaxed);

@@ -47,6 +47,12 @@ def word(kind, place, at):
     return kind.from_buffer(place, at)
 
 
+def ask(connection, path, access, rx, tx, fds):
+    connection.sendmsg([REQUEST.pack(MAGIC, RINGS_VERSION, len(path), access, rx.bit_length() - 1, tx.bit_length() - 1, 0,
+                                     path.encode())],
+                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
 class Owner:
     """network:NAME/queue/N with rings of 64 entries and more. Raises OSError with the server's error."""
 
@@ -58,9 +64,7 @@ class Owner:
         rings = memory(-(-(SLOTS + 8 * (rx + tx)) // 4096) * 4096, "owner-rings")
         self.socket = scheme_client.connect(root, name, limit)
         try:
-            self.socket.sendmsg([REQUEST.pack(MAGIC, RINGS_VERSION, len(path), access, rx.bit_length() - 1,
-                                              tx.bit_length() - 1, 0, path.encode())],
-                                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [own, rings]))])
+            ask(self.socket, path, access, rx, tx, [own, rings])
             data, control, _, _ = self.socket.recvmsg(REPLY.size, socket.CMSG_SPACE(16))
             if len(data) != REPLY.size:
                 raise OSError(errno.ECONNRESET, "no reply")

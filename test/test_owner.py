@@ -12,7 +12,8 @@ import pytest
 
 import handover
 import lab
-from owner_client import CHUNK, HEAD, RX, SEALED, SIZE, TX, Owner, buffers, memory
+import scheme_client
+from owner_client import CHUNK, HEAD, RX, SEALED, SIZE, TX, Owner, ask, buffers, memory
 from stack import Stack, frame
 from test_upgrade import resets, upgrade
 
@@ -106,6 +107,7 @@ def test_others_wait(run, cable):
         owner.feed(offsets[:8])
         a.write(frame(70))
         counts(a, writes=1, error=-errno.EBUSY, refused=1, sent=0, link_up=1, owned=1)
+        assert owner.status("owned") == 0
         b.write(frame(80, "b", "a"))
         assert owner.wait(1) == [(offsets[0], frame(80, "b", "a"))]
         assert a.status("received") == 0
@@ -339,6 +341,50 @@ def test_a_client_that_is_killed(run, cable):
     lab.wait_for(lambda: a.status("owned") == 0, "others may write")
     a.write(frame(70))
     lab.wait_for(lambda: b.read() == frame(70), "a frame of the others")
+
+
+def test_clients_that_leave_before_they_are_answered(run, cable):
+    frames, rings = memory(1 << 20), memory(8192, "owner-rings")
+    for _ in range(30):
+        with scheme_client.connect(run.schemes, "a_ixgbe", lab.PATIENCE) as connection:
+            ask(connection, "/queue/0", 3, 64, 64, [frames, rings])
+    os.close(frames)
+    os.close(rings)
+    given_back(cable)
+    with own(cable):
+        pass
+    given_back(cable)
+
+
+def test_clients_and_drivers_that_die_at_any_time(run):
+    """Whoever dies first: in the end the queue is the driver's, and the memory nobody's."""
+    stack = Stack(run, a="cable:both", b="cable:both")
+    stack.pcid("--max-deaths", 0)
+    stack.wait_link("a")
+    b = stack.open("b")
+    dice = random.Random(3)
+
+    def wait():
+        for _ in range(dice.randrange(60)):
+            b.write(frame(60 + dice.randrange(1400), "b", "a"))
+        drain(b)
+    for seed in range(10):
+        lives = len(stack.pids("a"))
+        pid = client(stack, seed)
+        wait()
+        victims = [pid, stack.pids("a")[-1]]
+        dice.shuffle(victims)
+        os.kill(victims[0], signal.SIGKILL)
+        wait()
+        os.kill(victims[1], signal.SIGKILL)
+        os.waitpid(pid, 0)
+        lab.wait_for(lambda: len(stack.pids("a")) > lives, "another driver")
+        given_back(stack)
+    stack.wait_link("a")
+    stack.wait_link("b")
+    a = stack.open("a")
+    b.write(frame(77, "b", "a"))
+    assert a.read() == frame(77, "b", "a")
 
 
 def test_a_driver_that_dies(run, cable):
