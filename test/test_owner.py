@@ -597,6 +597,8 @@ def test_what_pcid_says_of_memory_is_checked(run, how):
     size, address, words = {"size": (4096, 0x40000000, "its size is another one"),
                             "taken": (8192, handover.ADDRESSES[1], "its addresses are taken")
                             }.get(how, (8192, 0x40000000, "clients' memory"))
+    if how == "in order":
+        card.client.dma_map(address, size, frames)  # before the connection is the driver's
     pcid.send(card.start(adopt=1, memories=1), card.fds())
     if how == "another message":
         pcid.send(struct.pack("<II", handover.KEPT, 0))
@@ -605,7 +607,6 @@ def test_what_pcid_says_of_memory_is_checked(run, how):
     kind, text = pcid.receive()
     assert kind == handover.FAILED
     if how == "in order":  # but nobody has left a card that runs
-        card.client.dma_map(0x40000000, 8192, frames)
         assert pcid.receive() == (handover.READY, "")
         pcid.send(struct.pack("<II", handover.KEPT, 0))
         assert struct.unpack("<III4x", pcid.socket.recv(64).ljust(16, b"\0")) == (handover.UNMAP, 0, 77)

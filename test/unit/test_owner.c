@@ -697,6 +697,8 @@ static void in_order(void **state)
 				&(struct scheme_frame){.offset = scheme_ring_buffer(
 							       b->shared->rx_provided % 500)});
 		assert_true(move(b, &moved) >= 0);
+		/* None comes back before the card has given it back. */
+		assert_true(owner_in_step(&b->owners.queue[0], &nic.queue[0], &b->rings));
 		good -= moved.sent;
 		bad -= moved.refused;
 		errors += moved.no_link;
@@ -754,8 +756,8 @@ static void wild(void **state)
 			told(b, "unmap 7");
 			serve(b);
 		}
+		assert_true(owner_in_step(&b->owners.queue[0], &nic.queue[0], &b->rings));
 		nic.queue[0].sent = nic.queue[0].tx_count / 2;
-		assert_true(scheme_rings_rx_held(&b->rings) == nic.queue[0].rx_count);
 	}
 	assert_true(broken > 100);
 }
