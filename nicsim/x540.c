@@ -67,6 +67,7 @@ static void reset_mac(struct x540 *card, bool power)
 	x540_table_reset(card, power);
 	x540_irq_reset(card);
 	x540_filter_reset(card);
+	x540_rss_reset(card);
 	x540_rx_reset(card);
 	x540_tx_reset(card);
 }

@@ -6,7 +6,7 @@
  *     x540_nvm.c     EEPROM, semaphores, PHY   x540_irq.c    causes, masks, vectors
  *     x540_filter.c  which frames are ours     x540_stats.c  counters
  *     x540_rx.c, x540_tx.c  the rings          x540_offload.c  arithmetic over frames
- *     x540_doorbells.c  registers in shared pages
+ *     x540_rss.c  which queue a frame is for   x540_doorbells.c  registers in shared pages
  */
 #ifndef NICSIM_X540_CARD_H
 #define NICSIM_X540_CARD_H
@@ -25,6 +25,9 @@
 #define X540_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
 #define X540_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
 #define X540_RX_BUFFER    (384u * 1024u)
+#define X540_RX_QUEUES    16u    /* that RSS can lead to */
+#define X540_TX_QUEUES    64u    /* without DCB and virtualization */
+#define X540_RSS_INPUT    36u    /* bytes: two IPv6 addresses, two ports */
 #define X540_MSIX_TABLE   16384u /* BAR 4 */
 #define X540_WINDOW_PAGES 4u     /* that can be mapped: the registers of the queues */
 #define X540_WINDOW_SIZE  0xe000u
@@ -52,11 +55,28 @@ struct x540_irq {
 	struct loop_timer timer;
 };
 
+struct x540_rss {
+	bool stale; /* the table is of another key */
+	uint32_t table[X540_RSS_INPUT][256];
+};
+
+/* Where a frame goes, and the hash that says so; type 0: none. */
+struct x540_path {
+	uint32_t hash;
+	uint8_t type;
+	uint8_t queue;
+};
+
+struct x540_rx_queue {
+	unsigned hint_ring, hint_buffer;
+};
+
 struct x540_rx {
 	struct loop_work work;
-	unsigned hint_ring, hint_buffer;
+	struct x540_rx_queue queue[X540_RX_QUEUES];
+	uint32_t on;     /* queues that are enabled, a bit each */
 	bool wire_waits; /* the wire was told that there is no room */
-	/* The packet buffer: frames in a ring of bytes, each behind its length. */
+	/* The packet buffer: frames in a ring of bytes, each behind its length and its path. */
 	uint32_t head, used;
 	uint8_t buffer[X540_RX_BUFFER];
 	uint8_t frame[SIM_FRAME_MAX]; /* one that wraps round the end, in one piece */
@@ -64,14 +84,21 @@ struct x540_rx {
 	uint8_t padded[60];
 };
 
+struct x540_tx_queue {
+	unsigned hint_ring, hint_buffer, hint_head;
+	struct x540_context context[2];
+	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
+};
+
 struct x540_tx {
 	struct loop_work work;
 	struct loop_timer flush; /* for a group of write-backs that does not fill */
-	unsigned hint_ring, hint_buffer, hint_head;
+	struct x540_tx_queue queue[X540_TX_QUEUES];
+	uint64_t busy;    /* queues that may have something to send, a bit each */
+	uint64_t grouped; /* and with `done` */
+	unsigned turn;    /* the queue that is served */
 	bool wire_full;
-	struct x540_context context[2];
-	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
-	/* The request at TDH, gathered and not wholly sent. */
+	/* The request at that queue's TDH, gathered and not wholly sent. */
 	bool loaded;
 	bool broken;              /* it is not sent, but done */
 	unsigned chain;           /* its descriptors */
@@ -107,6 +134,7 @@ struct x540 {
 	struct x540_nvm nvm;
 	struct x540_phy phy;
 	struct x540_irq irq;
+	struct x540_rss rss;
 	struct x540_rx rx;
 	struct x540_tx tx;
 	struct x540_doorbells doorbells;
@@ -171,8 +199,9 @@ bool x540_filter(struct x540 *card, const uint8_t *frame, size_t len);
 /* --- x540_stats.c --- */
 void x540_count_rx_seen(struct x540 *card, uint32_t len);
 void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len);
-void x540_count_rx_queued(struct x540 *card, uint32_t len);
-void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len);
+void x540_count_rx_queued(struct x540 *card, unsigned queue, uint32_t len);
+void x540_count_rx_dropped(struct x540 *card, unsigned queue);
+void x540_count_tx(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len);
 void x540_count(struct x540 *card, uint32_t offset);
 
 /* --- x540_doorbells.c --- */
@@ -188,6 +217,12 @@ void x540_doorbells_receive(struct x540 *card);
  * not be overwritten by an older one. `offset` is the head's, `head` what it will be.
  */
 void x540_doorbells_head(struct x540 *card, uint32_t offset, uint32_t head);
+
+/* --- x540_rss.c --- */
+struct x540_path x540_rss(struct x540 *card, const uint8_t *frame, uint32_t len);
+void x540_rss_reset(struct x540 *card);
+void x540_write_rssrk(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_mrqc(struct x540 *card, uint32_t offset, uint32_t value);
 
 /* --- x540_rx.c --- */
 void x540_rx_init(struct x540 *card);

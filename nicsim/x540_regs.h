@@ -80,6 +80,7 @@
 #define QBRC_L 0x34u
 #define QBRC_H 0x38u
 #define QPRDC(n) (0x01430u + 0x40u * (n))
+#define RQSMR(n) (0x02300u + 4u * (n)) /* the counters of queues 4n to 4n + 3 */
 #define RDRXCTL 0x02f00u
 #define   RDRXCTL_CRC_STRIP 0x00000002u
 #define   RDRXCTL_INIT_DONE 0x00000008u
@@ -98,6 +99,19 @@
 #define MCSTCTRL 0x05090u
 #define   MCSTCTRL_OFFSET(v) ((v)&3u)
 #define   MCSTCTRL_ENABLE 0x00000004u
+#define MRQC 0x05818u
+#define   MRQC_MODE(v) ((v)&15u)
+#define   MRQC_MODE_RSS 1u
+#define   MRQC_TCP_IPV4 0x00010000u
+#define   MRQC_IPV4 0x00020000u
+#define   MRQC_IPV6 0x00100000u
+#define   MRQC_TCP_IPV6 0x00200000u
+#define   MRQC_UDP_IPV4 0x00400000u
+#define   MRQC_UDP_IPV6 0x00800000u
+#define RETA(n) (0x0eb00u + 4u * (n)) /* entries 4n to 4n + 3, a byte each */
+#define RETA_COUNT 32u
+#define RSSRK(n) (0x0eb80u + 4u * (n))
+#define RSSRK_COUNT 10u
 #define MTA(n) (0x05200u + 4u * (n))
 #define VFTA(n) (0x0a000u + 4u * (n))
 #define RAL(n) (0x0a200u + 8u * (n))
@@ -120,6 +134,7 @@
 #define TDWBAL 0x38u
 #define   TDWBAL_ENABLE 0x00000001u
 #define TDWBAH 0x3cu
+#define TQSM(n) (0x08600u + 4u * (n))
 #define QBTC_L(n) (0x08700u + 8u * (n))
 #define QBTC_H(n) (0x08704u + 8u * (n))
 #define DMATXCTL 0x04a80u

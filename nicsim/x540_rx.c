@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Receiving: from the wire through the packet buffer into the descriptors of queue 0 (82599
+ * Receiving: from the wire through the packet buffer into the descriptors of the queues (82599
  * datasheet 7.1). The card owns the descriptors from RDH to before RDT.
  */
 #include <stdatomic.h>
@@ -8,7 +8,6 @@
 
 #include "nicsim/x540_card.h"
 
-#define QUEUE      RX_QUEUE(0u)
 #define CRC_LEN    4u
 #define FRAME_MIN  60u   /* on a link, without CRC */
 #define LEGACY_MAX 1518u /* without jumbo frames, with CRC; a VLAN tag comes on top */
@@ -24,35 +23,46 @@
 /* What becomes of a frame at the ring. */
 enum outcome { STORED, NO_DESCRIPTOR, IN_VAIN };
 
-static uint32_t *reg(struct x540 *card, uint32_t offset)
+static uint32_t *reg(struct x540 *card, unsigned queue, uint32_t offset)
 {
-	return x540_reg(card, QUEUE + offset);
+	return x540_reg(card, RX_QUEUE(queue) + offset);
 }
 
-static bool enabled(struct x540 *card)
+static bool listening(struct x540 *card)
 {
-	return (*x540_reg(card, RXCTRL) & RXCTRL_ENABLE) && (*reg(card, RXDCTL) & RXDCTL_ENABLE) &&
-	       function_is_master(&card->fn);
+	return (*x540_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn);
 }
 
-static uint32_t ring_size(struct x540 *card)
+static bool is_on(struct x540 *card, unsigned queue)
 {
-	return *reg(card, RDLEN) / 16;
+	return *reg(card, queue, RXDCTL) & RXDCTL_ENABLE;
 }
 
-static uint64_t ring_address(struct x540 *card, uint32_t index)
+/* Without a descriptor it drops, instead of holding up the others. */
+static bool drops(struct x540 *card, unsigned queue)
 {
-	return (*reg(card, RDBAL) | (uint64_t)*reg(card, RDBAH) << 32) + 16ull * index;
+	return *reg(card, queue, SRRCTL) & SRRCTL_DROP;
+}
+
+static uint32_t ring_size(struct x540 *card, unsigned queue)
+{
+	return *reg(card, queue, RDLEN) / 16;
+}
+
+static uint64_t ring_address(struct x540 *card, unsigned queue, uint32_t index)
+{
+	return (*reg(card, queue, RDBAL) | (uint64_t)*reg(card, queue, RDBAH) << 32) +
+	       16ull * index;
 }
 
 /* --- one frame into the ring --- */
 
 /* Whether the queue wants this frame's VLAN tag taken out. */
-static bool has_tag(struct x540 *card, const uint8_t *frame, uint32_t len)
+static bool has_tag(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len)
 {
 	unsigned type = (unsigned)frame[12] << 8 | frame[13];
 
-	return *reg(card, RXDCTL) & RXDCTL_VME && len >= 18 &&
+	return *reg(card, queue, RXDCTL) & RXDCTL_VME && len >= 18 &&
 	       type == VLNCTRL_TYPE(*x540_reg(card, VLNCTRL));
 }
 
@@ -74,29 +84,42 @@ static const uint8_t *edit(
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
-static int write_back(
-	struct x540 *card, uint32_t index, uint64_t second, bool advanced, uint64_t first)
+static int write_back(struct x540 *card, unsigned queue, uint32_t index, uint64_t second,
+	bool advanced, uint64_t first)
 {
-	uint64_t address = ring_address(card, index);
+	unsigned *hint = &card->rx.queue[queue].hint_ring;
+	uint64_t address = ring_address(card, queue, index);
 	int rc = 0;
 
 	if (advanced)
-		rc = function_dma_write(&card->fn, &card->rx.hint_ring, address, &first, 8);
+		rc = function_dma_write(&card->fn, hint, address, &first, 8);
 	atomic_thread_fence(memory_order_release);
-	return rc ? rc
-		  : function_dma_write(&card->fn, &card->rx.hint_ring, address + 8, &second, 8);
+	return rc ? rc : function_dma_write(&card->fn, hint, address + 8, &second, 8);
+}
+
+/* The first quadword of an advanced descriptor: no packet type, no split header; the hash only with
+ * RXCSUM.PCSD, else there is room for a fragment's checksum, which is not computed.
+ */
+static uint64_t first_word(struct x540 *card, const struct x540_path *path)
+{
+	if (!(*x540_reg(card, RXCSUM) & RXCSUM_PCSD))
+		return 0;
+	return path->type | (uint64_t)path->hash << 32;
 }
 
 /* Puts a frame into as many descriptors as it takes. */
-static enum outcome store(struct x540 *card, const uint8_t *frame, uint32_t len)
+static enum outcome store(
+	struct x540 *card, const struct x540_path *path, const uint8_t *frame, uint32_t len)
 {
-	struct x540_rx *rx = &card->rx;
-	uint32_t size = ring_size(card), head = *reg(card, RDH), tail = *reg(card, RDT);
-	uint32_t srrctl = *reg(card, SRRCTL);
+	unsigned queue = path->queue;
+	struct x540_rx_queue *q = &card->rx.queue[queue];
+	uint32_t size = ring_size(card, queue);
+	uint32_t head = *reg(card, queue, RDH), tail = *reg(card, queue, RDT);
+	uint32_t srrctl = *reg(card, queue, SRRCTL);
 	uint32_t room = SRRCTL_BUFFER(srrctl), at = 0;
 	bool advanced = SRRCTL_TYPE(srrctl) != 0;
 	bool crc = !(*x540_reg(card, HLREG0) & HLREG0_RX_STRIP);
-	bool tagged = has_tag(card, frame, len);
+	bool tagged = has_tag(card, queue, frame, len);
 	uint32_t stored = len + (crc ? CRC_LEN : 0) - (tagged ? TAG_LEN : 0);
 	uint64_t tag = tagged ? (uint64_t)frame[14] << 8 | frame[15] : 0;
 
@@ -107,15 +130,15 @@ static enum outcome store(struct x540 *card, const uint8_t *frame, uint32_t len)
 		frame = edit(card, frame, &len, tagged, crc);
 	for (uint32_t left = len; left;) {
 		uint32_t piece = left < room ? left : room;
-		uint64_t address, first = 0, second;
+		uint64_t address, first = first_word(card, path), second;
 		bool last = piece == left;
 
-		if (function_dma_read(&card->fn, &rx->hint_ring, ring_address(card, head), &address,
-			    sizeof(address)) ||
-			function_dma_write(&card->fn, &rx->hint_buffer, address, frame + at, piece))
+		if (function_dma_read(&card->fn, &q->hint_ring, ring_address(card, queue, head),
+			    &address, sizeof(address)) ||
+			function_dma_write(&card->fn, &q->hint_buffer, address, frame + at, piece))
 			goto lost;
 		if (advanced) {
-			/* Split header 0, no packet type, no hash; extended status from bit 0. */
+			/* Extended status from bit 0. */
 			second = STATUS_DD | (last ? STATUS_EOP : 0) | (uint64_t)piece << 32;
 			if (last && tagged)
 				second |= STATUS_VP | tag << 48;
@@ -124,21 +147,21 @@ static enum outcome store(struct x540 *card, const uint8_t *frame, uint32_t len)
 			if (last && tagged)
 				second |= (uint64_t)STATUS_VP << 32 | tag << 48;
 		}
-		x540_doorbells_head(card, QUEUE + RDH, head + 1 == size ? 0 : head + 1);
-		if (write_back(card, head, second, advanced, first))
+		x540_doorbells_head(card, RX_QUEUE(queue) + RDH, head + 1 == size ? 0 : head + 1);
+		if (write_back(card, queue, head, second, advanced, first))
 			goto lost;
 		head = head + 1 == size ? 0 : head + 1;
-		*reg(card, RDH) = head;
+		*reg(card, queue, RDH) = head;
 		at += piece;
 		left -= piece;
 	}
-	x540_count_rx_queued(card, len);
-	x540_cause_queue(card, 0, false);
+	x540_count_rx_queued(card, queue, len);
+	x540_cause_queue(card, queue, false);
 	return STORED;
 
 lost:
 	/* A bus error: the descriptor is used up without a write-back. */
-	*reg(card, RDH) = head + 1 == size ? 0 : head + 1;
+	*reg(card, queue, RDH) = head + 1 == size ? 0 : head + 1;
 	return IN_VAIN;
 }
 
@@ -170,64 +193,88 @@ static void copy_out(const struct x540_rx *rx, uint32_t at, void *to, uint32_t l
 	memcpy((uint8_t *)to + n, rx->buffer, len - n);
 }
 
-static bool push(struct x540 *card, const uint8_t *frame, uint32_t len)
+/* What stands in front of a frame. */
+struct entry {
+	uint32_t len;
+	struct x540_path path;
+};
+
+static bool has_room(struct x540 *card, uint32_t len)
+{
+	return card->rx.used + sizeof(struct entry) + len <= capacity(card);
+}
+
+static bool push(
+	struct x540 *card, const struct x540_path *path, const uint8_t *frame, uint32_t len)
 {
 	struct x540_rx *rx = &card->rx;
+	struct entry entry = {.len = len, .path = *path};
 
-	if (rx->used + sizeof(len) + len > capacity(card))
+	if (!has_room(card, len))
 		return false;
-	copy_in(rx, rx->head + rx->used, &len, sizeof(len));
-	copy_in(rx, rx->head + rx->used + (uint32_t)sizeof(len), frame, len);
-	rx->used += (uint32_t)sizeof(len) + len;
+	copy_in(rx, rx->head + rx->used, &entry, sizeof(entry));
+	copy_in(rx, rx->head + rx->used + (uint32_t)sizeof(entry), frame, len);
+	rx->used += (uint32_t)sizeof(entry) + len;
 	return true;
 }
 
-static const uint8_t *peek(struct x540_rx *rx, uint32_t *len)
+static const uint8_t *peek(struct x540_rx *rx, struct entry *entry)
 {
-	uint32_t at = (rx->head + (uint32_t)sizeof(*len)) % X540_RX_BUFFER;
+	uint32_t at = (rx->head + (uint32_t)sizeof(*entry)) % X540_RX_BUFFER;
 
-	copy_out(rx, rx->head, len, sizeof(*len));
-	if (at + *len <= X540_RX_BUFFER)
+	copy_out(rx, rx->head, entry, sizeof(*entry));
+	if (at + entry->len <= X540_RX_BUFFER)
 		return rx->buffer + at;
-	copy_out(rx, at, rx->frame, *len);
+	copy_out(rx, at, rx->frame, entry->len);
 	return rx->frame;
 }
 
-static void pop(struct x540 *card, uint32_t len)
+static void pop(struct x540 *card, const struct entry *entry)
 {
 	struct x540_rx *rx = &card->rx;
+	uint32_t len = (uint32_t)sizeof(*entry) + entry->len;
 
-	len += (uint32_t)sizeof(len);
 	rx->head = (rx->head + len) % X540_RX_BUFFER;
 	rx->used -= len;
+}
+
+/* The frame at the head of the packet buffer. False: it stays, and all behind it. One whose queue
+ * was turned off meanwhile waits for it to be turned on (82599 datasheet 4.6.7.1.1).
+ */
+static bool move_one(struct x540 *card)
+{
+	struct entry entry;
+	const uint8_t *frame = peek(&card->rx, &entry);
+	unsigned queue = entry.path.queue;
+	enum outcome outcome = NO_DESCRIPTOR;
+
+	if (is_on(card, queue))
+		outcome = store(card, &entry.path, frame, entry.len);
+	if (outcome == NO_DESCRIPTOR) {
+		if (!drops(card, queue))
+			return false;
+		x540_count_rx_dropped(card, queue);
+	}
+	pop(card, &entry);
+	return true;
 }
 
 /* Moves what waits in the packet buffer, then lets the wire bring more. */
 static void on_work(struct loop_work *work)
 {
 	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, rx.work));
-	unsigned n = 0;
+	struct x540_rx *rx = &card->rx;
 
-	while (card->rx.used && enabled(card)) {
-		const uint8_t *frame;
-		uint32_t len;
-		enum outcome outcome;
-
-		if (n++ == BURST) {
+	for (unsigned n = 0; rx->used && rx->on && listening(card); n++) {
+		if (n == BURST) {
 			loop_defer(card->loop, work);
 			return;
 		}
-		frame = peek(&card->rx, &len);
-		outcome = store(card, frame, len);
-		if (outcome == NO_DESCRIPTOR) {
-			if (!(*reg(card, SRRCTL) & SRRCTL_DROP))
-				return;
-			x540_count(card, QPRDC(0u));
-		}
-		pop(card, len);
+		if (!move_one(card))
+			return;
 	}
-	if (card->rx.wire_waits && enabled(card)) {
-		card->rx.wire_waits = false;
+	if (rx->wire_waits && rx->on && listening(card)) {
+		rx->wire_waits = false;
 		wire_resume(card->wire);
 	}
 }
@@ -274,13 +321,11 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 	struct x540 *card = ctx;
 	struct x540_rx *rx = &card->rx;
 	uint32_t len = (uint32_t)length;
-	bool on;
+	struct x540_path path;
 
 	x540_doorbells_receive(card);
-	on = enabled(card);
-
 	/* A wire that can wait does so until somebody listens. */
-	if (may_wait && (!on || rx->used + sizeof(len) + len > capacity(card))) {
+	if (may_wait && (!rx->on || !listening(card) || !has_room(card, len))) {
 		rx->wire_waits = true;
 		return false;
 	}
@@ -305,19 +350,18 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 	if (is_control(card, frame) || !x540_filter(card, frame, len))
 		return true;
 	x540_count_rx_good(card, frame, len);
-	if (!on && !(*reg(card, RXDCTL) & RXDCTL_ENABLE))
+	path = x540_rss(card, frame, len);
+	if (!is_on(card, path.queue))
 		return true; /* for a queue that is off */
-	if (rx->used == 0 && on) {
-		enum outcome outcome = store(card, frame, len);
-
-		if (outcome != NO_DESCRIPTOR)
+	if (rx->used == 0 && listening(card)) {
+		if (store(card, &path, frame, len) != NO_DESCRIPTOR)
 			return true;
-		if (*reg(card, SRRCTL) & SRRCTL_DROP) {
-			x540_count(card, QPRDC(0u));
+		if (drops(card, path.queue)) {
+			x540_count_rx_dropped(card, path.queue);
 			return true;
 		}
 	}
-	if (!push(card, frame, len)) {
+	if (!push(card, &path, frame, len)) {
 		x540_count(card, RXMPC(0u));
 		x540_cause(card, EICR_RX_MISS);
 	}
@@ -326,42 +370,65 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 
 /* --- registers --- */
 
-void x540_write_rdt(struct x540 *card, uint32_t offset, uint32_t value)
+static unsigned queue_of(uint32_t offset)
 {
-	(void)value;
-	if (offset != QUEUE + RDT)
-		return;
-	if (enabled(card) && *reg(card, RDT) >= ring_size(card))
-		report_strict(card->report, "RDT %u out of a ring of %u", *reg(card, RDT),
-			ring_size(card));
+	return offset < RX_QUEUE(64u) ? (offset - RX_QUEUE(0u)) / 0x40
+				      : 64 + (offset - RX_QUEUE(64u)) / 0x40;
+}
+
+/* Something changed that frames may wait for. */
+static void look_again(struct x540 *card)
+{
 	if (card->rx.used || card->rx.wire_waits)
 		loop_defer(card->loop, &card->rx.work);
 }
 
+static void check_tail(struct x540 *card, unsigned queue)
+{
+	uint32_t tail = *reg(card, queue, RDT), size = ring_size(card, queue);
+
+	if (is_on(card, queue) && listening(card) && tail >= size)
+		report_strict(card->report, "RDT %u out of a ring of %u", tail, size);
+}
+
+void x540_write_rdt(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	(void)value;
+	check_tail(card, queue_of(offset));
+	look_again(card);
+}
+
+static void check_queue(struct x540 *card, unsigned queue)
+{
+	uint32_t srrctl = *reg(card, queue, SRRCTL);
+
+	if (queue >= X540_RX_QUEUES)
+		report_strict(card->report, "RX queue %u enabled: RSS leads to queues 0 to %u",
+			queue, X540_RX_QUEUES - 1);
+	if (*reg(card, queue, RDLEN) == 0)
+		report_strict(card->report, "RX queue %u enabled with RDLEN 0", queue);
+	if (SRRCTL_BUFFER(srrctl) == 0)
+		report_strict(card->report, "RX queue %u enabled with buffers of 0 bytes", queue);
+	if (SRRCTL_TYPE(srrctl) > 1)
+		report_strict(card->report,
+			"RX queue %u: header split (SRRCTL.DESCTYPE %u) is not "
+			"served, whole frames are",
+			queue, SRRCTL_TYPE(srrctl));
+	check_tail(card, queue);
+}
+
 void x540_write_rxdctl(struct x540 *card, uint32_t offset, uint32_t value)
 {
-	uint32_t length;
+	unsigned queue = queue_of(offset);
+	uint32_t bit = queue < X540_RX_QUEUES ? 1u << queue : 0;
 
-	if (offset != QUEUE + RXDCTL) {
-		if (value & RXDCTL_ENABLE)
-			report_strict(card->report, "RX queue %u enabled: only queue 0 is served",
-				offset < 0x2000 ? (offset - 0x1000) / 0x40
-						: 64 + (offset - 0xd000) / 0x40);
+	if (!(value & RXDCTL_ENABLE)) {
+		card->rx.on &= ~bit;
 		return;
 	}
-	if (!(value & RXDCTL_ENABLE))
-		return;
-	length = *reg(card, RDLEN);
-	if (length == 0)
-		report_strict(card->report, "RX queue 0 enabled with RDLEN 0");
-	if (SRRCTL_BUFFER(*reg(card, SRRCTL)) == 0)
-		report_strict(card->report, "RX queue 0 enabled with buffers of 0 bytes");
-	if (SRRCTL_TYPE(*reg(card, SRRCTL)) > 1)
-		report_strict(card->report,
-			"RX queue 0: header split (SRRCTL.DESCTYPE %u) is not "
-			"served, whole frames are",
-			SRRCTL_TYPE(*reg(card, SRRCTL)));
-	x540_write_rdt(card, QUEUE + RDT, 0);
+	card->rx.on |= bit;
+	check_queue(card, queue);
+	look_again(card);
 }
 
 void x540_write_rxctrl(struct x540 *card, uint32_t offset, uint32_t value)
@@ -373,7 +440,9 @@ void x540_write_rxctrl(struct x540 *card, uint32_t offset, uint32_t value)
 		return;
 	if (strip != ((*x540_reg(card, RDRXCTL) & RDRXCTL_CRC_STRIP) != 0))
 		report_strict(card->report, "HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ");
-	x540_write_rdt(card, QUEUE + RDT, 0);
+	for (unsigned queue = 0; queue < X540_RX_QUEUES; queue++)
+		check_tail(card, queue);
+	look_again(card);
 }
 
 void x540_rx_init(struct x540 *card)
@@ -390,6 +459,6 @@ void x540_rx_reset(struct x540 *card)
 {
 	card->rx.head = 0;
 	card->rx.used = 0;
-	card->rx.hint_ring = 0;
-	card->rx.hint_buffer = 0;
+	card->rx.on = 0;
+	memset(card->rx.queue, 0, sizeof(card->rx.queue));
 }

@@ -64,17 +64,32 @@ void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len)
 	add36(card, RXNFGBCL, len);
 }
 
-/* What reached memory: by queue and in total, without CRC if that is stripped. */
-void x540_count_rx_queued(struct x540 *card, uint32_t len)
+/* The counter of a queue: RQSMR and TQSM name 16 of them. */
+static uint32_t counter_of(struct x540 *card, uint32_t map, unsigned queue)
 {
-	x540_count(card, RX_QUEUE(0u) + QPRC);
-	add36(card, RX_QUEUE(0u) + QBRC_L, len);
+	return *x540_reg(card, map + queue / 4 * 4) >> 8 * (queue % 4) & 15;
+}
+
+/* What reached memory: by queue and in total, without CRC if that is stripped. */
+void x540_count_rx_queued(struct x540 *card, unsigned queue, uint32_t len)
+{
+	uint32_t counter = counter_of(card, RQSMR(0u), queue);
+
+	x540_count(card, RX_QUEUE(counter) + QPRC);
+	add36(card, RX_QUEUE(counter) + QBRC_L, len);
 	x540_count(card, RXDGPC);
 	add36(card, RXDGBCL, len);
 }
 
-void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len)
+void x540_count_rx_dropped(struct x540 *card, unsigned queue)
 {
+	x540_count(card, QPRDC(counter_of(card, RQSMR(0u), queue)));
+}
+
+void x540_count_tx(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len)
+{
+	uint32_t counter = counter_of(card, TQSM(0u), queue);
+
 	len += CRC_LEN;
 	x540_count(card, GPTC);
 	add36(card, GOTCL, len);
@@ -84,8 +99,8 @@ void x540_count_tx(struct x540 *card, const uint8_t *frame, uint32_t len)
 		x540_count(card, BPTC);
 	else if (frame[0] & 1)
 		x540_count(card, MPTC);
-	x540_count(card, TX_QUEUE(0u) + QPTC);
-	add36(card, QBTC_L(0), len);
+	x540_count(card, TX_QUEUE(counter) + QPTC);
+	add36(card, QBTC_L(counter), len);
 	x540_count(card, TXDGPC);
 	add36(card, TXDGBCL, len);
 }

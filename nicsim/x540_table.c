@@ -170,11 +170,11 @@ static const struct row rows[] = {
 	ALIAS(0x05404, 16, 8, RAH(0), 8),
 	{0x0a600, 256, 4, 0, 0xffffffff},                       /* MPSAR */
 	{VFTA(0), 128, 4, 0, 0xffffffff},
-	{0x05818, 1, 4, 0, 0xffff200f},                         /* MRQC */
-	{0x0eb00, 32, 4, 0, 0x0f0f0f0f},                        /* RETA */
-	ALIAS(0x05c00, 32, 4, 0x0eb00, 4),
-	{0x0eb80, 10, 4, 0, 0xffffffff},                        /* RSSRK */
-	ALIAS(0x05c80, 10, 4, 0x0eb80, 4),
+	{MRQC, 1, 4, 0, 0xffff200f, NULL, x540_write_mrqc},
+	{RETA(0), RETA_COUNT, 4, 0, 0x0f0f0f0f},
+	ALIAS(0x05c00, RETA_COUNT, 4, RETA(0), 4),
+	{RSSRK(0), RSSRK_COUNT, 4, 0, 0xffffffff, NULL, x540_write_rssrk},
+	ALIAS(0x05c80, RSSRK_COUNT, 4, RSSRK(0), 4),
 	{0x0e000, 128, 4, 0, 0xffffffff},                       /* SAQF */
 	{0x0e200, 128, 4, 0, 0xffffffff},                       /* DAQF */
 	{0x0e400, 128, 4, 0, 0xffffffff},                       /* SDPQF */
@@ -380,8 +380,8 @@ static const struct row rows[] = {
 	{QPRDC(0), 16, 0x40, 0, 0, NULL, NULL, CLEARS},
 	{TX_QUEUE(0u) + QPTC, 16, 0x40, 0, 0, NULL, NULL, CLEARS},
 	COUNTER36(QBTC_L(0), QBTC_H(0), 16, 8),
-	{0x02300, 32, 4, 0, 0x0f0f0f0f},                        /* RQSMR */
-	{0x08600, 32, 4, 0, 0x0f0f0f0f},                        /* TQSM */
+	{RQSMR(0), 32, 4, 0, 0x0f0f0f0f},
+	{TQSM(0), 32, 4, 0, 0x0f0f0f0f},
 };
 /* clang-format on */
 

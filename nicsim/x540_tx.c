@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Transmitting: from the descriptors of queue 0 to the wire (82599 datasheet 7.2). The card owns
+ * Transmitting: from the descriptors of the queues to the wire (82599 datasheet 7.2). The card owns
  * the descriptors from TDH to before TDT.
  *
  * A request (a chain of descriptors up to one with EOP) is gathered from memory into one piece,
- * sent, written back. When the wire has no room it stays where it is: loaded, at TDH.
+ * sent, written back. When the wire has no room it stays where it is: loaded, at TDH; no other
+ * queue overtakes it. Queues that have something to send take turns.
  */
 #include <stdatomic.h>
 #include <string.h>
 
 #include "nicsim/x540_card.h"
 
-#define QUEUE     TX_QUEUE(0u)
 #define FRAME_MIN 60u /* on a link, without CRC */
 #define CRC_LEN   4u
 #define TAG_LEN   4u
-#define BURST     64u /* frames a turn */
+#define BURST     64u /* frames a turn of the loop */
+#define TURN      16u /* and of a queue */
 
 /* The second quadword of descriptors: command in its low half, status in its high one. */
 #define CMD_EOP         0x01000000u
@@ -37,25 +38,30 @@ struct descriptor {
 	uint32_t command, status;
 };
 
-static uint32_t *reg(struct x540 *card, uint32_t offset)
+static uint32_t *reg(struct x540 *card, unsigned queue, uint32_t offset)
 {
-	return x540_reg(card, QUEUE + offset);
+	return x540_reg(card, TX_QUEUE(queue) + offset);
 }
 
-static bool enabled(struct x540 *card)
+static bool sending(struct x540 *card)
 {
-	return (*x540_reg(card, DMATXCTL) & DMATXCTL_ENABLE) &&
-	       (*reg(card, TXDCTL) & TXDCTL_ENABLE) && function_is_master(&card->fn);
+	return (*x540_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn);
 }
 
-static uint32_t ring_size(struct x540 *card)
+static bool is_on(struct x540 *card, unsigned queue)
 {
-	return *reg(card, TDLEN) / 16;
+	return *reg(card, queue, TXDCTL) & TXDCTL_ENABLE;
 }
 
-static uint64_t ring_address(struct x540 *card, uint32_t index)
+static uint32_t ring_size(struct x540 *card, unsigned queue)
 {
-	return (*reg(card, TDBAL) | (uint64_t)*reg(card, TDBAH) << 32) + 16ull * index;
+	return *reg(card, queue, TDLEN) / 16;
+}
+
+static uint64_t ring_address(struct x540 *card, unsigned queue, uint32_t index)
+{
+	return (*reg(card, queue, TDBAL) | (uint64_t)*reg(card, queue, TDBAH) << 32) +
+	       16ull * index;
 }
 
 static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
@@ -67,89 +73,120 @@ static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
 /* --- write-back (7.2.3.5) --- */
 
 /* Sets DD and leaves the rest of the descriptor as it is. */
-static void set_done(struct x540 *card, uint32_t index)
+static void set_done(struct x540 *card, unsigned queue, uint32_t index)
 {
-	uint64_t at = ring_address(card, index) + 12;
+	unsigned *hint = &card->tx.queue[queue].hint_ring;
+	uint64_t at = ring_address(card, queue, index) + 12;
 	uint32_t status;
 
-	if (function_dma_read(&card->fn, &card->tx.hint_ring, at, &status, sizeof(status)))
+	if (function_dma_read(&card->fn, hint, at, &status, sizeof(status)))
 		return;
 	status |= STATUS_DD;
 	atomic_thread_fence(memory_order_release);
-	function_dma_write(&card->fn, &card->tx.hint_ring, at, &status, sizeof(status));
+	function_dma_write(&card->fn, hint, at, &status, sizeof(status));
 }
 
 /* 7.2.3.5.2: instead of descriptors, which stay as the driver wrote them. */
-static bool writes_head(struct x540 *card)
+static bool writes_head(struct x540 *card, unsigned queue)
 {
-	return *reg(card, TDWBAL) & TDWBAL_ENABLE;
+	return *reg(card, queue, TDWBAL) & TDWBAL_ENABLE;
 }
 
-static void write_head(struct x540 *card)
+static void write_head(struct x540 *card, unsigned queue)
 {
-	uint64_t at = (*reg(card, TDWBAL) & ~3u) | (uint64_t)*reg(card, TDWBAH) << 32;
+	uint64_t at = (*reg(card, queue, TDWBAL) & ~3u) | (uint64_t)*reg(card, queue, TDWBAH) << 32;
 
 	/* What was read from the descriptors, before the head that lets the driver change them. */
 	atomic_thread_fence(memory_order_release);
-	function_dma_write(&card->fn, &card->tx.hint_head, at, reg(card, TDH), 4);
+	function_dma_write(
+		&card->fn, &card->tx.queue[queue].hint_head, at, reg(card, queue, TDH), 4);
+}
+
+/* Nothing is left to be written back. */
+static void forget_group(struct x540 *card, unsigned queue)
+{
+	struct x540_tx *tx = &card->tx;
+
+	tx->queue[queue].done = 0;
+	tx->grouped &= ~(1ull << queue);
+	if (!tx->grouped)
+		loop_timer_cancel(card->loop, &tx->flush);
 }
 
 /* WTHRESH > 0: everything before TDH that has not been written back yet. */
-static void flush(struct x540 *card)
+static void flush(struct x540 *card, unsigned queue)
 {
-	struct x540_tx *tx = &card->tx;
-	uint32_t size = ring_size(card);
+	uint32_t size = ring_size(card, queue), head = *reg(card, queue, TDH);
+	uint32_t done = card->tx.queue[queue].done;
 
-	loop_timer_cancel(card->loop, &tx->flush);
-	if (!tx->done || *reg(card, TDH) >= size || tx->done > size) {
-		tx->done = 0;
+	forget_group(card, queue);
+	if (!done || head >= size || done > size)
 		return;
-	}
-	for (uint32_t at = after(*reg(card, TDH), size - tx->done, size); tx->done; tx->done--) {
-		set_done(card, at);
+	for (uint32_t at = after(head, size - done, size); done; done--) {
+		set_done(card, queue, at);
 		at = after(at, 1, size);
 	}
-	x540_cause_queue(card, 0, true);
+	x540_cause_queue(card, queue, true);
 }
 
 static void on_flush(struct loop_timer *timer)
 {
-	flush((struct x540 *)((char *)timer - offsetof(struct x540, tx.flush)));
+	struct x540 *card = (struct x540 *)((char *)timer - offsetof(struct x540, tx.flush));
+
+	for (uint64_t left = card->tx.grouped; left; left &= left - 1)
+		flush(card, (unsigned)__builtin_ctzll(left));
+}
+
+/* Groups that will not fill by themselves. */
+static void close_groups(struct x540 *card)
+{
+	struct x540_tx *tx = &card->tx;
+
+	for (uint64_t left = tx->grouped; left; left &= left - 1) {
+		unsigned queue = (unsigned)__builtin_ctzll(left);
+		uint64_t wait = x540_irq_interval(card, queue, true);
+
+		if (wait == 0)
+			flush(card, queue);
+		else if (!tx->flush.armed)
+			loop_timer_set(card->loop, &tx->flush, wait);
+	}
 }
 
 /* n descriptors at TDH are dealt with; bit i of `rs`: the i-th asks for a report. */
-static void complete(struct x540 *card, uint32_t n, uint64_t rs)
+static void complete(struct x540 *card, unsigned queue, uint32_t n, uint64_t rs)
 {
-	struct x540_tx *tx = &card->tx;
-	uint32_t size = ring_size(card), head = *reg(card, TDH);
-	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, TXDCTL));
+	struct x540_tx_queue *q = &card->tx.queue[queue];
+	uint32_t size = ring_size(card, queue), head = *reg(card, queue, TDH);
+	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, queue, TXDCTL));
 
-	*reg(card, TDH) = after(head, n, size);
-	x540_doorbells_head(card, QUEUE + TDH, *reg(card, TDH));
-	if (threshold && !writes_head(card)) {
-		tx->done += n;
-		if (tx->done >= threshold)
-			flush(card);
+	*reg(card, queue, TDH) = after(head, n, size);
+	x540_doorbells_head(card, TX_QUEUE(queue) + TDH, *reg(card, queue, TDH));
+	if (threshold && !writes_head(card, queue)) {
+		q->done += n;
+		card->tx.grouped |= 1ull << queue;
+		if (q->done >= threshold)
+			flush(card, queue);
 		return;
 	}
 	if (!rs)
 		return;
-	if (writes_head(card)) {
-		write_head(card);
+	if (writes_head(card, queue)) {
+		write_head(card, queue);
 	} else {
 		for (uint32_t i = 0; i < n; i++) {
 			if (rs >> i & 1)
-				set_done(card, after(head, i, size));
+				set_done(card, queue, after(head, i, size));
 		}
 	}
-	x540_cause_queue(card, 0, true);
+	x540_cause_queue(card, queue, true);
 }
 
 /* --- gathering --- */
 
-static void take_context(struct x540 *card, const struct descriptor *d)
+static void take_context(struct x540 *card, unsigned queue, const struct descriptor *d)
 {
-	card->tx.context[d->status & STATUS_IDX ? 1 : 0] = (struct x540_context){
+	card->tx.queue[queue].context[d->status & STATUS_IDX ? 1 : 0] = (struct x540_context){
 		.ip_len = (uint16_t)(d->address & 0x1ff),
 		.mac_len = (uint8_t)(d->address >> 9 & 0x7f),
 		.vlan = (uint16_t)(d->address >> 16),
@@ -174,7 +211,7 @@ static void take_first(struct x540 *card, const struct descriptor *d)
 	tx->broken = false;
 }
 
-static void gather(struct x540 *card, const struct descriptor *d)
+static void gather(struct x540 *card, unsigned queue, const struct descriptor *d)
 {
 	struct x540_tx *tx = &card->tx;
 	uint32_t n = d->command & 0xffff;
@@ -185,7 +222,7 @@ static void gather(struct x540 *card, const struct descriptor *d)
 		report_strict(
 			card->report, "a transmit request of more than %u bytes", X540_TX_DATA);
 		tx->broken = true;
-	} else if (n && function_dma_read(&card->fn, &tx->hint_buffer, d->address,
+	} else if (n && function_dma_read(&card->fn, &tx->queue[queue].hint_buffer, d->address,
 				tx->data + tx->length, n)) {
 		tx->broken = true;
 	} else {
@@ -193,28 +230,28 @@ static void gather(struct x540 *card, const struct descriptor *d)
 	}
 }
 
-enum found { REQUEST, NOTHING, UNREADABLE };
+enum found { REQUEST, NOTHING, SKIPPED };
 
 /* Looks for a whole request at TDH and gathers it; consumes context descriptors on the way. */
-static enum found load(struct x540 *card)
+static enum found load(struct x540 *card, unsigned queue)
 {
 	struct x540_tx *tx = &card->tx;
-	uint32_t size = ring_size(card), tail = *reg(card, TDT);
+	uint32_t size = ring_size(card, queue), tail = *reg(card, queue, TDT);
 
 	tx->chain = 0;
 	for (;;) {
-		uint32_t at = after(*reg(card, TDH), tx->chain, size);
+		uint32_t at = after(*reg(card, queue, TDH), tx->chain, size);
 		struct descriptor d;
 
 		if (at == tail)
 			return NOTHING; /* the rest of the chain is not published yet */
-		if (function_dma_read(
-			    &card->fn, &tx->hint_ring, ring_address(card, at), &d, sizeof(d)))
-			return UNREADABLE;
+		if (function_dma_read(&card->fn, &tx->queue[queue].hint_ring,
+			    ring_address(card, queue, at), &d, sizeof(d)))
+			return NOTHING;
 		if (d.command & CMD_DEXT && CMD_TYPE(d.command) == TYPE_CONTEXT) {
 			if (tx->chain == 0) {
-				take_context(card, &d);
-				complete(card, 1, d.command & CMD_RS ? 1 : 0);
+				take_context(card, queue, &d);
+				complete(card, queue, 1, d.command & CMD_RS ? 1 : 0);
 				continue;
 			}
 			report_strict(card->report, "a context descriptor inside a chain");
@@ -229,7 +266,7 @@ static enum found load(struct x540 *card)
 					X540_TX_CHAIN);
 			tx->broken = true;
 		}
-		gather(card, &d);
+		gather(card, queue, &d);
 		if (d.command & CMD_RS)
 			tx->report |= 1ull << (tx->chain < 63 ? tx->chain : 63);
 		tx->chain++;
@@ -237,9 +274,8 @@ static enum found load(struct x540 *card)
 			return REQUEST;
 		if (tx->chain == 64) {
 			/* Nothing sane: away with these, and go on behind them. */
-			complete(card, tx->chain, tx->report);
-			loop_defer(card->loop, &tx->work);
-			return NOTHING;
+			complete(card, queue, tx->chain, tx->report);
+			return SKIPPED;
 		}
 	}
 }
@@ -255,7 +291,7 @@ static int put_out(struct x540 *card, const uint8_t *frame, uint32_t len)
 	else
 		rc = wire_send(card->wire, frame, len);
 	if (rc == 0)
-		x540_count_tx(card, frame, len);
+		x540_count_tx(card, card->tx.turn, frame, len);
 	return rc;
 }
 
@@ -320,12 +356,18 @@ static int send_segments(struct x540 *card, const struct x540_context *context)
 	return 0;
 }
 
+/* Of the request that is loaded. */
+static const struct x540_context *context_of(const struct x540_tx *tx)
+{
+	return &tx->queue[tx->turn].context[tx->status & STATUS_IDX ? 1 : 0];
+}
+
 /* Checksums go in once, when the request has been gathered. */
 static void prepare(struct x540 *card)
 {
 	struct x540_tx *tx = &card->tx;
 	bool extended = tx->command & CMD_DEXT;
-	const struct x540_context *context = &tx->context[tx->status & STATUS_IDX ? 1 : 0];
+	const struct x540_context *context = context_of(tx);
 
 	if (tx->broken)
 		return;
@@ -359,7 +401,7 @@ static void prepare(struct x540 *card)
 static int send_request(struct x540 *card)
 {
 	struct x540_tx *tx = &card->tx;
-	const struct x540_context *context = &tx->context[tx->status & STATUS_IDX ? 1 : 0];
+	const struct x540_context *context = context_of(tx);
 
 	if (tx->broken)
 		return 0;
@@ -369,41 +411,72 @@ static int send_request(struct x540 *card)
 		tx->command & CMD_DEXT ? context->vlan : tx->status >> 16);
 }
 
+/* The next queue with something to send, after the one that had its turn. */
+static bool next_turn(struct x540_tx *tx)
+{
+	uint64_t later = tx->busy & ~((2ull << tx->turn) - 1);
+
+	if (!tx->busy)
+		return false;
+	tx->turn = (unsigned)__builtin_ctzll(later ? later : tx->busy);
+	return true;
+}
+
+static bool in_order(struct x540 *card, unsigned queue)
+{
+	uint32_t size = ring_size(card, queue);
+
+	return is_on(card, queue) && *reg(card, queue, TDH) < size && *reg(card, queue, TDT) < size;
+}
+
+/* Sends up to n requests of the queue whose turn it is; returns how many. */
+static unsigned take_turn(struct x540 *card, unsigned n)
+{
+	struct x540_tx *tx = &card->tx;
+	unsigned queue = tx->turn, sent = 0;
+
+	while (sent < n && in_order(card, queue)) {
+		enum found found = tx->loaded ? REQUEST : load(card, queue);
+
+		if (found == NOTHING)
+			break;
+		sent++;
+		if (found == SKIPPED)
+			continue;
+		if (!tx->loaded)
+			prepare(card);
+		tx->loaded = true;
+		if (send_request(card)) {
+			tx->wire_full = true;
+			return sent;
+		}
+		tx->loaded = false;
+		complete(card, queue, tx->chain, tx->report);
+	}
+	if (sent < n) {
+		tx->loaded = false;
+		tx->busy &= ~(1ull << queue);
+	}
+	return sent;
+}
+
 static void on_work(struct loop_work *work)
 {
 	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, tx.work));
 	struct x540_tx *tx = &card->tx;
 
-	for (unsigned n = 0; n < BURST; n++) {
-		uint32_t size = ring_size(card);
-
-		if (!enabled(card) || *reg(card, TDH) >= size || *reg(card, TDT) >= size)
+	for (unsigned left = BURST; left;) {
+		if (!sending(card))
 			return;
-		if (!tx->loaded) {
-			if (load(card) != REQUEST)
-				break;
-			prepare(card);
-			tx->loaded = true;
-		}
-		if (send_request(card)) {
-			tx->wire_full = true;
+		if (!tx->loaded && !next_turn(tx)) {
+			close_groups(card);
 			return;
 		}
-		tx->loaded = false;
-		complete(card, tx->chain, tx->report);
-		if (n + 1 == BURST) {
-			loop_defer(card->loop, work);
+		left -= take_turn(card, left < TURN ? left : TURN);
+		if (tx->wire_full)
 			return;
-		}
 	}
-	if (tx->done) { /* a group that will not fill by itself */
-		uint64_t wait = x540_irq_interval(card, 0, true);
-
-		if (wait == 0)
-			flush(card);
-		else if (!tx->flush.armed)
-			loop_timer_set(card->loop, &tx->flush, wait);
-	}
+	loop_defer(card->loop, work);
 }
 
 void x540_tx_sendable(void *ctx)
@@ -418,47 +491,65 @@ void x540_tx_sendable(void *ctx)
 
 /* --- registers --- */
 
+static unsigned queue_of(uint32_t offset)
+{
+	return (offset - TX_QUEUE(0u)) / 0x40;
+}
+
+/* There may be something to send. */
+static void look_at(struct x540 *card, unsigned queue)
+{
+	uint32_t tail = *reg(card, queue, TDT), size = ring_size(card, queue);
+
+	if (queue >= X540_TX_QUEUES || !is_on(card, queue) || !sending(card))
+		return;
+	if (tail >= size)
+		report_strict(card->report, "TDT %u out of a ring of %u", tail, size);
+	card->tx.busy |= 1ull << queue;
+	if (!card->tx.wire_full)
+		loop_defer(card->loop, &card->tx.work);
+}
+
 void x540_write_tdt(struct x540 *card, uint32_t offset, uint32_t value)
 {
 	(void)value;
-	if (offset != QUEUE + TDT || !enabled(card))
-		return;
-	if (*reg(card, TDT) >= ring_size(card))
-		report_strict(card->report, "TDT %u out of a ring of %u", *reg(card, TDT),
-			ring_size(card));
-	if (!card->tx.wire_full)
-		loop_defer(card->loop, &card->tx.work);
+	look_at(card, queue_of(offset));
 }
 
 void x540_write_txdctl(struct x540 *card, uint32_t offset, uint32_t value)
 {
 	struct x540_tx *tx = &card->tx;
+	unsigned queue = queue_of(offset);
 
-	if (offset != QUEUE + TXDCTL) {
+	if (queue >= X540_TX_QUEUES) {
 		if (value & TXDCTL_ENABLE)
-			report_strict(card->report, "TX queue %u enabled: only queue 0 is served",
-				(offset - QUEUE) / 0x40);
+			report_strict(card->report,
+				"TX queue %u enabled: without DCB and virtualization there are %u",
+				queue, X540_TX_QUEUES);
 		return;
 	}
 	if (value & TXDCTL_FLUSH) {
-		*reg(card, TXDCTL) &= ~TXDCTL_FLUSH;
-		flush(card);
+		*reg(card, queue, TXDCTL) &= ~TXDCTL_FLUSH;
+		flush(card, queue);
 	}
 	if (!(value & TXDCTL_ENABLE)) {
-		tx->loaded = false; /* what was fetched is forgotten */
-		tx->done = 0;
+		if (tx->turn == queue)
+			tx->loaded = false; /* what was fetched is forgotten */
+		forget_group(card, queue);
 		return;
 	}
-	if (*reg(card, TDLEN) == 0)
-		report_strict(card->report, "TX queue 0 enabled with TDLEN 0");
-	x540_write_tdt(card, QUEUE + TDT, 0);
+	if (*reg(card, queue, TDLEN) == 0)
+		report_strict(card->report, "TX queue %u enabled with TDLEN 0", queue);
+	look_at(card, queue);
 }
 
 void x540_write_dmatxctl(struct x540 *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
-	if (value & DMATXCTL_ENABLE)
-		x540_write_tdt(card, QUEUE + TDT, 0);
+	if (!(value & DMATXCTL_ENABLE))
+		return;
+	for (unsigned queue = 0; queue < X540_TX_QUEUES; queue++)
+		look_at(card, queue);
 }
 
 void x540_tx_init(struct x540 *card)
@@ -479,9 +570,8 @@ void x540_tx_reset(struct x540 *card)
 
 	tx->loaded = false;
 	tx->wire_full = false;
-	tx->done = 0;
-	tx->hint_ring = 0;
-	tx->hint_buffer = 0;
-	tx->hint_head = 0;
-	memset(tx->context, 0, sizeof(tx->context));
+	tx->busy = 0;
+	tx->grouped = 0;
+	tx->turn = 0;
+	memset(tx->queue, 0, sizeof(tx->queue));
 }

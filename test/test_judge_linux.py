@@ -5,10 +5,13 @@ import hashlib
 import json
 import os
 import re
+import socket
+import struct
 
 import pytest
 
 import guest
+import rss
 
 pytestmark = pytest.mark.guest
 
@@ -169,5 +172,112 @@ def test_linux_ixgbe(run, line, append, allow, doorbells):
         results = {name: int(value) for name, value in re.findall(r"^(\w+) test .*\t ?(\d+)$", "\n".join(lines), re.M)}
         assert results == {"Register": 0x1008, "Eeprom": 0, "Interrupt": 0, "Loopback": 0, "Link": 0}
     assert any(re.match(rf" *\d+: +[1-9]\d* +{line}.*eth0", text) for text in lines)
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text
+
+
+# --- several queues ---
+
+# To all, since nobody answers that: what a queue sent is what it was given to send.
+FLOWS, EACH, ALL = 64, 5, "10.9.0.255"
+SPREAD = f"""
+up() {{
+	ip link set eth0 up
+	i=0
+	while [ "$(cat /sys/class/net/eth0/carrier)" != 1 ]; do i=$((i + 1)); [ $i -lt 400 ]; sleep 0.05; done
+}}
+ip addr add {THERE}/24 dev eth0
+up
+arp -s {HERE} {HERE_MAC}
+echo "queues $(ls -d /sys/class/net/eth0/queues/rx-* | wc -l) $(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
+# What a queue's own counters say, frames: "rx 0 3 0 2".
+count() {{ echo $1 $(ethtool -S eth0 | sed -n "s/^ *$1_queue_[0-9]*_packets: //p"); }}
+sum() {{ count $1 | tr ' ' '\\n' | awk '{{ n += $1 }} END {{ print n }}'; }}
+receive() {{
+	ethtool -x eth0
+	echo "before $1 $(count rx)"
+	base=$(sum rx)
+	echo "receiving $1"
+	i=0
+	while [ $(($(sum rx) - base)) -lt {FLOWS * EACH} ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
+	echo "after $1 $(count rx)"
+}}
+# UDP ports are not hashed until one says so.
+receive addresses
+ethtool -N eth0 rx-flow-hash udp4 sdfn
+ethtool -X eth0 hkey {rss.KEY.hex(":")}
+receive ports
+ethtool -X eth0 equal 2
+receive two
+ethtool -X eth0 hkey {bytes(range(40)).hex(":")}
+ethtool -X eth0 weight 1 0 2 1
+receive weighed
+grep eth0-TxRx /proc/interrupts
+
+base=$(sum tx)
+echo "before sending $(count tx)"
+for cpu in 0 1 2 3; do taskset $((1 << cpu)) ping -q -c 20 -i 0.1 -W 10 {HERE} >/dev/null & done
+wait
+i=0
+while [ $(($(sum tx) - base)) -lt 80 ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
+echo "after sending $(count tx)"
+ip link set eth0 down
+"""
+
+SEND = f"""
+import socket
+for port in range(20000, 20000 + {FLOWS}):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.bind(("{HERE}", port))
+        for _ in range({EACH}):
+            s.sendto(bytes(40), ("{ALL}", 9))
+"""
+
+
+def table_of(lines):
+    """Key and table, as ethtool -x prints them."""
+    rows = [line.partition(":")[2].split() for line in lines if re.match(r" *\d+: +\d", line)]
+    keys = [line for line in lines if re.fullmatch(r"(?:[0-9a-f]{2}:){39}[0-9a-f]{2}", line)]
+    return bytes.fromhex(keys[-1].replace(":", "")), [int(entry) for row in rows[-16:] for entry in row]
+
+
+def test_linux_spreads_by_rss(run):
+    """Linux's driver on four processors: each of its queues gets what the table says, to the frame."""
+    peer = run.namespace()
+    peer.ip("tuntap add dev wire mode tap")
+    peer.ip(f"link set wire address {HERE_MAC} addrgenmode none up")
+    peer.ip(f"addr add {HERE}/24 dev wire")
+    card = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
+                     "--mac", MAC, wrap=peer.wrap)
+    card.expect("^nicsim: x540")
+    linux = guest.Guest(run, SPREAD, modules=["ixgbe"], cards=[run.dir / "card"], qemu=["-smp", "4"],
+                        programs={"bin/ethtool": "/usr/sbin/ethtool"}, append="ipv6.disable=1")
+    assert linux.expect("^queues (.*)").group(1) == "4 4"
+    peer.ip(f"neigh replace {THERE} lladdr {MAC} nud permanent dev wire")
+    shares = []
+    for what, ports in ("addresses", False), ("ports", True), ("two", True), ("weighed", True):
+        before = linux.expect(f"^before {what} rx (.*)").group(1).split()
+        linux.expect(f"^receiving {what}")
+        key, table = table_of(linux.machine.lines)
+        peer.call("/usr/bin/python3", "-c", SEND)
+        after = linux.expect(f"^after {what} rx (.*)").group(1).split()
+        got = [int(b) - int(a) for a, b in zip(before, after, strict=True)]
+        expected = [0] * 4
+        for port in range(20000, 20000 + FLOWS):
+            data = socket.inet_aton(HERE) + socket.inet_aton(ALL)
+            hash_ = rss.toeplitz(key, data + struct.pack(">HH", port, 9) if ports else data)
+            expected[table[hash_ % 128]] += EACH
+        assert got[:4] == expected and sum(got) == FLOWS * EACH, what
+        shares.append(sum(share > 0 for share in expected))
+    assert shares == [1, 4, 2, 3]
+    linux.expect("eth0-TxRx-3")
+    vectors = re.findall(r"^ *\d+:((?: +\d+)+) .*eth0-TxRx-\d$", linux.machine.text, re.M)
+    assert len(vectors) == 4 and all(sum(map(int, counts.split())) > 0 for counts in vectors)
+    before = linux.expect("^before sending tx (.*)").group(1).split()
+    after = linux.expect("^after sending tx (.*)").group(1).split()
+    sent = [int(b) - int(a) for a, b in zip(before, after, strict=True)]
+    assert sent[:4] == [20] * 4 and sum(sent) == 80          # each processor has a queue
+    linux.finish("enabling UDP RSS")                         # pieces may come out of order
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text

@@ -391,7 +391,7 @@ def test_strict_reports(sim):
         card.tell(x540.TXDCTL, x540.ENABLE)
         process.expect("TX queue 0 enabled with TDLEN 0")
         card.tell(x540.TXDCTL + 0x40, x540.ENABLE)
-        process.expect("TX queue 1 enabled: only queue 0 is served")
+        process.expect("TX queue 1 enabled with TDLEN 0")
         card.tell(x540.TXDCTL, 0)
         card.tx(entries=8)
         card.tell(x540.TDT, 9)
