@@ -34,6 +34,7 @@ int card_create(struct card **out, struct pcid *pcid, const char *address)
 	card->listener.fd = -1;
 	card->driver.channel.fd = -1;
 	card->upgrade.channel.fd = card->upgrade.asker = card->control.fd = -1;
+	card->asker.fd = -1;
 	card->state_fd = -1;
 	for (unsigned i = 0; i < PCID_REGIONS; i++)
 		card->region_fd[i] = -1;

@@ -94,6 +94,8 @@ struct card {
 	struct post_mortem *dead; /* the newest, not written yet */
 	struct card_upgrade upgrade;
 	struct source control; /* where it can be asked for (pcid/control.h) */
+	struct source asker;   /* who connected there, until the request is read */
+	int64_t asker_deadline;
 };
 
 /* Makes a card of an address: "0000:01:00.0" or "vfio-user:PATH". -ENOMEM. */

@@ -22,6 +22,8 @@
 
 #define CONTROL_MAGIC 0x6c727463u /* "ctrl" */
 #define REPLY_LIMIT_S 60
+/* For a request to follow its connection; whoever asks may have to wait for a processor. */
+#define REQUEST_LIMIT_MS 5000
 
 /* --- where it is --- */
 
@@ -99,14 +101,36 @@ static void answer_post_mortem(const struct card *card, int fd)
 	control_answer(fd, error, text);
 }
 
-/* Who connects has sent already: control_ask() connects and sends at once, and a request that is
- * not there within 100 ms is none.
- */
+/* The request of who asks is there, or will not be. */
+static void heard(struct card *card, const struct control_request *request, ssize_t size)
+{
+	int fd = card->asker.fd;
+
+	unwatch(card->pcid, &card->asker);
+	(void)watch_for(card->pcid, &card->control, EPOLLIN);
+	if (!in_order(request, size))
+		control_answer(fd, -EPROTO, "not understood: is that pcid of this version?");
+	else if (request->what == CONTROL_UPGRADE)
+		upgrade_begin(card, request->program, fd);
+	else
+		answer_post_mortem(card, fd);
+}
+
+static void request_comes(struct source *source, uint32_t events)
+{
+	struct card *card = (struct card *)((char *)source - offsetof(struct card, asker));
+	struct control_request request;
+	ssize_t n = recv(source->fd, &request, sizeof(request), MSG_TRUNC | MSG_DONTWAIT);
+
+	(void)events;
+	if (n >= 0 || errno != EAGAIN)
+		heard(card, &request, n);
+}
+
+/* One is heard at a time; others wait in the socket's queue. */
 static void asked(struct source *source, uint32_t events)
 {
 	struct card *card = (struct card *)((char *)source - offsetof(struct card, control));
-	const struct timeval patience = {.tv_usec = 100000};
-	struct control_request request;
 	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC);
 
 	(void)events;
@@ -116,15 +140,27 @@ static void asked(struct source *source, uint32_t events)
 		control_answer(fd, -EACCES, "only root and pcid's own user may ask that");
 		return;
 	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (!in_order(&request, recv(fd, &request, sizeof(request), MSG_TRUNC))) {
-		control_answer(fd, -EPROTO, "not understood: is that pcid of this version?");
+	card->asker.ready = request_comes;
+	if (watch(card->pcid, &card->asker, fd, EPOLLIN) != 0) {
+		control_answer(fd, -ENOMEM, "no memory left");
 		return;
 	}
-	if (request.what == CONTROL_UPGRADE)
-		upgrade_begin(card, request.program, fd);
-	else
-		answer_post_mortem(card, fd);
+	card->asker_deadline = now_ms() + REQUEST_LIMIT_MS;
+	(void)watch_for(card->pcid, &card->control, 0);
+}
+
+int control_due(struct card *card)
+{
+	const struct control_request none = {0};
+	int64_t left;
+
+	if (card->asker.fd < 0)
+		return -1;
+	left = card->asker_deadline - now_ms();
+	if (left > 0)
+		return (int)left;
+	heard(card, &none, -1);
+	return -1;
 }
 
 int control_listen(struct card *card)
@@ -167,6 +203,10 @@ void control_close(struct card *card)
 		return;
 	unwatch(card->pcid, &card->control);
 	(void)close(fd);
+	fd = card->asker.fd;
+	unwatch(card->pcid, &card->asker);
+	if (fd >= 0)
+		(void)close(fd);
 	fd = place(&address, card->name.scheme);
 	if (fd < 0)
 		return;

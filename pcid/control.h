@@ -27,6 +27,8 @@ struct control_reply {
 /* Listens for the card; a socket that is left over goes. -errno. */
 int control_listen(struct card *card);
 void control_close(struct card *card);
+/* Ends the patience with who connects and says nothing; ms until that is due, or -1. */
+int control_due(struct card *card);
 /* Answers who asked, and closes. */
 void control_answer(int fd, int error, const char *text);
 

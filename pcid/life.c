@@ -522,6 +522,9 @@ int card_due(struct card *card)
 	timeout = upgrade_due(card);
 	if (timeout >= 0 && now + timeout < next)
 		next = now + timeout;
+	timeout = control_due(card);
+	if (timeout >= 0 && now + timeout < next)
+		next = now + timeout;
 	timeout = clients_due(card);
 	if (timeout >= 0 && now + timeout < next)
 		next = now + timeout;

@@ -228,4 +228,13 @@ def test_requests_that_are_none(run, cable):
             connection.send(request)
             assert struct.unpack_from("<Ii", connection.recv(4096))[1] == -errno.EPROTO
     assert cable.stats("a")["upgrades"] == 0
+    # Who says nothing is waited for, and holds up nobody but others that ask; then it is another's turn.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+        silent.settimeout(lab.PATIENCE)
+        silent.connect(str(path))
+        assert cable.value("a", "/mtu") == b"1500\n"
+        upgrade(run, "a")
+        assert struct.unpack_from("<Ii", silent.recv(4096))[1] == -errno.EPROTO
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as leaves:
+        leaves.connect(str(path))
     upgrade(run, "a")
