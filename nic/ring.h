@@ -74,8 +74,8 @@ static inline dma_word __dma *ring_word(const struct ring *ring, uint32_t index,
 /* A few words, or very many. */
 static inline void ring_copy(uint32_t *to, const uint32_t *from, uint32_t n)
 {
-	for (; n >= 8; n -= 8, to += 8, from += 8)
-		memcpy(to, from, 8 * sizeof *to);
+	for (; n >= 16; n -= 16, to += 16, from += 16)
+		memcpy(to, from, 16 * sizeof *to);
 	for (; n; n--)
 		*to++ = *from++;
 }

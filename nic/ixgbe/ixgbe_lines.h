@@ -46,6 +46,12 @@ static inline struct tx_bounds tx_bounds(const struct ixgbe_queue *q, uint32_t m
 
 /* Each of rx_fill(), rx_take() and tx_fill() below returns how many descriptors it did. */
 
+/* A frame's length. Its flags lie above it: any of them makes it larger than any frame. */
+static inline uint32_t tx_len(const struct frame *frame)
+{
+	return frame->len | (uint32_t)frame->flags << 16;
+}
+
 /* Whether a line begins at a free-running index, and is wanted whole. */
 static inline bool line_begins(uint32_t at, size_t n)
 {
@@ -86,6 +92,14 @@ static inline words8 pairs(uint32_t even, uint32_t odd)
 	return (words8){even, odd, even, odd, even, odd, even, odd};
 }
 
+/* What a comparison gives: all ones where it holds. */
+typedef int32_t truths8 __attribute__((vector_size(32)));
+
+static inline bool all(truths8 truths)
+{
+	return _mm256_testc_si256((__m256i)truths, _mm256_set1_epi32(-1));
+}
+
 static inline quads4 widen(words4 words)
 {
 	return (quads4)_mm256_cvtepu32_epi64((__m128i)words);
@@ -124,21 +138,24 @@ static inline void write_line(dma_word __dma *words, quads4 first, quads4 second
 static always size_t rx_fill(
 	const struct ixgbe_queue *q, struct lines to, const uint32_t *offsets, bool one_run)
 {
-	const words4 span = (words4){0} + q->rx_span;
-	const words4 within = (words4){0} + BUFFER_WITHIN;
+	const words8 part = pairs(UINT32_MAX, WITHIN_CHUNK);
+	const words8 least = pairs(NIC_BUFFER_HEAD, 0);
+	const words8 range = pairs(q->rx_span, BUFFER_WITHIN);
 	const uint64_t *iova = q->iova;
 	size_t i;
 
 	for (i = 0; i < to.n; i += RING_LINE, to.words += 2 * RING_LINE) {
-		words4 offset, good;
+		words4 offset;
+		words8 twice; /* each offset: for the region, and for its chunk */
+		quads4 wide;
 
 		LOAD(offset, offsets + i);
-		good = (words4)(offset - NIC_BUFFER_HEAD <= span) &
-		       (words4)((offset & WITHIN_CHUNK) <= within);
-		if (_mm_movemask_epi8((__m128i)good) != 0xFFFF)
+		wide = widen(offset);
+		twice = __builtin_shufflevector((words8)wide, (words8)wide, 0, 0, 2, 2, 4, 4, 6, 6);
+		if (!all((twice & part) - least <= range))
 			break;
 		STORE(to.buffer + i, offset);
-		write_line(to.words, addresses(iova, one_run, widen(offset)), (quads4){0});
+		write_line(to.words, addresses(iova, one_run, wide), (quads4){0});
 	}
 	return i;
 }
@@ -156,7 +173,8 @@ static always size_t rx_take(const struct ixgbe_queue *q, struct lines from, str
 		words4 offset;
 		words8 frame;
 
-		if (_mm256_movemask_epi8((__m256i)(word - least <= range)) != -1)
+		dma_prefetch(from.words + 4 * RING_LINE);
+		if (!all(word - least <= range))
 			break;
 		LOAD(offset, from.buffer + i);
 		frame = __builtin_shufflevector(
@@ -177,14 +195,13 @@ static always size_t tx_fill(const struct ixgbe_queue *q, struct lines to,
 	size_t i;
 
 	for (i = 0; i < to.n; i += RING_LINE, to.words += 2 * RING_LINE) {
-		words8 frame, good;
+		words8 frame;
 		words4 offset;
 		quads4 len;
 
 		LOAD(frame, frames + i);
-		/* Flags lie above the length: any of them makes it too large. */
-		good = (words8)(frame - least <= range) & (words8)((frame & chunk) <= within);
-		if (_mm256_movemask_epi8((__m256i)good) != -1)
+		/* Flags are above the length, as in tx_len(). */
+		if (!all((frame - least <= range) & ((frame & chunk) <= within)))
 			break;
 		offset = __builtin_shufflevector(frame, frame, 0, 2, 4, 6);
 		STORE(to.buffer + i, offset);
@@ -232,6 +249,7 @@ static always size_t rx_take(const struct ixgbe_queue *q, struct lines from, str
 	uint64_t whole = q->rx_whole;
 
 	for (size_t i = 0; i < from.n; i += RING_LINE, from.words += 2 * RING_LINE) {
+		dma_prefetch(from.words + 4 * RING_LINE);
 		UNROLLED
 		for (size_t k = 0; k < RING_LINE; k++) {
 			uint64_t word = dma_read(from.words + 2 * k + 1);
@@ -258,8 +276,7 @@ static always size_t tx_fill(const struct ixgbe_queue *q, struct lines to,
 			const struct frame *frame = &frames[i + k];
 			uint32_t offset = frame->offset;
 			uint32_t within = offset & WITHIN_CHUNK;
-			/* Flags lie above the length: any of them makes it too large. */
-			uint64_t len = frame->len | (uint32_t)frame->flags << 16;
+			uint64_t len = tx_len(frame);
 
 			if (unlikely(len - TX_MIN > bounds.range || offset > bounds.offset ||
 				     within > bounds.within))

@@ -15,7 +15,7 @@ static always void rx_show(struct ixgbe_queue *q)
 }
 
 /* Whole lines, from one that begins at the tail; returns how many slots it filled. */
-static apart size_t rx_fill_lines(
+static always size_t rx_fill_lines(
 	const struct ixgbe_queue *q, uint32_t tail, const uint32_t *offsets, size_t n)
 {
 	struct lines to = lines_at(&q->head.rx, tail, n);
@@ -39,19 +39,17 @@ static inline bool rx_fill_one(struct ixgbe_queue *q, uint32_t tail, uint32_t of
 	return true;
 }
 
+/* There is room for n. */
 static always size_t rx_provide(struct ixgbe_queue *q, const uint32_t *offsets, size_t n)
 {
 	struct ring *ring = &q->head.rx;
-	size_t room = ring_room(ring);
 	uint32_t tail = ring->tail;
 	size_t i = 0;
 
-	if (n > room)
-		n = room;
 	while (i < n) {
 		size_t lines = 0;
 
-		/* There is room for all of them, so that each line is software's whole. */
+		/* As there is room, each line is software's whole. */
 		if (line_begins(tail, n - i))
 			lines = rx_fill_lines(q, tail, offsets + i, n - i);
 		if (!lines) {
@@ -93,7 +91,7 @@ static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *fram
 }
 
 /* Good frames in whole lines, from one that begins at the head; returns how many. */
-static apart size_t rx_take_lines(
+static always size_t rx_take_lines(
 	const struct ixgbe_queue *q, uint32_t head, struct frame *frames, size_t n)
 {
 	return rx_take(q, lines_at(&q->head.rx, head, n), frames);
@@ -171,7 +169,9 @@ static always size_t rx_return(struct ixgbe_queue *q, struct frame *frames, size
 
 size_t ON_PATH(ixgbe_rx_provide)(struct nic_queue *q, const uint32_t *offsets, size_t n)
 {
-	return rx_provide(ixgbe_queue(q), offsets, n);
+	size_t room = ring_room(&q->rx);
+
+	return rx_provide(ixgbe_queue(q), offsets, n < room ? n : room);
 }
 
 size_t ON_PATH(ixgbe_rx_return)(struct nic_queue *q, struct frame *frames, size_t n)

@@ -72,18 +72,23 @@ static rare size_t tx_queue_chain(struct ixgbe_queue *q, const struct frame *fra
 	return chain.entries;
 }
 
+/* The card reports the descriptor at `at`. */
+static inline void tx_note(struct ixgbe_queue *q, uint32_t at)
+{
+	q->rs[q->rs_tail++ & q->head.tx.mask] = at;
+}
+
 /* Has the card report the frame whose last descriptor is at `at`; not shown to it yet. */
 static inline void tx_report(struct ixgbe_queue *q, uint32_t at)
 {
-	struct ring *ring = &q->head.tx;
-	dma_word __dma *word = ring_word(ring, at, 1);
+	dma_word __dma *word = ring_word(&q->head.tx, at, 1);
 
-	q->rs[q->rs_tail++ & ring->mask] = at;
+	tx_note(q, at);
 	dma_write(word, dma_read(word) | TX_RS);
 }
 
 /* Whole frames in whole lines, from one that begins at the tail; returns how many. */
-static apart size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
+static always size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
 	const struct frame *frames, size_t n, uint32_t max)
 {
 	struct lines to = lines_at(&q->head.tx, tail, n);
@@ -93,21 +98,22 @@ static apart size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
 				  : tx_fill(q, to, frames, bounds, false);
 }
 
-static inline bool tx_fill_one(
-	struct ixgbe_queue *q, uint32_t tail, const struct frame *frame, uint32_t max)
+/* One whole frame; `report` is TX_RS or 0. */
+static always bool tx_fill_one(struct ixgbe_queue *q, uint32_t tail, const struct frame *frame,
+	uint32_t max, uint64_t report)
 {
 	struct ring *ring = &q->head.tx;
 	uint32_t offset = frame->offset;
-	uint64_t len = frame->len;
+	uint32_t len = tx_len(frame);
 	size_t slot = tail & ring->mask;
 
-	if (unlikely(frame->flags || frame->len - TX_MIN > max - TX_MIN ||
-		     !piece_in_order(q->region_size, offset, frame->len)))
+	if (unlikely(len - TX_MIN > max - TX_MIN || !piece_in_order(q->region_size, offset, len)))
 		return false;
 	ring->buffer[slot] = offset;
 	dma_write(ring->words + 2 * slot,
 		q->iova[offset >> DMA_CHUNK_SHIFT] + (offset & WITHIN_CHUNK));
-	dma_write(ring->words + 2 * slot + 1, len | len << TX_PAYLEN_SHIFT | (TX_WORD | TX_EOP));
+	dma_write(ring->words + 2 * slot + 1,
+		len | (uint64_t)len << TX_PAYLEN_SHIFT | TX_WORD | TX_EOP | report);
 	return true;
 }
 
@@ -137,7 +143,7 @@ static apart size_t tx_provide_any(struct ixgbe_queue *q, const struct frame *fr
 		if (line_begins(at, left))
 			entries = tx_fill_lines(q, at, frame, left, max);
 		if (!entries)
-			entries = tx_fill_one(q, at, frame, max);
+			entries = tx_fill_one(q, at, frame, max, 0);
 		if (!entries)
 			entries = tx_queue_chain(
 				q, frame, n - (size_t)(frame - frames), end - at, at, max);
@@ -171,9 +177,9 @@ static always bool tx_provide_few(struct ixgbe_queue *q, const struct frame *fra
 	if (ring_room(ring) < n)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!tx_fill_one(q, at++, &frames[i], max))
+		if (!tx_fill_one(q, at++, &frames[i], max, i + 1 == n ? TX_RS : 0))
 			return false;
-	tx_report(q, at - 1);
+	tx_note(q, at - 1);
 	tx_publish(q, at);
 	return true;
 }
