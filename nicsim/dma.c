@@ -38,6 +38,7 @@ struct map {
 struct dma {
 	struct map *maps; /* sorted, none overlaps */
 	unsigned count, room;
+	uint64_t generation; /* grows with each change of maps[] */
 	struct dma_counters counters;
 };
 
@@ -228,6 +229,7 @@ int dma_map(struct dma *dma, uint64_t iova, uint64_t size, unsigned prot, int fd
 		}
 		file->users++;
 	}
+	dma->generation++;
 	memmove(dma->maps + at + 1, dma->maps + at, (dma->count - at) * sizeof(*dma->maps));
 	dma->maps[at] = (struct map){.first = iova,
 		.last = iova + (size - 1),
@@ -245,6 +247,7 @@ close_fd:
 
 static void drop(struct dma *dma, unsigned from, unsigned to)
 {
+	dma->generation++;
 	for (unsigned i = from; i < to; i++) {
 		struct file *file = dma->maps[i].file;
 
@@ -289,6 +292,44 @@ void dma_count_refused(struct dma *dma, uint64_t iova)
 const struct dma_counters *dma_counters(const struct dma *dma)
 {
 	return &dma->counters;
+}
+
+void dma_count_lost(struct dma *dma, uint64_t iova)
+{
+	dma->counters.lost++;
+	dma_count_refused(dma, iova);
+}
+
+void dma_window_refresh(const struct dma *dma, struct dma_window *window)
+{
+	if (window->size && (window->generation != dma->generation || *window->lost))
+		window->size = 0;
+}
+
+bool dma_window(
+	struct dma *dma, uint64_t iova, size_t len, unsigned prot, struct dma_window *window)
+{
+	const struct map *map;
+	unsigned at;
+
+	dma_window_refresh(dma, window);
+	if ((window->prot & prot) == prot && dma_window_at(window, iova, len))
+		return true;
+	window->size = 0;
+	at = lower(dma, iova);
+	if (at >= dma->count || iova < dma->maps[at].first)
+		return false;
+	map = &dma->maps[at];
+	if (!map->base || (map->prot & prot) != prot || map->file->lost ||
+		map->last - map->first == UINT64_MAX)
+		return false;
+	*window = (struct dma_window){.first = map->first,
+		.size = map->last - map->first + 1,
+		.base = map->base,
+		.prot = prot,
+		.generation = dma->generation,
+		.lost = &map->file->lost};
+	return dma_window_at(window, iova, len) != NULL;
 }
 
 /* Where iova is, and how many bytes from there on belong to the same map. NULL: out of reach. */
@@ -339,8 +380,8 @@ static int transfer(
 			memcpy(data, at, n);
 		probe = iova;
 		if (file->lost) { /* just now: reach() refuses lost files */
-			dma->counters.lost++;
-			goto refused;
+			dma_count_lost(dma, probe);
+			return -EFAULT;
 		}
 		data += n;
 		iova += n;

@@ -14,6 +14,8 @@
 #ifndef NICSIM_DMA_H
 #define NICSIM_DMA_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +54,40 @@ void dma_unmap_all(struct dma *dma);
  */
 int dma_read(struct dma *dma, unsigned *hint, uint64_t iova, void *to, size_t len);
 int dma_write(struct dma *dma, unsigned *hint, uint64_t iova, const void *from, size_t len);
+
+/* --- for who touches much: a map, looked up once --- */
+
+struct dma_window {
+	uint64_t first, size; /* IOVA; 0 bytes: nothing is known */
+	uint8_t *base;
+	unsigned prot;
+	uint64_t generation;               /* of the table of maps */
+	const volatile sig_atomic_t *lost; /* of the file */
+};
+
+/* Makes the window the map that holds all of [iova, iova + len), with these permissions, unless it
+ * is already. False: there is none; nothing is counted. It is good until dma_map() or dma_unmap(),
+ * also while its file gets lost: then what is read are zeros (dma_window_lost()).
+ */
+bool dma_window(
+	struct dma *dma, uint64_t iova, size_t len, unsigned prot, struct dma_window *window);
+/* To be called before a window of earlier is used: forgets what is not good any more. */
+void dma_window_refresh(const struct dma *dma, struct dma_window *window);
+/* A file got lost while its window was in use, by an access to iova or near it. */
+void dma_count_lost(struct dma *dma, uint64_t iova);
+
+/* NULL: not in the window. */
+static inline uint8_t *dma_window_at(const struct dma_window *window, uint64_t iova, size_t len)
+{
+	uint64_t at = iova - window->first;
+
+	return at < window->size && len <= window->size - at ? window->base + at : NULL;
+}
+
+static inline bool dma_window_lost(const struct dma_window *window)
+{
+	return window->size && *window->lost;
+}
 
 const struct dma_counters *dma_counters(const struct dma *dma);
 /* For accesses that a card refuses for its own reason (no bus mastering). */

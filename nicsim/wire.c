@@ -138,6 +138,18 @@ int wire_send(struct wire *wire, const uint8_t *frame, size_t len)
 	return wire->kind->send(wire, frame, len);
 }
 
+bool wire_bursts(const struct wire *wire)
+{
+	return wire->kind->send_burst != NULL;
+}
+
+size_t wire_send_burst(struct wire *wire, const struct wire_frame *frames, size_t n)
+{
+	if (!wire->carrier || !wire->linked)
+		return n;
+	return wire->kind->send_burst(wire, frames, n);
+}
+
 void wire_resume(struct wire *wire)
 {
 	if (wire->kind->resume)

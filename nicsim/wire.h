@@ -21,6 +21,13 @@
 
 struct wire;
 
+/* A frame where it lies, for bursts. Its bytes may be a driver's memory, which changes at any time.
+ */
+struct wire_frame {
+	const uint8_t *bytes;
+	size_t len; /* SIM_FRAME_MIN to SIM_FRAME_MAX */
+};
+
 /* The card's side. Called from the loop, carrier() from wire_open() and wire_set_link() also; never
  * after wire_close(). receive() must not call the wire back, and none may close it.
  */
@@ -29,6 +36,9 @@ struct wire_port {
 	/* A frame arrives. False: there is no room now. If may_wait the wire keeps the frame and
 	 * offers it again after wire_resume(); else it is lost and the card has counted it. */
 	bool (*receive)(void *ctx, const uint8_t *frame, size_t len, bool may_wait);
+	/* May be NULL. Several frames at once, of which those that find no room may wait: how many
+	 * were taken, from the first on. Fewer: as after false. */
+	size_t (*receive_burst)(void *ctx, const struct wire_frame *frames, size_t n);
 	/* The link partner came or went. */
 	void (*carrier)(void *ctx, bool up);
 	/* After wire_send() said -EAGAIN: there is room again. */
@@ -50,6 +60,10 @@ void wire_close(struct wire *wire);
  * (0). -EINVAL: not of such a length.
  */
 int wire_send(struct wire *wire, const uint8_t *frame, size_t len);
+/* Whether the wire takes bursts. */
+bool wire_bursts(const struct wire *wire);
+/* Sends several frames at once: how many, from the first on. Fewer: as after -EAGAIN. */
+size_t wire_send_burst(struct wire *wire, const struct wire_frame *frames, size_t n);
 /* There is room in the card again: offers what waits. */
 void wire_resume(struct wire *wire);
 /* The card's own end of the link went down or up; it starts down. Nothing is played or generated

@@ -5,6 +5,7 @@
  */
 #include "nicsim/wire_kind.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ struct generator {
 	uint64_t done;           /* frames since then */
 	uint64_t sequence;
 	size_t size;
-	uint8_t frame[SIM_FRAME_MAX];
+	uint8_t *frames; /* WIRE_BUDGET of them, alike but for their numbers */
 };
 
 static struct generator *of(struct wire *wire)
@@ -48,8 +49,8 @@ uint64_t wire_gen_when(uint64_t n, uint32_t rate)
 
 static void number(uint8_t *frame, uint64_t sequence)
 {
-	for (unsigned int i = 0; i < 8; i++)
-		frame[14 + i] = (uint8_t)(sequence >> (56 - 8 * i));
+	sequence = htobe64(sequence);
+	memcpy(frame + 14, &sequence, sizeof(sequence));
 }
 
 void wire_gen_frame(uint8_t *frame, size_t size, uint64_t sequence)
@@ -67,20 +68,44 @@ void wire_gen_frame(uint8_t *frame, size_t size, uint64_t sequence)
 /* Offers the next frame; a lost one was one, too. */
 static bool offer(struct generator *it, bool may_wait)
 {
-	number(it->frame, it->sequence);
-	if (!wire_receive(&it->wire, it->frame, it->size, may_wait) && may_wait)
+	number(it->frames, it->sequence);
+	if (!wire_receive(&it->wire, it->frames, it->size, may_wait) && may_wait)
 		return false;
 	it->sequence++;
 	return true;
+}
+
+/* Offers the next n, which may wait; how many were taken. */
+static unsigned int offer_burst(struct generator *it, unsigned int n)
+{
+	struct wire_frame frames[WIRE_BUDGET];
+	unsigned int taken;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *frame = it->frames + i * it->size;
+
+		number(frame, it->sequence + i);
+		frames[i] = (struct wire_frame){frame, it->size};
+	}
+	taken = (unsigned int)wire_receive_burst(&it->wire, frames, n);
+	it->sequence += taken;
+	return taken;
 }
 
 static void run(struct loop_work *work)
 {
 	struct generator *it = container_of(work, struct generator, work);
 
-	for (unsigned int i = 0; i < WIRE_BUDGET; i++) {
-		if (!it->wire.linked || !offer(it, true))
+	if (!it->wire.linked)
+		return;
+	if (wire_receives_bursts(&it->wire)) {
+		if (offer_burst(it, WIRE_BUDGET) < WIRE_BUDGET)
 			return;
+	} else {
+		for (unsigned int i = 0; i < WIRE_BUDGET; i++) {
+			if (!it->wire.linked || !offer(it, true))
+				return;
+		}
 	}
 	loop_defer(it->wire.loop, &it->work);
 }
@@ -96,6 +121,11 @@ static void fire(struct loop_timer *timer)
 	if (now - it->start > oldest + BACKLOG_NS)
 		it->start = now - oldest;
 	due = wire_gen_due(now - it->start, it->rate);
+	if (wire_receives_bursts(&it->wire) && it->done < due && it->wire.linked) {
+		n = due - it->done < WIRE_BUDGET ? (unsigned int)(due - it->done) : WIRE_BUDGET;
+		n = offer_burst(it, n);
+		it->done += n;
+	}
 	for (; it->done < due && n < WIRE_BUDGET && it->wire.linked; n++, it->done++)
 		offer(it, false);
 	if (!it->wire.linked)
@@ -170,7 +200,11 @@ static int gen_open(struct wire *wire, const char *args, struct sim_error *why)
 	it->rate = (uint32_t)rate;
 	it->work.run = run;
 	it->timer.fire = fire;
-	wire_gen_frame(it->frame, it->size, 0);
+	it->frames = malloc(WIRE_BUDGET * size);
+	if (!it->frames)
+		return wire_fail(why, ENOMEM, "wire gen:%.40s: out of memory", args);
+	for (size_t i = 0; i < WIRE_BUDGET; i++)
+		wire_gen_frame(it->frames + i * size, size, 0);
 	wire_carrier(wire, true);
 	return 0;
 }
@@ -179,6 +213,14 @@ static void gen_close(struct wire *wire)
 {
 	loop_defer_cancel(wire->loop, &of(wire)->work);
 	loop_timer_cancel(wire->loop, &of(wire)->timer);
+	free(of(wire)->frames);
+}
+
+static size_t gen_send_burst(struct wire *wire, const struct wire_frame *frames, size_t n)
+{
+	(void)wire;
+	(void)frames;
+	return n;
 }
 
 static int gen_send(struct wire *wire, const uint8_t *frame, size_t len)
@@ -196,6 +238,7 @@ const struct wire_kind wire_gen = {
 	.open = gen_open,
 	.close = gen_close,
 	.send = gen_send,
+	.send_burst = gen_send_burst,
 	.resume = gen_resume,
 	.link = gen_link,
 };

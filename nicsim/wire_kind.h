@@ -22,6 +22,7 @@ struct wire_kind {
 	/* Called with carrier and link up and a length that is allowed. */
 	int (*send)(struct wire *wire, const uint8_t *frame, size_t len);
 	/* These may be absent. */
+	size_t (*send_burst)(struct wire *wire, const struct wire_frame *frames, size_t n);
 	void (*resume)(struct wire *wire);
 	void (*link)(struct wire *wire); /* wire->linked has changed */
 };
@@ -53,6 +54,17 @@ int wire_fail(struct sim_error *why, int error, const char *format, ...)
 static inline bool wire_receive(struct wire *wire, const uint8_t *frame, size_t len, bool may_wait)
 {
 	return wire->port.receive(wire->port.ctx, frame, len, may_wait);
+}
+
+static inline bool wire_receives_bursts(const struct wire *wire)
+{
+	return wire->port.receive_burst != NULL;
+}
+
+static inline size_t wire_receive_burst(
+	struct wire *wire, const struct wire_frame *frames, size_t n)
+{
+	return wire->port.receive_burst(wire->port.ctx, frames, n);
 }
 
 /* A queue of bytes, each record of which lies in one piece: what was appended last, moved to the

@@ -128,6 +128,13 @@ static int sink_send(struct wire *wire, const uint8_t *frame, size_t len)
 	return 0;
 }
 
+static size_t sink_send_burst(struct wire *wire, const struct wire_frame *frames, size_t n)
+{
+	(void)wire;
+	(void)frames;
+	return n;
+}
+
 const struct wire_kind wire_sink = {
 	.name = "sink",
 	.form = "sink",
@@ -135,4 +142,5 @@ const struct wire_kind wire_sink = {
 	.open = sink_open,
 	.close = sink_close,
 	.send = sink_send,
+	.send_burst = sink_send_burst,
 };

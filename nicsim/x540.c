@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nicsim/x540_burst.h"
 #include "nicsim/x540_card.h"
 
 /* --- registers of this file --- */
@@ -179,6 +180,7 @@ int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct re
 	struct wire_port port = {.ctx = card,
 		.receive = x540_rx_frame,
 		.carrier = on_carrier,
+		.receive_burst = mapped ? x540_rx_burst : NULL,
 		.sendable = x540_tx_sendable,
 		.broken = on_broken};
 	int rc;

@@ -7,6 +7,7 @@
  *     x540_filter.c  which frames are ours     x540_stats.c  counters
  *     x540_rx.c, x540_tx.c  the rings          x540_offload.c  arithmetic over frames
  *     x540_rss.c  which queue a frame is for   x540_doorbells.c  registers in shared pages
+ *     x540_rx_burst.c, x540_tx_burst.c  the quick way for common frames (x540_burst.h)
  */
 #ifndef NICSIM_X540_CARD_H
 #define NICSIM_X540_CARD_H
@@ -67,6 +68,14 @@ struct x540_path {
 	uint8_t queue;
 };
 
+/* Frames of a burst, as the counters want them: octets and sizes with CRC. */
+struct x540_tally {
+	uint32_t frames, broadcast, multicast;
+	uint32_t size[6];   /* 64, to 127, 255, 511, 1023, above */
+	uint32_t last, bin; /* the last frame's size, and which of these it is */
+	uint64_t octets;
+};
+
 struct x540_rx_queue {
 	unsigned hint_ring, hint_buffer;
 };
@@ -74,18 +83,21 @@ struct x540_rx_queue {
 struct x540_rx {
 	struct loop_work work;
 	struct x540_rx_queue queue[X540_RX_QUEUES];
-	uint32_t on;     /* queues that are enabled, a bit each */
-	bool wire_waits; /* the wire was told that there is no room */
+	struct dma_window ring, buffers; /* of bursts, which are for queue 0 */
+	uint32_t on;                     /* queues that are enabled, a bit each */
+	bool wire_waits;                 /* the wire was told that there is no room */
 	/* The packet buffer: frames in a ring of bytes, each behind its length and its path. */
 	uint32_t head, used;
 	uint8_t buffer[X540_RX_BUFFER];
 	uint8_t frame[SIM_FRAME_MAX]; /* one that wraps round the end, in one piece */
 	uint8_t edited[SIM_FRAME_MAX + 4];
+	uint8_t taken[SIM_FRAME_MAX]; /* one of a burst that is not common */
 	uint8_t padded[60];
 };
 
 struct x540_tx_queue {
 	unsigned hint_ring, hint_buffer, hint_head;
+	struct dma_window ring, buffers; /* of bursts */
 	struct x540_context context[2];
 	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
 };
@@ -202,6 +214,13 @@ void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len);
 void x540_count_rx_queued(struct x540 *card, unsigned queue, uint32_t len);
 void x540_count_rx_dropped(struct x540 *card, unsigned queue);
 void x540_count_tx(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len);
+/* The same for the frames of a burst: all that were seen, with their CRCs; `good` are those that
+ * passed the filters. */
+void x540_count_rx_burst(
+	struct x540 *card, uint32_t seen, uint64_t seen_octets, const struct x540_tally *good);
+void x540_count_rx_queued_burst(
+	struct x540 *card, unsigned queue, uint32_t frames, uint64_t octets);
+void x540_count_tx_burst(struct x540 *card, unsigned queue, const struct x540_tally *tally);
 void x540_count(struct x540 *card, uint32_t offset);
 
 /* --- x540_doorbells.c --- */

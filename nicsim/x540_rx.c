@@ -352,6 +352,8 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 	x540_count_rx_good(card, frame, len);
 	path = x540_rss(card, frame, len);
 	if (!is_on(card, path.queue))
+		x540_doorbells_settle(card); /* maybe it is on meanwhile */
+	if (!is_on(card, path.queue))
 		return true; /* for a queue that is off */
 	if (rx->used == 0 && listening(card)) {
 		if (store(card, &path, frame, len) != NO_DESCRIPTOR)

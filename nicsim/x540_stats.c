@@ -16,7 +16,7 @@ void x540_count(struct x540 *card, uint32_t offset)
 }
 
 /* The high half is the neighbour. */
-static void add36(struct x540 *card, uint32_t low, uint32_t octets)
+static void add36(struct x540 *card, uint32_t low, uint64_t octets)
 {
 	uint64_t sum = (*x540_reg(card, low) | (uint64_t)*x540_reg(card, low + 4) << 32) + octets;
 
@@ -84,6 +84,57 @@ void x540_count_rx_queued(struct x540 *card, unsigned queue, uint32_t len)
 void x540_count_rx_dropped(struct x540 *card, unsigned queue)
 {
 	x540_count(card, QPRDC(counter_of(card, RQSMR(0u), queue)));
+}
+
+static void add(struct x540 *card, uint32_t offset, uint32_t n)
+{
+	*x540_reg(card, offset) += n;
+}
+
+static void add_sizes(struct x540 *card, uint32_t first, const struct x540_tally *tally)
+{
+	for (unsigned i = 0; i < 6; i++)
+		add(card, first + 4 * i, tally->size[i]);
+}
+
+void x540_count_rx_burst(
+	struct x540 *card, uint32_t seen, uint64_t seen_octets, const struct x540_tally *good)
+{
+	add(card, TPR, seen);
+	add36(card, TORL, seen_octets);
+	add(card, GPRC, good->frames);
+	add36(card, GORCL, good->octets);
+	add_sizes(card, PRC64, good);
+	add(card, BPRC, good->broadcast);
+	add(card, MPRC, good->multicast);
+	add(card, RXNFGPC, good->frames);
+	add36(card, RXNFGBCL, good->octets);
+}
+
+void x540_count_rx_queued_burst(struct x540 *card, unsigned queue, uint32_t frames, uint64_t octets)
+{
+	uint32_t counter = counter_of(card, RQSMR(0u), queue);
+
+	add(card, RX_QUEUE(counter) + QPRC, frames);
+	add36(card, RX_QUEUE(counter) + QBRC_L, octets);
+	add(card, RXDGPC, frames);
+	add36(card, RXDGBCL, octets);
+}
+
+void x540_count_tx_burst(struct x540 *card, unsigned queue, const struct x540_tally *tally)
+{
+	uint32_t counter = counter_of(card, TQSM(0u), queue);
+
+	add(card, GPTC, tally->frames);
+	add36(card, GOTCL, tally->octets);
+	add(card, TPT, tally->frames);
+	add_sizes(card, PTC64, tally);
+	add(card, BPTC, tally->broadcast);
+	add(card, MPTC, tally->multicast);
+	add(card, TX_QUEUE(counter) + QPTC, tally->frames);
+	add36(card, QBTC_L(counter), tally->octets);
+	add(card, TXDGPC, tally->frames);
+	add36(card, TXDGBCL, tally->octets);
 }
 
 void x540_count_tx(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "nicsim/x540_burst.h"
 #include "nicsim/x540_card.h"
 
 #define FRAME_MIN 60u /* on a link, without CRC */
@@ -436,8 +437,13 @@ static unsigned take_turn(struct x540 *card, unsigned n)
 	unsigned queue = tx->turn, sent = 0;
 
 	while (sent < n && in_order(card, queue)) {
-		enum found found = tx->loaded ? REQUEST : load(card, queue);
+		enum found found;
 
+		if (!tx->loaded)
+			sent += x540_tx_burst(card, queue, n - sent);
+		if (sent == n)
+			break;
+		found = tx->loaded ? REQUEST : load(card, queue);
 		if (found == NOTHING)
 			break;
 		sent++;
@@ -465,14 +471,16 @@ static void on_work(struct loop_work *work)
 	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, tx.work));
 	struct x540_tx *tx = &card->tx;
 
-	for (unsigned left = BURST; left;) {
+	for (unsigned left = BURST, turn; left;) {
 		if (!sending(card))
 			return;
 		if (!tx->loaded && !next_turn(tx)) {
 			close_groups(card);
 			return;
 		}
-		left -= take_turn(card, left < TURN ? left : TURN);
+		/* One that is alone need not share. */
+		turn = tx->busy & (tx->busy - 1) && left > TURN ? TURN : left;
+		left -= take_turn(card, turn);
 		if (tx->wire_full)
 			return;
 	}

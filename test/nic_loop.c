@@ -96,13 +96,13 @@ static int print_link(struct run *r)
 /* Arms, and sleeps until an interrupt unless `again` finds something to do. False: none came. */
 static bool wait_for_it(struct run *r, bool (*again)(void *), void *arg, int patience)
 {
-	struct pollfd polls[NIC_MAX_QUEUES + 1];
+	struct pollfd polls[NIC_MAX_QUEUES + 2];
 	bool any = false;
 
 	nic_flush(r->q);
 	if (!r->fds) {
 		for (int i = 0; i < patience; i++) {
-			if (again(arg) || nic_gone(r->nic))
+			if (again(arg) || pci_check_gone(r->fn))
 				return true;
 			usleep(1000);
 		}
@@ -113,8 +113,12 @@ static bool wait_for_it(struct run *r, bool (*again)(void *), void *arg, int pat
 		return true;
 	for (size_t i = 0; i < r->fds; i++)
 		polls[i] = (struct pollfd){.fd = r->fd[i], .events = POLLIN};
-	if (poll(polls, r->fds, patience) <= 0)
+	/* Where doorbells are memory no access tells that the card is gone. */
+	polls[r->fds] = (struct pollfd){.fd = pci_gone_fd(r->fn), .events = POLLIN};
+	if (poll(polls, r->fds + 1, patience) <= 0)
 		return false;
+	if (polls[r->fds].revents && pci_check_gone(r->fn))
+		return true;
 	for (size_t i = 0; i < r->fds; i++) {
 		uint64_t count;
 		int events;

@@ -205,6 +205,7 @@ def test_descriptors_belong_to_their_message(sim):
         card.reg, card.set = client.reg, client.set_reg
         client.set_config(4, 2, 6)
         card.tx(base=(1 << 30))
+        card.set(x540.HLREG0, card.reg(x540.HLREG0) | 1 << 15)  # loops in the MAC: the neighbour does not listen
         card.queue((1 << 30) + 0x1000, 60 | DATA | EOP | IFCS | RS, 60 << 14)
         card.kick()
         card.sent(0)

@@ -9,11 +9,11 @@ import pytest
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, Raw
 
 import x540
-from lab import wait_for
+from lab import DOORBELLS, wait_for
 from rss import KEY, PUBLISHED, toeplitz
 from vfio_user import DATA_EVENTFD, MSIX, TRIGGER, Event
 from x540 import (A, B, DATA, DD, EIAC, EIMS, ENABLE, EOP, GPIE, IFCS, IVAR0, MPE, RDH, RDT, RS, RXDCTL, TDT, TXDCTL,
-                  UPE, VLE, Card, frame, one, pair, raw, send)
+                  UPE, VLE, Card, frame, one, pair, post, raw, send)
 
 RXCSUM, PCSD, MRQC, RETA, RSSRK, RQSMR, TQSM = 0x5000, 0x2000, 0x5818, 0x5c00, 0x5c80, 0x2300, 0x8600
 QBRC, QPRDC, QBTC = 0x1034, 0x1430, 0x8700
@@ -288,7 +288,8 @@ def test_a_queue_that_is_off(pair):
     # With all of them off a wire that can wait does.
     of[0].set(RXDCTL, 0)
     of[1].set(RXDCTL, 0)
-    send(b, first, second)
+    a.ask(x540.STATUS)
+    post(b, first, second)
     of[1].set(RXDCTL, ENABLE)
     assert of[1].received(1) == second
     assert of[0].reg(RDH) == 1
@@ -383,10 +384,11 @@ def test_a_queue_that_is_turned_off_is_forgotten(pair):
 
     def stands():
         first = of[1].reg(x540.TDH)
-        return first > 0 and all(of[1].reg(x540.TDH) == first for _ in range(20))
+        # With mapped doorbells there is nothing but the other card's descriptors to fill.
+        return (first > 0 or DOORBELLS == "mapped") and all(of[1].reg(x540.TDH) == first for _ in range(20))
     wait_for(stands, "the cable to be full")
     of[1].set(TXDCTL, 0)
-    sent = of[1].reg(x540.TDH)
+    sent = b.ask(x540.TDH + 0x40)                            # a message: the card knows that it is off
     assert sent < 511
     of[1].set(x540.TDH, 0)
     of[1].set(TDT, 0)

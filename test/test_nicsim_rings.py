@@ -10,7 +10,8 @@ import x540
 from lab import wait_for
 from x540 import (A, B, BAM, DATA, DD, ENABLE, EOP, IFCS, IOVA, MPE, RS, RX_EOP, UPE, VLE, DMATXCTL, FCTRL,
                   HLREG0, MAXFRS, MCSTCTRL, MTA0, RAH0, RAL0, RDH, RDT, RXDCTL, TDBAH, TDBAL,
-                  TDH, TDLEN, TDT, TDWBAH, TDWBAL, TXDCTL, VFTA0, VLNCTRL, GROUP, OTHER, frame, one, pair, raw, send)
+                  TDH, TDLEN, TDT, TDWBAH, TDWBAL, TXDCTL, VFTA0, VLNCTRL, GROUP, OTHER, frame, one, pair, post, raw,
+                  send)
 from vfio_user import Memory
 
 
@@ -59,7 +60,7 @@ def test_rdt_is_exclusive_and_frames_wait(pair):
     a, b = pair
     a.rx(entries=8)                                          # 7 are the card's
     frames = [frame(60 + n) for n in range(12)]
-    send(b, *frames)
+    post(b, *frames)
     for n in range(7):
         assert a.received(n) == frames[n]
     assert a.reg(RDH) == 7 and a.rx_descriptor(7)[1] == 0
@@ -92,7 +93,7 @@ def test_drop_enable(pair):
 def test_nothing_before_enable(pair):
     """A wire that can wait does: the frames are there when the ring is."""
     a, b = pair
-    send(b, frame(60), frame(61))
+    post(b, frame(60), frame(61))
     a.rx()
     assert a.received(0) == frame(60) and a.received(1) == frame(61)
     a.set(RXDCTL, 0)

@@ -205,9 +205,14 @@ def pair(run):
         yield a, b
 
 
-def send(card, *frames):
-    """Sends frames, one after another, and waits until the card is done with them."""
+def post(card, *frames):
+    """Lets the card send frames, which may have to wait; returns the last one's number."""
     for data in frames:
         last = card.queue_frame(data)
     card.kick()
-    card.sent(last)
+    return last
+
+
+def send(card, *frames):
+    """Sends frames, one after another, and waits until the card is done with them."""
+    card.sent(post(card, *frames))

@@ -41,6 +41,17 @@ static bool receive(void *ctx, const uint8_t *frame, size_t len, bool may_wait)
 	return true;
 }
 
+static size_t receive_burst(void *ctx, const struct wire_frame *frames, size_t n)
+{
+	struct port_double *it = ctx;
+	size_t taken = 0;
+
+	it->bursts++;
+	while (taken < n && receive(ctx, frames[taken].bytes, frames[taken].len, true))
+		taken++;
+	return taken;
+}
+
 static void carrier(void *ctx, bool up)
 {
 	struct port_double *it = ctx;
@@ -62,8 +73,13 @@ static void broken(void *ctx, const struct sim_error *why)
 
 void port_double_init(struct port_double *it)
 {
-	*it = (struct port_double){
-		.port = {it, receive, carrier, sendable, broken}, .room = SIZE_MAX, .keep = true};
+	*it = (struct port_double){.port = {.ctx = it,
+					   .receive = receive,
+					   .carrier = carrier,
+					   .sendable = sendable,
+					   .broken = broken},
+		.room = SIZE_MAX,
+		.keep = true};
 }
 
 void port_double_free(struct port_double *it)
@@ -72,14 +88,26 @@ void port_double_free(struct port_double *it)
 	it->bytes = NULL;
 }
 
-void port_double_open(struct port_double *it, const char *spec, struct loop *loop)
+static void open_wire(struct port_double *it, const char *spec, struct loop *loop)
 {
 	struct sim_error why = {0};
 
-	port_double_init(it);
 	if (wire_open(&it->wire, spec, loop, &it->port, &why))
 		fail_msg("%s: %s", spec, why.text);
 	wire_set_link(it->wire, true);
+}
+
+void port_double_open(struct port_double *it, const char *spec, struct loop *loop)
+{
+	port_double_init(it);
+	open_wire(it, spec, loop);
+}
+
+void port_double_open_bursts(struct port_double *it, const char *spec, struct loop *loop)
+{
+	port_double_init(it);
+	it->port.receive_burst = receive_burst;
+	open_wire(it, spec, loop);
 }
 
 void port_double_close(struct port_double *it)

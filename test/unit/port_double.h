@@ -14,10 +14,11 @@ struct port_double {
 	bool carrier;
 	unsigned int changes; /* of carrier */
 	unsigned int sendable;
-	unsigned int lost; /* refused, and may_wait was false */
-	size_t room;       /* frames that still fit */
-	size_t frames;     /* received */
-	uint8_t *bytes;    /* a 16-bit length and so many bytes each, if keep */
+	unsigned int lost;   /* refused, and may_wait was false */
+	size_t room;         /* frames that still fit */
+	size_t frames;       /* received */
+	unsigned int bursts; /* in which they came, if the port takes bursts */
+	uint8_t *bytes;      /* a 16-bit length and so many bytes each, if keep */
 	size_t used;
 	size_t size;
 	bool keep;
@@ -28,6 +29,8 @@ void port_double_init(struct port_double *it);
 void port_double_free(struct port_double *it);
 /* Opens a wire for it, link up; fails the test if that fails. */
 void port_double_open(struct port_double *it, const char *spec, struct loop *loop);
+/* The same for a port that takes bursts. */
+void port_double_open_bursts(struct port_double *it, const char *spec, struct loop *loop);
 void port_double_close(struct port_double *it);
 /* The n-th frame kept, from 0. */
 const uint8_t *port_double_frame(const struct port_double *it, size_t n, size_t *len);

@@ -202,6 +202,137 @@ static void test_backpressure(void **state)
 	port_double_close(&f->b);
 }
 
+/* As many frames from..to as go out in one burst. */
+static unsigned int send_burst(struct port_double *port, unsigned int from, unsigned int to)
+{
+	static uint8_t bytes[32][SIM_FRAME_MAX];
+	struct wire_frame frames[32];
+
+	assert_true(to - from <= 32);
+	for (unsigned int i = from; i < to; i++) {
+		make_frame(bytes[i - from], frame_length(i), i);
+		frames[i - from] = (struct wire_frame){bytes[i - from], frame_length(i)};
+	}
+	return from + (unsigned int)wire_send_burst(port->wire, frames, to - from);
+}
+
+static void plug_both_bursts(struct fixture *f)
+{
+	port_double_open_bursts(&f->a, "cable:x", f->loop);
+	port_double_open_bursts(&f->b, "cable:x", f->loop);
+	assert_true(run_until(f->loop, both_up, f));
+	run_turns(f->loop, 10);
+	f->a.sendable = f->b.sendable = 0;
+}
+
+/* Two cards of one process that take bursts: frames are there when they are sent, both ways, as far
+ * as there is room.
+ */
+static void test_straight(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int sent;
+
+	plug_both_bursts(f);
+	assert_int_equal(send_burst(&f->a, 0, 20), 20);
+	expect_frames(&f->b, 0, 20);
+	assert_int_equal(f->b.bursts, 1);
+	assert_int_equal(send_burst(&f->b, 0, 3), 3);
+	expect_frames(&f->a, 0, 3);
+
+	f->b.room = 5;
+	sent = send_burst(&f->a, 20, 40);
+	assert_int_equal(sent, 25);
+	assert_int_equal(send_burst(&f->a, sent, 40), sent);
+	assert_int_equal(send_all(&f->a, sent, sent + 1), sent);
+	f->b.room = 1; /* the card says when there is room, the wire does not guess */
+	assert_int_equal(send_burst(&f->a, sent, 40), sent);
+	assert_int_equal(f->a.sendable, 0);
+	wire_resume(f->b.wire);
+	assert_int_equal(f->a.sendable, 1);
+	f->b.room = SIZE_MAX;
+	assert_int_equal(send_all(&f->a, sent, sent + 1), sent + 1);
+	assert_int_equal(send_burst(&f->a, sent + 1, 40), 40);
+	expect_frames(&f->b, 0, 40);
+	port_double_close(&f->a);
+	port_double_close(&f->b);
+}
+
+/* What is under way in the stream is not overtaken: frames wait until it is there. */
+static void test_straight_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct wanted woken = {.port = &f->a, .sendable = 1};
+
+	plug_both_bursts(f);
+	wire_set_link(f->a.wire, false);
+	run_turns(f->loop, 10);
+	assert_false(f->b.carrier);
+	wire_set_link(f->a.wire, true);
+	run_turns(f->loop, 1);
+	/* The other end is about to learn that it has a link. */
+	assert_true(f->a.carrier && !f->b.carrier);
+	assert_int_equal(send_burst(&f->a, 0, 10), 0);
+	assert_int_equal(send_all(&f->a, 0, 1), 0);
+	assert_true(run_until(f->loop, arrived, &woken));
+	assert_true(f->b.carrier);
+	assert_int_equal(send_burst(&f->a, 0, 10), 10);
+	expect_frames(&f->b, 0, 10);
+	port_double_close(&f->a);
+	port_double_close(&f->b);
+}
+
+/* The other end leaves while it has no room: nobody waits for it, what comes then is lost. */
+static void test_straight_end_leaves(void **state)
+{
+	struct fixture *f = *state;
+	struct wanted woken = {.port = &f->a, .sendable = 1};
+
+	plug_both_bursts(f);
+	f->b.room = 1;
+	assert_int_equal(send_burst(&f->a, 0, 10), 1);
+	port_double_close(&f->b);
+	assert_true(run_until(f->loop, arrived, &woken));
+	assert_int_equal(send_burst(&f->a, 1, 10), 10);
+	wire_resume(f->a.wire);
+	/* And back. */
+	port_double_open_bursts(&f->b, "cable:x", f->loop);
+	assert_true(run_until(f->loop, both_up, f));
+	run_turns(f->loop, 10);
+	assert_int_equal(send_burst(&f->b, 0, 4), 4);
+	expect_frames(&f->a, 0, 4);
+	/* The one that has room for nothing leaves first. */
+	f->a.room = 0;
+	assert_int_equal(send_burst(&f->b, 4, 8), 4);
+	port_double_close(&f->a);
+	wire_resume(f->b.wire);
+	run_turns(f->loop, 10);
+	port_double_close(&f->b);
+}
+
+/* A link that is down takes nothing, and what waited for it is lost. */
+static void test_straight_link(void **state)
+{
+	struct fixture *f = *state;
+
+	plug_both_bursts(f);
+	f->b.room = 0;
+	assert_int_equal(send_burst(&f->a, 0, 5), 0);
+	wire_set_link(f->b.wire, false);
+	assert_int_equal(f->a.sendable, 1);
+	f->b.room = SIZE_MAX;
+	assert_int_equal(send_burst(&f->a, 0, 5), 5);
+	assert_int_equal(f->b.frames, 0);
+	assert_true(run_until(f->loop, both_down, f));
+	wire_set_link(f->b.wire, true);
+	assert_true(run_until(f->loop, both_up, f));
+	run_turns(f->loop, 10);
+	assert_int_equal(send_burst(&f->a, 0, 5), 5);
+	expect_frames(&f->b, 0, 5);
+	port_double_close(&f->a);
+	port_double_close(&f->b);
+}
+
 static void test_carrier(void **state)
 {
 	struct fixture *f = *state;
@@ -635,6 +766,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backpressure, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_straight, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_straight_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_straight_end_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_straight_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_carrier, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link_down_loses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flaps_while_full, setup, teardown),

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The quick way for common frames: bursts between a ring and a wire, while doorbells are mapped.
+ * What is not common (x540_rx.c and x540_tx.c know everything) is left to the exact way, frame by
+ * frame; both lead to the same descriptors, counters and interrupts.
+ */
+#ifndef NICSIM_X540_BURST_H
+#define NICSIM_X540_BURST_H
+
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+#define X540_BURST 64u /* frames at most */
+
+/* Sends up to `most` frames from the head of a transmit ring. How many it did: what comes then,
+ * if anything, is for the exact way.
+ */
+unsigned x540_tx_burst(struct x540 *card, unsigned queue, unsigned most);
+/* wire_port.receive_burst */
+size_t x540_rx_burst(void *ctx, const struct wire_frame *frames, size_t n);
+
+/* The first 16 bytes of a frame, which lies in memory that its owner may change: read once, so that
+ * all that depends on them agrees.
+ */
+struct x540_head {
+	uint64_t word[2];
+};
+
+static inline struct x540_head x540_head(const uint8_t *frame)
+{
+	struct x540_head head;
+
+	memcpy(&head, frame, sizeof(head));
+	/* Keeps the compiler from reading the frame again for it. */
+	__asm__ volatile("" : "+r"(head.word[0]), "+r"(head.word[1]));
+	return head;
+}
+
+static inline bool x540_head_broadcast(const struct x540_head *head)
+{
+	return (head->word[0] & 0xffffffffffff) == 0xffffffffffff;
+}
+
+static inline bool x540_head_group(const struct x540_head *head)
+{
+	return head->word[0] & 1;
+}
+
+/* The EtherType, or a length. */
+static inline unsigned x540_head_type(const struct x540_head *head)
+{
+	return __builtin_bswap16((uint16_t)(head->word[1] >> 32));
+}
+
+/* Counts a frame of `len` bytes without CRC. */
+static inline void x540_tally(struct x540_tally *tally, const struct x540_head *head, uint32_t len)
+{
+	uint32_t octets = len + 4;
+
+	tally->frames++;
+	tally->octets += octets;
+	if (octets != tally->last) {
+		unsigned bin = octets <= 64 ? 0 : 26u - (unsigned)__builtin_clz(octets);
+
+		tally->last = octets;
+		tally->bin = bin < 5 ? bin : 5;
+	}
+	tally->size[tally->bin]++;
+	if (x540_head_group(head)) {
+		if (x540_head_broadcast(head))
+			tally->broadcast++;
+		else
+			tally->multicast++;
+	}
+}
+
+/* Frames are mostly short: the library's memcpy() costs more than such a copy. */
+static inline void x540_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	struct piece {
+		uint64_t word[2];
+	} piece[4];
+
+	if (len < 48 || len > 64) {
+		memcpy(to, from, len);
+		return;
+	}
+	memcpy(&piece[0], from, 16);
+	memcpy(&piece[1], from + 16, 16);
+	memcpy(&piece[2], from + 32, 16);
+	memcpy(&piece[3], from + len - 16, 16);
+	memcpy(to, &piece[0], 16);
+	memcpy(to + 16, &piece[1], 16);
+	memcpy(to + 32, &piece[2], 16);
+	memcpy(to + len - 16, &piece[3], 16);
+}
+
+/* A descriptor or a half of one in the client's memory. */
+static inline uint64_t x540_load(const uint8_t *at)
+{
+	return *(const volatile uint64_t *)(const void *)at;
+}
+
+/* The lines of the descriptors that a burst needs, all at once: they come from another core. */
+static inline void x540_fetch(const uint8_t *ring, uint32_t size, uint32_t head, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += 4) {
+		uint32_t at = head + i;
+
+		__builtin_prefetch(ring + 16ull * (at >= size ? at - size : at), 1);
+	}
+}
+
+#endif
