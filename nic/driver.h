@@ -5,6 +5,7 @@
 #ifndef NIC_DRIVER_H
 #define NIC_DRIVER_H
 
+#include "nic/forward.h"
 #include "nic/nic.h"
 #include "nic/ring.h"
 
@@ -17,6 +18,15 @@ struct nic_verbs {
 	size_t (*tx_provide)(struct nic_queue *q, const struct frame *frames, size_t n);
 	size_t (*tx_return)(struct nic_queue *q, uint32_t *offsets, size_t n);
 	void (*flush)(struct nic_queue *q);
+	/* nic_forward() between queues of the same verbs in one go, or NULL. */
+	size_t (*forward)(
+		struct nic_queue *from, struct nic_queue *to, size_t n, nic_look *look, void *ctx);
+	/* Of queues in place, otherwise NULL: nic_forward(), and why it cannot be between the two,
+	 * or NULL.
+	 */
+	size_t (*in_place)(
+		struct nic_queue *from, struct nic_queue *to, size_t n, nic_look *look, void *ctx);
+	const char *(*in_place_objection)(const struct nic_queue *from, const struct nic_queue *to);
 	/* nic_rx() and nic_tx() in one go, or NULL: the class does them by the verbs above. */
 	size_t (*rx)(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);
 	size_t (*tx)(
@@ -84,10 +94,11 @@ struct nic {
 };
 
 /* Where the rings of queue `index` lie in the ring memory: each is aligned to its own size, so that
- * none crosses a chunk's boundary (a ring takes at most 64 KiB).
+ * none crosses a chunk's boundary (a ring takes at most 64 KiB). In place: the left card's queue
+ * and the right one's mean the same two rings, and there is a line for the head of each.
  */
 struct nic_ring_place {
-	size_t rx, tx, end;
+	size_t rx, tx, heads, end;
 };
 struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned index);
 

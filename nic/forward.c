@@ -73,7 +73,7 @@ static void send(struct nic_queue *from, struct nic_queue *to, struct burst *bur
 	ring_name(&to->tx, tail, burst->buffers, (uint32_t)sent);
 }
 
-size_t nic_forward(
+static size_t swap(
 	struct nic_queue *from, struct nic_queue *to, size_t n, nic_look *look, void *ctx)
 {
 	struct burst burst;
@@ -82,8 +82,6 @@ size_t nic_forward(
 	bool all = true;
 	size_t taken;
 
-	if (pci_gone(from->fn) || pci_gone(to->fn) || !to->frames)
-		return 0;
 	refill(from, to);
 	room = ring_room(&to->tx);
 	if (n > room)
@@ -105,6 +103,20 @@ size_t nic_forward(
 	return taken;
 }
 
+size_t nic_forward(
+	struct nic_queue *from, struct nic_queue *to, size_t n, nic_look *look, void *ctx)
+{
+	if (nic_queue_gone(from) || nic_queue_gone(to) || !to->frames)
+		return 0;
+	if (from->verbs->in_place != to->verbs->in_place)
+		return 0;
+	if (from->verbs->in_place)
+		return from->verbs->in_place(from, to, n, look, ctx);
+	if (from->verbs == to->verbs && from->verbs->forward)
+		return from->verbs->forward(from, to, n, look, ctx);
+	return swap(from, to, n, look, ctx);
+}
+
 int nic_forward_check(
 	const struct nic_queue *from, const struct nic_queue *to, struct pci_error *why)
 {
@@ -114,6 +126,10 @@ int nic_forward_check(
 		objection = "a queue stands still";
 	else if (!pci_dma_same(from->frames, to->frames))
 		objection = "their queues are not on the same frame memory";
+	else if (from->verbs->in_place != to->verbs->in_place)
+		objection = "one of the queues runs in place, the other does not";
+	else if (from->verbs->in_place)
+		objection = from->verbs->in_place_objection(from, to);
 	if (objection && why)
 		snprintf(why->text, sizeof why->text, "%s to %s: %s", pci_address(from->fn),
 			pci_address(to->fn), objection);

@@ -8,6 +8,18 @@
  *
  * Both queues are on the same frame memory and are the calling thread's. Give `from` its buffers by
  * nic_rx_provide() once; from then on they are in the two rings.
+ *
+ * Queues that were opened for it (nic_config.in_place) do it in place: both rings are one, a frame
+ * is sent from the slot that it was received in, and no buffer ever moves. It costs about half.
+ *
+ *     mirror:   one card, its rings are one
+ *     two cards: receive ring left  = transmit ring right, and the other way round;
+ * nic_config.rings and .frames are the same memory at the same addresses (pci_dma_share())
+ *
+ * In return an output that does not send (its link is down, its wire full) stops its input, and
+ * what comes meanwhile is lost there; frames leave in the order in which they came; and the four
+ * verbs do nothing but take the buffers: nic_rx_provide() of a whole ring of them to each queue,
+ * nic_config.rx_ring, before it receives. To begin anew, close both queues or stop both.
  */
 #ifndef NIC_FORWARD_H
 #define NIC_FORWARD_H
@@ -17,8 +29,9 @@
 #define NIC_FORWARD_MAX 256u /* frames a call */
 
 /* Looks at what has come: frames[0 .. n), whose data lies at base + offset. Data, len and offset
- * may be changed, the latter inside the frame's own buffer and its headroom; a len of 0 drops the
- * frame. An entry with FRAME_ERROR is no frame and is dropped.
+ * may be changed, the latter inside the frame's own buffer and its headroom (not in place: there a
+ * frame begins where it did); a len of 0 drops the frame. An entry with FRAME_ERROR is no frame and
+ * is dropped.
  */
 typedef void nic_look(void *ctx, uint8_t *base, struct frame *frames, size_t n);
 

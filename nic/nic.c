@@ -43,6 +43,15 @@ struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned 
 		place.rx = align(place.end, rx_bytes);
 		place.tx = align(place.rx + rx_bytes, tx_bytes);
 		place.end = place.tx + tx_bytes;
+		place.heads = place.end;
+		if (config->in_place)
+			place.end += 2 * CACHE_LINE;
+	}
+	if (config->in_place == NIC_MIRROR)
+		place.tx = place.rx;
+	if (config->in_place == NIC_RIGHT) {
+		place.tx = place.rx;
+		place.rx += rx_bytes;
 	}
 	return place;
 }
@@ -93,6 +102,12 @@ static const char *objection(const struct nic_config *config)
 {
 	if (!queues_in_order(config))
 		return "1 to 16 queue pairs, rings of a power of two from 64 to 4096 descriptors";
+	if ((unsigned)config->in_place > NIC_RIGHT)
+		return "no such way to run in place";
+	if (config->in_place && config->rx_ring != config->tx_ring)
+		return "rings in place are of one size";
+	if (config->in_place && config->state)
+		return "queues in place are not handed over";
 	if (!mtu_in_order(config->mtu))
 		return "the MTU must lie between 68 and 1500";
 	if (!config->rings || config->rings->size < nic_ring_bytes(config))

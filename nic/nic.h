@@ -53,6 +53,19 @@ struct nic_queue;
 
 /* --- opening --- */
 
+/* Queues for nic_forward() alone, which run in place (nic/forward.h): the receive ring of one is
+ * the transmit ring of another. ixgbe has them.
+ */
+enum nic_in_place {
+	NIC_APART,  /* none: each ring is its own */
+	NIC_MIRROR, /* each queue sends what it receives */
+	/* Two cards with `rings` in common: what the left one's queue n receives the right one's
+	 * queue n sends, and the other way round.
+	 */
+	NIC_LEFT,
+	NIC_RIGHT,
+};
+
 struct nic_config {
 	unsigned queues;  /* queue pairs: 1 to NIC_MAX_QUEUES */
 	unsigned rx_ring; /* descriptors, a power of two from NIC_RING_MIN to NIC_RING_MAX */
@@ -61,6 +74,7 @@ struct nic_config {
 	const struct dma_region *frames; /* what the offsets of queue 0 count in */
 	/* The same for queue n, from 1 on; NULL: it stands still. May be one region for several. */
 	const struct dma_region *queue_frames[NIC_MAX_QUEUES];
+	enum nic_in_place in_place; /* both rings of a size, and no `state` */
 	bool promiscuous;
 	uint16_t mtu;    /* payload of the largest frame: 68 to 1500 */
 	bool interrupts; /* have vectors set up; without, the queues are polled only */
@@ -79,9 +93,9 @@ const char *nic_driver_for(const struct pci_id *id, const char **why);
 size_t nic_ring_bytes(const struct nic_config *config);
 
 /* Resets the card and brings it up: queues with a region run, rings empty, receiving, link coming
- * up by itself. -ENOTSUP: no driver, or a refused id; -EINVAL: the configuration; -ETIMEDOUT, -EIO:
- * the card does not do what its datasheet says (the text names the step); -EBUSY: firmware or
- * another driver holds what is needed; -ENODEV.
+ * up by itself. -ENOTSUP: no driver, or a refused id, or it has no queues in place; -EINVAL: the
+ * configuration; -ETIMEDOUT, -EIO: the card does not do what its datasheet says (the text names the
+ * step); -EBUSY: firmware or another driver holds what is needed; -ENODEV.
  */
 int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why);

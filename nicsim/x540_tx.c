@@ -382,6 +382,8 @@ static void prepare(struct x540 *card)
 				"a segmentation request that does not fit its context");
 			tx->broken = true;
 		}
+	} else if (!extended && tx->length == 0 && tx->chain == 1) {
+		tx->broken = true; /* a null descriptor transfers no data (7.2.3.2.2) */
 	} else if (tx->length < SIM_FRAME_MIN || tx->length > SIM_FRAME_MAX - TAG_LEN) {
 		report_strict(card->report, "a transmit request of %u bytes", tx->length);
 		tx->broken = true;

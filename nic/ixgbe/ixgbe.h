@@ -6,6 +6,7 @@
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
+ *     ixgbe_in_place.c  forwarding on one ring
  *     ixgbe_path.c   which code for them
  *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
  *     ixgbe_state.c  from one process to the next
@@ -41,6 +42,22 @@ struct ixgbe_model {
 const struct ixgbe_model *ixgbe_find_model(const struct pci_id *id);
 bool ixgbe_serves(const struct pci_id *id, const char **why);
 
+/* Of a queue in place (ixgbe_in_place.c). Indices run freely through 32 bits. */
+struct ixgbe_in_place {
+	const struct dma_region *rings; /* NULL: it is none */
+	uint64_t rx_iova, tx_iova;      /* of its rings */
+	uint64_t head_iova;
+	dma_word __dma *head;                     /* where the card writes its transmit head */
+	const struct ixgbe_queue *input, *output; /* which were found to fit */
+	uint32_t every; /* slots from one report of the head to the next */
+	/* receiving */
+	uint64_t whole; /* as rx_whole */
+	uint32_t at, shown;
+	/* sending */
+	uint32_t tail, sent;
+	uint64_t wild; /* the last head that cannot be; beyond 32 bits: none */
+};
+
 /* In cache lines of its own: different queues may be different threads'. What lies beyond them is
  * read only while queues are in use.
  */
@@ -64,6 +81,15 @@ struct ixgbe_queue {
 	uint32_t tx_done;  /* slots up to here are sent */
 	uint32_t rs_head, rs_tail;
 	uint32_t *rs; /* ring of the indices that carry an RS whose DD was not seen yet */
+
+	/* Forwarded: what lies from `begin` to `tail` in the transmit ring are buffers that were in
+	 * order for an rx_span of `span`.
+	 */
+	struct {
+		uint32_t begin, tail, span;
+		uint32_t batch; /* that many sent buffers are taken at once, while there is time */
+	} swap;
+	struct ixgbe_in_place place;
 };
 
 struct ixgbe_irq {

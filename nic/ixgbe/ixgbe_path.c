@@ -19,6 +19,15 @@ static void flush(struct nic_queue *head)
 		.rx_provide = ixgbe_rx_provide_##path, .rx_return = ixgbe_rx_return_##path, \
 		.tx_provide = ixgbe_tx_provide_##path, .tx_return = ixgbe_tx_return_##path, \
 		.flush = flush, .rx = ixgbe_rx_##path, .tx = ixgbe_tx_##path,               \
+		.forward = ixgbe_forward_##path,                                            \
+	}
+
+#define IN_PLACE_VERBS(path)                                                             \
+	{                                                                                \
+		.rx_provide = ixgbe_in_place_fill, .rx_return = ixgbe_no_frames,         \
+		.tx_provide = ixgbe_no_frames_taken, .tx_return = ixgbe_no_offsets_back, \
+		.flush = ixgbe_no_flush, .in_place = ixgbe_in_place_forward_##path,      \
+		.in_place_objection = ixgbe_in_place_objection,                          \
 	}
 
 enum path {
@@ -47,6 +56,14 @@ static const struct nic_verbs verbs[] = {
 	[PATH_PLAIN] = VERBS(plain),
 };
 
+static const struct nic_verbs in_place_verbs[] = {
+#ifdef IXGBE_VECTOR_PATHS
+	[PATH_AVX512] = IN_PLACE_VERBS(avx512),
+	[PATH_AVX2] = IN_PLACE_VERBS(avx2),
+#endif
+	[PATH_PLAIN] = IN_PLACE_VERBS(plain),
+};
+
 /* The processor and the operating system: the compiler's own test asks both. */
 static bool runs(enum path path)
 {
@@ -60,19 +77,45 @@ static bool runs(enum path path)
 	return path == PATH_PLAIN;
 }
 
-const struct nic_verbs *ixgbe_path_verbs(const char *name)
+/* PATHS: there is none of that name, or it does not run here. */
+static enum path find(const char *name)
 {
-	for (enum path path = 0; path < PATHS; path++)
-		if (strcmp(ixgbe_paths[path], name) == 0 && runs(path))
-			return &verbs[path];
-	return NULL;
+	enum path path = 0;
+
+	while (path < PATHS && (strcmp(ixgbe_paths[path], name) != 0 || !runs(path)))
+		path++;
+	return path;
 }
 
-const struct nic_verbs *ixgbe_widest_verbs(void)
+static enum path widest(void)
 {
 	enum path path = 0;
 
 	while (!runs(path))
 		path++;
-	return &verbs[path];
+	return path;
+}
+
+const struct nic_verbs *ixgbe_path_verbs(const char *name)
+{
+	enum path path = find(name);
+
+	return path < PATHS ? &verbs[path] : NULL;
+}
+
+const struct nic_verbs *ixgbe_widest_verbs(void)
+{
+	return &verbs[widest()];
+}
+
+const struct nic_verbs *ixgbe_path_in_place(const char *name)
+{
+	enum path path = find(name);
+
+	return path < PATHS ? &in_place_verbs[path] : NULL;
+}
+
+const struct nic_verbs *ixgbe_widest_in_place(void)
+{
+	return &in_place_verbs[widest()];
 }

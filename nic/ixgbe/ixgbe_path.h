@@ -3,9 +3,9 @@
  * What the files of the data path share. No register is ever read there; one tail is written a
  * burst, and none for an empty one.
  *
- * ixgbe_rx.c and ixgbe_tx.c are compiled once for each path, which is a set of instructions that
- * they may use; they differ in nothing but how they do four descriptors at a time (ixgbe_lines.h).
- * The widest path that the processor has is taken when a queue is made.
+ * ixgbe_rx.c, ixgbe_tx.c and ixgbe_forward.c are compiled once for each path, which is a set of
+ * instructions that they may use; they differ in nothing but how they do four descriptors at a time
+ * (ixgbe_lines.h). The widest path that the processor has is taken when a queue is made.
  */
 #ifndef NIC_IXGBE_PATH_H
 #define NIC_IXGBE_PATH_H
@@ -34,16 +34,22 @@ static inline void ixgbe_refuse(struct ixgbe_queue *q)
 	nic_count(&q->head.bad_offsets);
 }
 
+static inline void ixgbe_write_tail(
+	const struct ixgbe_queue *q, volatile uint8_t __iomem *direct, uint32_t reg, uint32_t slot)
+{
+	if (likely(direct != NULL))
+		mmio_write32(direct, slot);
+	else
+		reg_publish(q->bar, reg, slot);
+}
+
 /* Gives the card all descriptors up to the tail. */
 static inline void ixgbe_publish(struct ixgbe_queue *q, struct ring *ring,
 	volatile uint8_t __iomem *direct, uint32_t reg, uint32_t tail)
 {
 	/* The descriptors (and the frames), before the tail that gives them to the card. */
 	dma_write_barrier();
-	if (likely(direct != NULL))
-		mmio_write32(direct, tail & ring->mask);
-	else
-		reg_publish(q->bar, reg, tail & ring->mask);
+	ixgbe_write_tail(q, direct, reg, tail & ring->mask);
 	ring->shown = tail;
 }
 
@@ -60,11 +66,27 @@ static inline void ixgbe_publish(struct ixgbe_queue *q, struct ring *ring,
 	size_t ixgbe_rx_##path(                                                                    \
 		struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);       \
 	size_t ixgbe_tx_##path(                                                                    \
-		struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
+		struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n); \
+	size_t ixgbe_forward_##path(struct nic_queue *from, struct nic_queue *to, size_t n,        \
+		nic_look *look, void *ctx);                                                        \
+	size_t ixgbe_in_place_forward_##path(                                                      \
+		struct nic_queue *from, struct nic_queue *to, size_t n, nic_look *look, void *ctx)
 
 DECLARE_PATH(plain);
 DECLARE_PATH(avx2);
 DECLARE_PATH(avx512);
+
+/* ixgbe_queue.c: verbs that do nothing. */
+size_t ixgbe_no_frames(struct nic_queue *head, struct frame *frames, size_t n);
+size_t ixgbe_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n);
+size_t ixgbe_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n);
+void ixgbe_no_flush(struct nic_queue *head);
+
+/* ixgbe_in_place.c */
+size_t ixgbe_in_place_fill(struct nic_queue *head, const uint32_t *offsets, size_t n);
+const char *ixgbe_in_place_objection(const struct nic_queue *from, const struct nic_queue *to);
+/* Notes that the two fit together; false: they do not. */
+rare bool ixgbe_in_place_pair(struct ixgbe_queue *q, struct ixgbe_queue *out);
 
 /* ixgbe_path.c */
 /* The names of the paths, the widest first, that this program was built with; NULL ends them. */
@@ -73,5 +95,8 @@ extern const char *const ixgbe_paths[];
 const struct nic_verbs *ixgbe_path_verbs(const char *name);
 /* The verbs of the widest path that this processor runs. */
 const struct nic_verbs *ixgbe_widest_verbs(void);
+/* The same for queues in place. */
+const struct nic_verbs *ixgbe_path_in_place(const char *name);
+const struct nic_verbs *ixgbe_widest_in_place(void);
 
 #endif

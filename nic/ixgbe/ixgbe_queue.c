@@ -9,6 +9,10 @@
 
 /* At most that many descriptors stand between two RS (on 64-byte frames, one write-back for 32). */
 #define TX_RS_EVERY 32u
+/* nic_forward() takes that many sent buffers at once. */
+#define SWAP_BATCH 64u
+/* In place: at most that many stand between two reports of the head. */
+#define HEAD_EVERY 64u
 
 /* Limits of our own, where the datasheet sets none. */
 #define QUEUE_US      10000u /* as Linux waits */
@@ -22,35 +26,35 @@ static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t
 	return 0;
 }
 
-static size_t no_frames(struct nic_queue *head, struct frame *frames, size_t n)
+size_t ixgbe_no_frames(struct nic_queue *head, struct frame *frames, size_t n)
 {
 	(void)head, (void)frames, (void)n;
 	return 0;
 }
 
-static size_t no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
+size_t ixgbe_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
 {
 	(void)head, (void)frames, (void)n;
 	return 0;
 }
 
-static size_t no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
+size_t ixgbe_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
 	(void)head, (void)offsets, (void)n;
 	return 0;
 }
 
-static void no_flush(struct nic_queue *head)
+void ixgbe_no_flush(struct nic_queue *head)
 {
 	(void)head;
 }
 
 static const struct nic_verbs still_verbs = {
 	.rx_provide = no_offsets,
-	.rx_return = no_frames,
-	.tx_provide = no_frames_taken,
-	.tx_return = no_offsets_back,
-	.flush = no_flush,
+	.rx_return = ixgbe_no_frames,
+	.tx_provide = ixgbe_no_frames_taken,
+	.tx_return = ixgbe_no_offsets_back,
+	.flush = ixgbe_no_flush,
 };
 
 uint32_t ixgbe_frame_max(uint16_t mtu)
@@ -82,6 +86,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 {
 	const struct nic_config *config = &dev->config;
 	struct nic_ring_place place = nic_place_rings(config, index);
+	size_t heads = place.heads + (place.tx > place.rx ? CACHE_LINE : 0);
 	struct ixgbe_queue *q = line_alloc(sizeof *q);
 
 	if (!q)
@@ -98,8 +103,20 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
+	q->swap.batch = config->tx_ring / 4 < SWAP_BATCH ? config->tx_ring / 4 : SWAP_BATCH;
 	q->tx_max = ixgbe_frame_max(config->mtu);
 	q->rs = line_alloc(config->tx_ring * sizeof *q->rs);
+	if (config->in_place)
+		q->place = (struct ixgbe_in_place){
+			.rings = config->rings,
+			.rx_iova = dma_iova(config->rings, place.rx),
+			.tx_iova = dma_iova(config->rings, place.tx),
+			/* At another line for each ring. */
+			.head_iova = dma_iova(config->rings, heads),
+			.head = (dma_word __dma *)(uintptr_t)(config->rings->base + heads),
+			.every =
+				config->tx_ring / 4 < HEAD_EVERY ? config->tx_ring / 4 : HEAD_EVERY,
+		};
 	if (!q->rs || ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
 		ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring)) {
 		ixgbe_queue_destroy(dev, index);
@@ -133,7 +150,7 @@ static bool one_run(const struct dma_region *frames)
 void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames)
 {
 	q->head.frames = frames;
-	q->head.verbs = ixgbe_widest_verbs();
+	q->head.verbs = q->place.rings ? ixgbe_widest_in_place() : ixgbe_widest_verbs();
 	q->iova = frames->iova;
 	q->one_run = one_run(frames);
 	q->region_size = (uint32_t)frames->size;
@@ -156,21 +173,29 @@ static void forget(struct ixgbe_queue *q)
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_done = 0;
 	q->rs_head = q->rs_tail = 0;
+	q->swap.begin = q->swap.tail = q->swap.span = 0;
+	q->place.whole = LEGACY_RX_DD | LEGACY_RX_EOP;
+	q->place.input = q->place.output = NULL;
+	q->place.at = q->place.shown = q->place.tail = q->place.sent = 0;
+	q->place.wild = UINT64_MAX;
 }
 
 /* --- started --- */
 
-/* Programs a ring's base, length and indices, which are at the same distances in both directions.
- */
+static void clear_ring(const struct ring *ring)
+{
+	for (uint32_t i = 0; i < ring_size(ring); i++) {
+		dma_write(ring_word(ring, i, 0), 0);
+		dma_write(ring_word(ring, i, 1), 0);
+	}
+}
+
+/* Programs a ring's base and length. */
 static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
 	uint32_t base_high, uint32_t length)
 {
 	uint64_t iova = dma_iova(dev->config.rings, place);
 
-	for (uint32_t i = 0; i < ring_size(ring); i++) {
-		dma_write(ring_word(ring, i, 0), 0);
-		dma_write(ring_word(ring, i, 1), 0);
-	}
 	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
 	dma_write_barrier();
 	reg_write(&dev->bar, base_low, (uint32_t)iova);
@@ -184,11 +209,13 @@ static int start_rx(struct ixgbe *dev, unsigned i)
 	struct nic_ring_place place = nic_place_rings(&dev->config, i);
 	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
 	uint32_t drop = dev->nic.queues > 1 ? SRRCTL_DROP_EN : 0;
+	/* In place the address must outlive the write-back (7.1.5). */
+	uint32_t format = dev->config.in_place ? 0 : SRRCTL_ADVANCED;
 
+	clear_ring(&dev->nic.queue[i]->rx);
 	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
 	reg_write(&dev->bar, SRRCTL(i),
-		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | SRRCTL_ADVANCED |
-			drop);
+		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | format | drop);
 	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
 	 * Data and header are not to pass the write-back that announces them.
 	 */
@@ -207,11 +234,22 @@ static int start_rx(struct ixgbe *dev, unsigned i)
 static int start_tx(struct ixgbe *dev, unsigned i)
 {
 	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	const struct ixgbe_in_place *in = &ixgbe_queue(dev->nic.queue[i])->place;
+	uint32_t report = 0;
 
+	if (dev->config.in_place) {
+		/* The ring may be receiving already. The head's place is aligned to 16 bytes, which
+		 * is what the card wants, and not to 4 or 8, as is written (TinyNF).
+		 */
+		dma_write(in->head, 0);
+		report = (uint32_t)in->head_iova | TDWBAL_HEAD_WB_EN;
+	} else {
+		clear_ring(&dev->nic.queue[i]->tx);
+	}
 	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
-	reg_write(&dev->bar, TDWBAL(i), 0);
-	reg_write(&dev->bar, TDWBAH(i), 0);
-	/* Write-backs must not pass each other: a DD tells of all before it. */
+	reg_write(&dev->bar, TDWBAL(i), report);
+	reg_write(&dev->bar, TDWBAH(i), (uint32_t)(in->head_iova >> 32));
+	/* Write-backs must not pass each other: a DD tells of all before it, a head too. */
 	reg_clear(&dev->bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
 	reg_write(&dev->bar, TDH(i), 0);
 	reg_write(&dev->bar, TDT(i), 0);

@@ -185,6 +185,7 @@
 #define TXDCTL_HTHRESH(d)   ((d) << 8)
 #define TXDCTL_ENABLE       BIT(25)
 #define TDWBAL(n)           (0x06038u + 0x40u * (n))
+#define TDWBAL_HEAD_WB_EN   BIT(0)
 #define TDWBAH(n)           (0x0603Cu + 0x40u * (n))
 #define DTXMXSZRQ           0x08100u
 #define DTXMXSZRQ_ALL       0xFFFu
@@ -278,5 +279,11 @@
 #define TX_DEXT         (UINT64_C(1) << 29)
 #define TX_DD           (UINT64_C(1) << 32)
 #define TX_PAYLEN_SHIFT 46
+
+/* --- 7.1.5, 7.2.3.2.2 the legacy formats: received; sent with EOP, IFCS and RS as above --- */
+
+#define LEGACY_RX_DD     (UINT64_C(1) << 32)
+#define LEGACY_RX_EOP    (UINT64_C(1) << 33)
+#define LEGACY_RX_ERRORS (UINT64_C(0x3F) << 40) /* but for checksums', the frame's own */
 
 #endif

@@ -2,17 +2,7 @@
  *
  * Receive: empty buffers to the card, received frames from it.
  */
-#include "nic/ixgbe/ixgbe_lines.h"
-
-/* Few tail writes while the card has plenty, each at once when it is short of buffers. */
-static always void rx_show(struct ixgbe_queue *q)
-{
-	struct ring *ring = &q->head.rx;
-	uint32_t kept = ring_kept(ring);
-
-	if (kept && (kept >= q->rx_batch || ring_owned(ring) < ring_size(ring) / 2))
-		ixgbe_publish(q, ring, q->rdt_direct, q->rdt, ring->tail);
-}
+#include "nic/ixgbe/ixgbe_steps.h"
 
 /* Whole lines, from one that begins at the tail; returns how many slots it filled. */
 static always size_t rx_fill_lines(

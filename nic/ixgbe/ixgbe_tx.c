@@ -2,16 +2,10 @@
  *
  * Transmit: frames to the card, sent ones' buffers from it.
  */
-#include "nic/ixgbe/ixgbe_lines.h"
+#include "nic/ixgbe/ixgbe_steps.h"
 
 /* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
 #define TX_CHAIN_MAX 40u
-
-/* A piece of a frame lies in the region and in one chunk. */
-static inline bool piece_in_order(uint64_t region_size, uint32_t offset, uint32_t len)
-{
-	return (uint64_t)offset + len <= region_size && (offset & (CHUNK - 1)) + len <= CHUNK;
-}
 
 struct chain {
 	uint32_t entries; /* 0: none */
@@ -72,21 +66,6 @@ static rare size_t tx_queue_chain(struct ixgbe_queue *q, const struct frame *fra
 	return chain.entries;
 }
 
-/* The card reports the descriptor at `at`. */
-static inline void tx_note(struct ixgbe_queue *q, uint32_t at)
-{
-	q->rs[q->rs_tail++ & q->head.tx.mask] = at;
-}
-
-/* Has the card report the frame whose last descriptor is at `at`; not shown to it yet. */
-static inline void tx_report(struct ixgbe_queue *q, uint32_t at)
-{
-	dma_word __dma *word = ring_word(&q->head.tx, at, 1);
-
-	tx_note(q, at);
-	dma_write(word, dma_read(word) | TX_RS);
-}
-
 /* Whole frames in whole lines, from one that begins at the tail; returns how many. */
 static always size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
 	const struct frame *frames, size_t n, uint32_t max)
@@ -96,32 +75,6 @@ static always size_t tx_fill_lines(const struct ixgbe_queue *q, uint32_t tail,
 
 	return likely(q->one_run) ? tx_fill(q, to, frames, bounds, true)
 				  : tx_fill(q, to, frames, bounds, false);
-}
-
-/* One whole frame; `report` is TX_RS or 0. */
-static always bool tx_fill_one(struct ixgbe_queue *q, uint32_t tail, const struct frame *frame,
-	uint32_t max, uint64_t report)
-{
-	struct ring *ring = &q->head.tx;
-	uint32_t offset = frame->offset;
-	uint32_t len = tx_len(frame);
-	size_t slot = tail & ring->mask;
-
-	if (unlikely(len - TX_MIN > max - TX_MIN || !piece_in_order(q->region_size, offset, len)))
-		return false;
-	ring->buffer[slot] = offset;
-	dma_write(ring->words + 2 * slot,
-		q->iova[offset >> DMA_CHUNK_SHIFT] + (offset & WITHIN_CHUNK));
-	dma_write(ring->words + 2 * slot + 1,
-		len | (uint64_t)len << TX_PAYLEN_SHIFT | TX_WORD | TX_EOP | report);
-	return true;
-}
-
-/* Shows the card what was queued up to `at`, at least one frame. */
-static always void tx_publish(struct ixgbe_queue *q, uint32_t at)
-{
-	q->head.tx.tail = at;
-	ixgbe_publish(q, &q->head.tx, q->tdt_direct, q->tdt, at);
 }
 
 static apart size_t tx_provide_any(struct ixgbe_queue *q, const struct frame *frames, size_t n)
@@ -189,15 +142,6 @@ static always size_t tx_provide(struct ixgbe_queue *q, const struct frame *frame
 	if (n == 0 || (n < RING_LINE && tx_provide_few(q, frames, n)))
 		return n;
 	return tx_provide_any(q, frames, n);
-}
-
-/* Whether there is an RS that the card has answered: the frames up to it are sent. */
-static always bool tx_answered(const struct ixgbe_queue *q, uint32_t report)
-{
-	const struct ring *ring = &q->head.tx;
-
-	return report != q->rs_tail &&
-	       (dma_read(ring_word(ring, q->rs[report & ring->mask], 1)) & TX_DD);
 }
 
 /* Sent frames' buffers, at most n. */

@@ -183,6 +183,11 @@ static uint64_t *descriptor(struct pci_function *fn, uint32_t low, uint32_t high
 	return (uint64_t *)(void *)reach(fn, base + 16u * index, 16);
 }
 
+static bool is_legacy(const struct pci_function *fn, unsigned q)
+{
+	return !(fn->reg[SRRCTL(q) / 4] & SRRCTL_ADVANCED);
+}
+
 static bool take_rx(struct pci_function *fn, unsigned q, uint64_t **at)
 {
 	uint32_t head = *reg_at(fn, RDH(q));
@@ -202,12 +207,15 @@ bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, 
 
 	if (!take_rx(fn, queue, &at))
 		return false;
-	if (at[1] != 0)
+	if (at[1] != 0 && !is_legacy(fn, queue))
 		fn->wild++; /* the second quadword was not cleared */
 	to = reach(fn, at[0], NIC_BUFFER_SIZE);
 	if (to)
 		memcpy(to, data, len);
-	at[1] = RX_DD | RX_EOP | (uint64_t)len << RX_LENGTH_SHIFT | UINT64_C(0xABCD) << 48;
+	if (is_legacy(fn, queue))
+		at[1] = LEGACY_RX_DD | LEGACY_RX_EOP | UINT64_C(0x8765) << 16 | len;
+	else
+		at[1] = RX_DD | RX_EOP | (uint64_t)len << RX_LENGTH_SHIFT | UINT64_C(0xABCD) << 48;
 	return true;
 }
 
@@ -222,9 +230,37 @@ bool fake_write_back(struct pci_function *fn, uint64_t word)
 
 	if (!take_rx(fn, 0, &at))
 		return false;
-	at[0] = UINT64_MAX; /* what the card leaves in the first quadword is not looked at */
+	if (!is_legacy(fn, 0))
+		at[0] = UINT64_MAX; /* what the card leaves there is not looked at */
 	at[1] = word;
 	return true;
+}
+
+static void report_head(struct pci_function *fn, unsigned q)
+{
+	uint64_t at = (uint64_t)*reg_at(fn, TDWBAH(q)) << 32 | *reg_at(fn, TDWBAL(q));
+	uint8_t *to = reach(fn, at & ~UINT64_C(3), 4);
+
+	if (!(at & TDWBAL_HEAD_WB_EN) || at & 12)
+		fn->wild++;
+	else if (to)
+		memcpy(to, reg_at(fn, TDH(q)), 4);
+}
+
+/* A descriptor of the legacy format: a whole frame, or none. */
+static void send_legacy(struct pci_function *fn, const uint64_t *at)
+{
+	uint32_t len = (uint32_t)(at[1] & 0xFFFF);
+
+	if (at[1] >> 32 || (at[1] & (TX_EOP | TX_IFCS)) != (TX_EOP | TX_IFCS))
+		fn->wild++;
+	if (!len)
+		return;
+	fn->sent[fn->sent_frames++ % FAKE_SENT] =
+		(struct fake_sent){.first = (uint32_t)(reach(fn, at[0], len) - fn->region[0]->base),
+			.bytes = len,
+			.pieces = 1};
+	fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};
 }
 
 unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
@@ -237,8 +273,17 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 		uint64_t *at = descriptor(fn, TDBAL(q), TDBAH(q), head);
 		struct fake_sent *sent = &fn->sent[fn->sent_frames % FAKE_SENT];
 		uint32_t len = (uint32_t)(at[1] & 0xFFFF);
-		const uint8_t *from = reach(fn, at[0], len);
+		const uint8_t *from;
 
+		*reg_at(fn, TDH(q)) = (head + 1) % size;
+		done++;
+		if (!(at[1] & TX_DEXT)) {
+			send_legacy(fn, at);
+			if (at[1] & TX_RS)
+				report_head(fn, q);
+			continue;
+		}
+		from = reach(fn, at[0], len);
 		if (!sent->pieces && from)
 			sent->first = (uint32_t)(from - fn->region[0]->base);
 		sent->pieces++;
@@ -254,8 +299,6 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 			at[0] = 0;
 			at[1] = TX_DD;
 		}
-		*reg_at(fn, TDH(q)) = (head + 1) % size;
-		done++;
 	}
 	return done;
 }

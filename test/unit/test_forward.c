@@ -12,10 +12,15 @@
 
 #include "fake_card.h"
 #include "nic/forward.h"
+#include "nic/ixgbe/ixgbe_path.h"
 
-#define RING    64u
-#define BIG     1024u
-#define BUFFERS 1000u
+#define RING  64u
+#define BIG   1024u
+#define BATCH (RING / 4) /* sent buffers that may wait until they are as many */
+
+static const char *path; /* under test, on chunks of frame memory in one run or not */
+static bool one_run;
+static bool by_verbs; /* as between queues of two drivers: by their four verbs */
 
 struct side {
 	struct pci_function *fn;
@@ -38,6 +43,15 @@ static uint32_t buffer(unsigned i)
 	return (i / each << DMA_CHUNK_SHIFT) + NIC_BUFFER_HEAD + i % each * NIC_BUFFER_STRIDE;
 }
 
+static const struct nic_verbs *verbs(void)
+{
+	static struct nic_verbs four;
+
+	four = *ixgbe_path_verbs(path);
+	four.forward = NULL;
+	return by_verbs ? &four : ixgbe_path_verbs(path);
+}
+
 static int open_side(struct bench *b, struct side *side, unsigned ring)
 {
 	struct nic_config config = {
@@ -51,8 +65,15 @@ static int open_side(struct bench *b, struct side *side, unsigned ring)
 		return -1;
 	}
 	side->q = nic_queue(side->nic, 0);
+	side->q->verbs = verbs();
 	side->fn->tail_writes = 0;
 	return 0;
+}
+
+static void begin(struct side *side, const struct dma_region *frames)
+{
+	assert_int_equal(nic_queue_start(side->nic, 0, frames), 0);
+	side->q->verbs = verbs();
 }
 
 static void give(struct bench *b, unsigned n)
@@ -71,6 +92,7 @@ static struct bench *bench_new(unsigned ring)
 	struct bench *b = calloc(1, sizeof *b);
 
 	b->left.fn = fake_card_new(0x1528);
+	b->left.fn->one_run = one_run;
 	b->right.fn = fake_card_new(0x10FB);
 	b->frames = fake_region_new(b->left.fn, 2 * DMA_CHUNK_SIZE + 8192);
 	b->right.fn->region[0] = b->frames;
@@ -297,9 +319,9 @@ static void a_call_takes_so_many(void **state)
 		assert_int_equal(sent(b, &b->right, NULL), i);
 	/* More than a call's worth have been sent; they come back. */
 	forward(b, 1, NULL, NULL);
-	assert_int_equal(nic_tx_held(b->right.q), 10);
+	assert_true(nic_tx_held(b->right.q) <= 10);
 	forward(b, 1, NULL, NULL);
-	assert_int_equal(nic_tx_held(b->right.q), 0);
+	assert_true(nic_tx_held(b->right.q) < RING_LINE);
 	conserved(b, b->left.q, b->right.q);
 }
 
@@ -331,7 +353,7 @@ static void what_the_output_cannot_take_waits(void **state)
 	while (next < id)
 		assert_int_equal(sent(b, &b->right, NULL), next++);
 	assert_int_equal(forward(b, 64, NULL, NULL), 0);
-	assert_int_equal(nic_rx_held(b->left.q), RING - 4);
+	assert_true(nic_rx_held(b->left.q) > RING - 4 - BATCH);
 	conserved(b, b->left.q, b->right.q);
 }
 
@@ -350,13 +372,12 @@ static void a_look_drops(void **state)
 		for (unsigned i = 0; i < 9; i++)
 			if (i % 3)
 				assert_int_equal(sent(b, &b->right, NULL), i);
-		assert_int_equal(nic_tx_held(b->right.q), 6);
+		assert_true(nic_tx_held(b->right.q) < 6 + BATCH);
 	}
 	for (unsigned i = 0; i < 9; i++)
 		receive(b, i, 60);
 	assert_int_equal(forward(b, 32, drop_all, NULL), 9);
-	assert_int_equal(nic_tx_held(b->right.q), 0);
-	assert_int_equal(nic_rx_held(b->left.q), RING - 4);
+	assert_true(nic_tx_held(b->right.q) < BATCH);
 	conserved(b, b->left.q, b->right.q);
 	assert_int_equal(bad_offsets(&b->left) + bad_offsets(&b->right), 0);
 }
@@ -437,40 +458,84 @@ static void what_is_no_frame_does_not_go_on(void **state)
 	assert_int_equal(stats.bad_writebacks, 20 * 4);
 }
 
+/* So many frames go through, one by one. */
+static void pass(struct bench *b, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		receive(b, i, 60);
+		assert_int_equal(forward(b, 32, NULL, NULL), 1);
+		assert_int_equal(sent(b, &b->right, NULL), i);
+		conserved(b, b->left.q, b->right.q);
+	}
+}
+
 static void own_frames_buffers_go_round_as_well(void **state)
 {
 	struct bench *b = *state;
-	struct frame frame = {.offset = buffer(b->given), .len = 60};
-	struct frame odd = {.offset = 20, .len = 60}; /* in the headroom: no buffer */
-	uint32_t back[2];
 
-	/* One buffer more is in the rings than the receive ring takes. */
-	assert_int_equal(nic_tx_provide(b->right.q, &frame, 1), 1);
-	b->given++;
-	fake_transmit(b->right.fn, 1);
+	/* More buffers are in the rings than the receive ring takes. */
+	for (unsigned i = 0; i < RING - 4; i++) {
+		struct frame frame = {.offset = buffer(b->given), .len = 60};
+
+		assert_int_equal(nic_tx_provide(b->right.q, &frame, 1), 1);
+		b->given++;
+	}
 	assert_int_equal(forward(b, 32, NULL, NULL), 0);
-	assert_int_equal(nic_tx_held(b->right.q), 1);
-	receive(b, 1, 60);
+	assert_int_equal(fake_transmit(b->right.fn, RING), RING - 4);
+	b->right.seen = b->right.fn->sent_frames;
+	/* None of either ring can be spared: the card has all that it can have. */
+	receive(b, 0, 60);
+	assert_int_equal(forward(b, 32, NULL, NULL), 0);
+	assert_int_equal(nic_tx_return(b->right.q, &(uint32_t){0}, 1), 1);
+	b->given--;
+}
+
+/* A transmit ring full of what was sent does not wait until the receive ring takes many. */
+static void a_full_ring_of_sent_frames_moves(void **state)
+{
+	struct bench *b = *state;
+	struct frame frames[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		receive(b, i, 60);
+	assert_int_equal(nic_rx_return(b->left.q, frames, 8), 8);
+	for (unsigned i = 0; i < RING - 4; i++) {
+		struct frame frame = {.offset = buffer(b->given + i), .len = 60};
+
+		assert_int_equal(nic_tx_provide(b->right.q, &frame, 1), 1);
+	}
+	assert_int_equal(fake_transmit(b->right.fn, RING), RING - 4);
+	receive(b, 9, 60);
 	assert_int_equal(forward(b, 32, NULL, NULL), 1);
-	assert_int_equal(forward(b, 32, NULL, NULL), 0);
-	assert_int_equal(nic_tx_held(b->right.q), 1);
+}
+
+static void what_is_no_buffer_stays(void **state)
+{
+	struct bench *b = *state;
+	struct frame own = {.offset = buffer(b->given), .len = 60};
+	struct frame odd = {.offset = 20, .len = 60}; /* in the headroom: no buffer */
+	uint32_t back;
+
+	/* One of our own goes round as the others do. */
+	assert_int_equal(nic_tx_provide(b->right.q, &own, 1), 1);
+	b->given++;
+	b->right.seen++;
 	fake_transmit(b->right.fn, 1);
-	conserved(b, b->left.q, b->right.q);
+	pass(b, 0, 3 * RING);
 
 	assert_int_equal(nic_tx_provide(b->right.q, &odd, 1), 1);
 	fake_transmit(b->right.fn, 1);
-	b->right.seen = b->right.fn->sent_frames;
-	receive(b, 2, 60);
-	receive(b, 3, 60);
-	assert_int_equal(forward(b, 1, NULL, NULL), 1);
-	assert_int_equal(forward(b, 1, NULL, NULL), 1);
-	assert_int_equal(bad_offsets(&b->left), 0);
-	assert_int_equal(forward(b, 1, NULL, NULL), 0);
+	b->right.seen++;
+	for (unsigned i = 0; bad_offsets(&b->left) == 0; i++) {
+		assert_true(i < RING);
+		receive(b, i, 60);
+		assert_int_equal(forward(b, 32, NULL, NULL), 1);
+		assert_int_equal(sent(b, &b->right, NULL), i);
+	}
+	assert_int_equal(nic_tx_return(b->right.q, &back, 1), 1);
+	assert_int_equal(back, 20);
+	pass(b, 0, 3 * RING);
 	assert_int_equal(bad_offsets(&b->left), 1);
-	assert_int_equal(sent(b, &b->right, NULL), 2);
-	assert_int_equal(nic_tx_return(b->right.q, back, 1), 1);
-	assert_int_equal(back[0], 20);
-	conserved(b, b->left.q, b->right.q);
 }
 
 static void a_card_sends_what_it_receives(void **state)
@@ -528,9 +593,48 @@ static void a_queue_that_stands_still_takes_nothing(void **state)
 	assert_int_equal(nic_forward_check(b->left.q, b->right.q, NULL), -EINVAL);
 	assert_int_equal(nic_forward_check(b->right.q, b->left.q, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "a queue stands still"));
-	assert_int_equal(nic_queue_start(b->right.nic, 0, b->frames), 0);
+	begin(&b->right, b->frames);
 	assert_int_equal(forward(b, 32, NULL, NULL), 1);
 	assert_int_equal(sent(b, &b->right, NULL), 1);
+}
+
+/* Nobody promises that the regions are the same: each queue is held to its own. */
+static void a_smaller_region_is_not_left(void **state)
+{
+	struct bench *b = *state;
+	struct dma_region small = *b->frames;
+	unsigned next = 0;
+
+	small.size = 10 * 4096; /* 19 buffers, and the frame in the next */
+	small.chunks = 1;
+	assert_int_equal(nic_queue_stop(b->right.nic, 0), 0);
+	begin(&b->right, &small);
+	for (unsigned i = 0; i < 32; i++)
+		receive(b, i, 60);
+	assert_int_equal(forward(b, 32, NULL, NULL), 32);
+	while (next < 20)
+		assert_int_equal(sent(b, &b->right, NULL), next++);
+	assert_int_equal(fake_transmit(b->right.fn, 1), 0);
+	assert_int_equal(bad_offsets(&b->right), 32 - 20);
+	conserved(b, b->left.q, b->right.q);
+
+	/* The other way round: what was sent is no buffer of the receiving queue any more. */
+	assert_int_equal(nic_queue_stop(b->right.nic, 0), 0);
+	assert_int_equal(nic_queue_stop(b->left.nic, 0), 0);
+	begin(&b->right, b->frames);
+	begin(&b->left, b->frames);
+	b->given = 0;
+	give(b, RING - RING_LINE);
+	for (unsigned i = 0; i < 32; i++)
+		receive(b, i, 60);
+	assert_int_equal(forward(b, 32, NULL, NULL), 32);
+	assert_int_equal(fake_transmit(b->right.fn, 32), 32);
+	assert_int_equal(nic_queue_stop(b->left.nic, 0), 0);
+	begin(&b->left, &small);
+	assert_int_equal(forward(b, 32, NULL, NULL), 0);
+	assert_int_equal(nic_rx_held(b->left.q), 19);
+	assert_int_equal(nic_tx_held(b->right.q), 32 - 19);
+	assert_int_equal(bad_offsets(&b->left), 1);
 }
 
 /* --- any order of events, against a list of what must come out --- */
@@ -610,7 +714,7 @@ static void any_order_of_events(void **state)
 		while (m.first != m.end)
 			assert_int_equal(
 				sent(b, &b->right, NULL), m.expected[m.first++ % (4 * RING)]);
-		assert_true(m.moved > 100);
+		assert_true(m.moved > 50);
 		while (forward(b, 64, drop_all, NULL))
 			;
 	}
@@ -629,12 +733,32 @@ int main(void)
 		FORWARD_TEST(what_may_not_be_sent_is_dropped),
 		FORWARD_TEST(what_is_no_frame_does_not_go_on),
 		FORWARD_TEST(own_frames_buffers_go_round_as_well),
+		FORWARD_TEST(a_full_ring_of_sent_frames_moves),
+		FORWARD_TEST(what_is_no_buffer_stays),
 		FORWARD_TEST(a_card_sends_what_it_receives),
 		FORWARD_TEST(a_card_that_is_gone_forwards_nothing),
 		FORWARD_TEST(other_memory_is_told),
 		FORWARD_TEST(a_queue_that_stands_still_takes_nothing),
+		FORWARD_TEST(a_smaller_region_is_not_left),
 		FORWARD_TEST(any_order_of_events),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (const char *const *name = ixgbe_paths; *name; name++) {
+		path = *name;
+		if (!ixgbe_path_verbs(path)) {
+			print_message("path %s: not run, this processor does not have it\n", path);
+			continue;
+		}
+		for (unsigned layout = 0; layout < 4; layout++) {
+			one_run = layout & 1;
+			by_verbs = layout & 2;
+			print_message("path %s, chunks %s%s\n", path,
+				one_run ? "in one run" : "in no order",
+				by_verbs ? ", by the verbs" : "");
+			failed += cmocka_run_group_tests(tests, NULL, NULL);
+		}
+	}
+	return failed;
 }
