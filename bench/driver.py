@@ -5,7 +5,7 @@ import subprocess
 import rig
 
 BURSTS = [1, 4, 8, 32, 64, 256]
-RINGS = [64, 128, 256, 512, 1024, 2048, 4096]
+RINGS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]
 FRAMES = [60, 128, 256, 512, 1024, 1514]
 RING, BURST, FRAME = 512, 32, 60
 QUEUES = [1, 2, 4, 8, 16]
@@ -69,6 +69,7 @@ def bench(folder, options):
     cost = Cost(folder, options.repeat)
     listed = cost.run("--list")
     modes, paths = listed["modes"].split(), listed["paths"].split()
+    rings = [ring for ring in RINGS if ring <= int(listed["ring_max"])]
     widest = paths[0]
     rows = []
     for path in paths:
@@ -77,7 +78,7 @@ def bench(folder, options):
             rows += [cost.row(path, mode, WARMTHS if burst == BURST else ["hot"], burst=burst)
                      for burst in (BURSTS if path in (widest, "plain") else (1, BURST))]
     rig.say("forward, by ring, frame and queues")
-    rows += [cost.row(widest, "forward", WARMTHS, ring=ring) for ring in RINGS if ring != RING]
+    rows += [cost.row(widest, "forward", WARMTHS, ring=ring) for ring in rings if ring != RING]
     rows += [cost.row(widest, "forward", WARMTHS, frame=frame) for frame in FRAMES if frame != FRAME]
     apart = {name: int(text) for name, text in cost.run("--apart").items()}
     return {**summary(rows, widest), "path": widest, "paths": paths, "paths_not_run": listed.get("paths_not_run", "").split(),

@@ -14,6 +14,7 @@
 
 #include "bench/driver/queues.h"
 #include "bench/driver/steps.h"
+#include "nic/ixgbe/ixgbe_path.h"
 
 static const char help[] =
 	"usage: driver_cost [option ...]\n"
@@ -41,7 +42,7 @@ static const char *const warmths[] = {"hot", "llc", "dram"};
 
 struct options {
 	struct setting setting;
-	bool count, machine, cycles, apart;
+	bool count, machine, cycles, side_by_side;
 	unsigned threads; /* 0: this one */
 	enum warmth warmth;
 	size_t rounds;
@@ -174,9 +175,23 @@ static void list(void)
 	for (size_t i = 0; i < rig_mode_count; i++)
 		(void)printf(" %s", rig_modes[i].name);
 	(void)printf("\npaths");
-	for (size_t i = 0; i < rig_path_count; i++)
-		(void)printf(" %s", rig_paths[i]);
-	(void)printf("\n");
+	for (const char *const *path = ixgbe_paths; *path; path++)
+		if (rig_has_path(*path))
+			(void)printf(" %s", *path);
+	(void)printf("\npaths_not_run");
+	for (const char *const *path = ixgbe_paths; *path; path++)
+		if (!rig_has_path(*path))
+			(void)printf(" %s", *path);
+	(void)printf("\nring_max %u\n", NIC_RING_MAX);
+}
+
+static const char *widest(void)
+{
+	const char *const *path = ixgbe_paths;
+
+	while (!rig_has_path(*path)) /* the last one, in plain C, is everywhere */
+		path++;
+	return *path;
 }
 
 static struct options parse(int argc, char **argv)
@@ -201,7 +216,7 @@ static struct options parse(int argc, char **argv)
 	};
 	struct options options = {
 		.setting = {.mode = &rig_modes[0],
-			.path = rig_paths[0],
+			.path = widest(),
 			.queues = 1,
 			.burst = 32,
 			.ring = NIC_RING_DEFAULT,
@@ -214,8 +229,11 @@ static struct options parse(int argc, char **argv)
 		switch (c) {
 		case 'm': options.setting.mode = find_mode(optarg); break;
 		case 'p':
-			options.setting.path =
-				rig_paths[index_of(optarg, rig_paths, rig_path_count)];
+			if (!rig_has_path(optarg)) {
+				(void)fprintf(stderr, "driver_cost: no path %s here\n", optarg);
+				exit(2);
+			}
+			options.setting.path = optarg;
 			break;
 		case 'b': options.setting.burst = number(optarg, 1, RIG_BURST_MAX); break;
 		case 'r': options.setting.ring = number(optarg, NIC_RING_MIN, NIC_RING_MAX); break;
@@ -231,7 +249,7 @@ static struct options parse(int argc, char **argv)
 		case 'n': options.rounds = number(optarg, 16, 10000000); break;
 		case 'q': options.setting.queues = number(optarg, 1, NIC_MAX_QUEUES); break;
 		case 't': options.threads = number(optarg, 1, QUEUES_THREADS); break;
-		case 'a': options.apart = true; break;
+		case 'a': options.side_by_side = true; break;
 		case 'l': list(); exit(0);
 		case 'M': options.machine = true; break;
 		case 's':
@@ -281,7 +299,7 @@ int main(int argc, char **argv)
 		describe_machine();
 	if (options.count && count(&options.setting))
 		return 1;
-	if (options.apart && look_apart(&options.setting))
+	if (options.side_by_side && look_apart(&options.setting))
 		return 1;
 	if (options.cycles && time_rounds(&options))
 		return 1;

@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "bench/driver/rig.h"
+#include "nic/ixgbe/ixgbe_path.h"
 
-const char *const rig_paths[] = {"plain"};
-const size_t rig_path_count = sizeof rig_paths / sizeof rig_paths[0];
+bool rig_has_path(const char *name)
+{
+	return ixgbe_path_verbs(name) != NULL;
+}
 
 /* In the rings, in the program's hands, and some that lie in the pool. */
 static size_t frame_bytes(unsigned ring)
@@ -58,6 +61,7 @@ static int open_rig(struct bed *bed, unsigned index)
 	rig->setting = &bed->setting;
 	rig->round = bed->setting.ring / 2 < RIG_ROUND ? bed->setting.ring / 2 : RIG_ROUND;
 	rig->q = nic_queue(bed->nic, index);
+	rig->q->verbs = ixgbe_path_verbs(bed->setting.path);
 	rc = nic_pool_init(&rig->pool, frames_of(bed, index));
 	if (!rc)
 		rc = device_open(&rig->device, bed->card, &bed->config, index, bed->setting.len);

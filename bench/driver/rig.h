@@ -36,13 +36,14 @@ struct mode {
 extern const struct mode rig_modes[];
 extern const size_t rig_mode_count;
 
-/* Sets of instructions that the driver has code for and this processor runs, the widest first. */
-extern const char *const rig_paths[];
-extern const size_t rig_path_count;
+/* Whether this processor runs the driver's code for a set of instructions. The names of all that
+ * there are, the widest first, are ixgbe_paths[].
+ */
+bool rig_has_path(const char *name);
 
 struct setting {
 	const struct mode *mode;
-	const char *path; /* one of rig_paths */
+	const char *path; /* one that rig_has_path() */
 	unsigned queues;
 	unsigned ring; /* descriptors, of all rings */
 	unsigned burst;
