@@ -23,21 +23,22 @@ static size_t burst(size_t ring, size_t held)
 /* The card gives frames back in their order. One that it never got keeps its place among them by a
  * bit.
  */
-static uint64_t *refused(struct owner *o, const struct scheme_rings *r, uint32_t at, uint64_t *bit)
+static uint64_t *refused_word(struct owner *o, const struct scheme_rings *r, uint32_t at)
 {
-	uint32_t slot = at & (r->tx.size - 1);
+	return &o->refused.bit[(at & (r->tx.size - 1)) / 64];
+}
 
-	*bit = (uint64_t)1 << slot % 64;
-	return &o->refused.bit[slot / 64];
+static uint64_t refused_bit(const struct scheme_rings *r, uint32_t at)
+{
+	return (uint64_t)1 << (at & (r->tx.size - 1)) % 64;
 }
 
 bool owner_in_step(struct owner *o, const struct nic_queue *q, const struct scheme_rings *r)
 {
 	uint32_t never = 0;
-	uint64_t bit;
 
 	for (uint32_t at = r->tx.returned; at != r->tx.taken; at++)
-		never += (*refused(o, r, at, &bit) & bit) != 0;
+		never += (*refused_word(o, r, at) & refused_bit(r, at)) != 0;
 	return nic_rx_held(q) == scheme_rings_rx_held(r) &&
 	       nic_tx_held(q) == scheme_rings_tx_held(r) - never;
 }
@@ -69,9 +70,7 @@ static void count(struct scheme_moved *moved, int verdict)
 
 static void refuse(struct owner *o, uint32_t at, int verdict, struct scheme_moved *moved)
 {
-	uint64_t bit;
-
-	*refused(o, o->rings, at, &bit) |= bit;
+	*refused_word(o, o->rings, at) |= refused_bit(o->rings, at);
 	count(moved, verdict);
 }
 
@@ -114,8 +113,8 @@ static size_t sent_back(struct owner *o, struct nic_queue *q)
 	uint32_t n;
 
 	for (; at != r->tx.taken; at++) {
-		uint64_t bit;
-		uint64_t *word = refused(o, r, at, &bit);
+		uint64_t *word = refused_word(o, r, at);
+		uint64_t bit = refused_bit(r, at);
 
 		if ((*word & bit) != 0)
 			*word &= ~bit;
