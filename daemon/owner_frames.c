@@ -7,13 +7,12 @@
 #include "daemon/owner.h"
 #include "scheme/frame.h"
 
-#define BURST     64u
-#define RING_FREE 4u /* that the card's ring keeps (nic/ring.h) */
+#define BURST 64u
 
 /* How many the card's ring takes now, a burst at most. */
 static size_t burst(size_t ring, size_t held)
 {
-	size_t room = ring - RING_FREE - held;
+	size_t room = ring - NIC_RING_FREE - held;
 
 	return room < BURST ? room : BURST;
 }

@@ -11,6 +11,8 @@
 
 struct nic_pool;
 
+_Static_assert(NIC_RING_FREE == RING_LINE, "what ring_room() leaves");
+
 /* The data path: one table a driver. The class has checked that the card is there. */
 struct nic_verbs {
 	size_t (*rx_provide)(struct nic_queue *q, const uint32_t *offsets, size_t n);

@@ -43,6 +43,7 @@ enum frame_flags {
 #define NIC_RING_MIN     64u
 #define NIC_RING_MAX     4096u
 #define NIC_RING_DEFAULT 512u
+#define NIC_RING_FREE    4u /* descriptors of a ring that no verb fills */
 #define NIC_MAX_QUEUES   16u
 
 #define NIC_MTU_MIN 68u /* what IPv4 asks of every link (RFC 791, 3.2) */

@@ -4,8 +4,8 @@
  * is two such lanes). A lane holds one burst; until its output has taken that it does not read, so
  * that whoever sends is held up and nothing is dropped. Lanes do not wait for each other, hence two
  * full ones still empty themselves. What cannot be sent at all is dropped and counted: when the
- * link is down, as a cable that is unplugged would, and frames of a size the other card does not
- * send.
+ * link is down, as a cable that is unplugged would, when somebody owns the other card's queue, and
+ * frames of a size that card does not send.
  */
 #include "rheinfall/rheinfall.h"
 
@@ -63,7 +63,7 @@ static int lane_write(struct lane *l, uint64_t now, struct failure *why)
 		int sent = port_send(l->to, l->held);
 		if (sent == 0)
 			break;
-		if (sent == -ENETDOWN || sent == -EMSGSIZE || sent == -EINVAL) {
+		if (sent == -ENETDOWN || sent == -EBUSY || sent == -EMSGSIZE || sent == -EINVAL) {
 			l->out->dropped++;
 			l->held->first++;
 			sent = 1;

@@ -366,6 +366,8 @@ static void dma_at_agreed_addresses(void **state)
 	/* Twice the same memory is twice its addresses. */
 	assert_int_equal(pci_dma_place(&daemon, memfd, &other, &why), 0);
 	assert_int_equal(other->iova[0], 4 * GIB + 4 * MIB);
+	assert_int_equal(pci_dma_place(&daemon, memfd, &mapped, &why), -ENOSPC);
+	assert_string_equal(why.text, "daemon: no I/O virtual addresses left for 3072 KiB");
 	notes.fail_at = 1;
 	assert_int_equal(pci_dma_map(&daemon, placed, &why), -EIO);
 	pci_dma_destroy(&daemon, placed);
