@@ -103,7 +103,7 @@ static int stop(struct owners *owners, unsigned index)
 	int error = index == 0 && port->queue != NULL ? port_yield(port)
 						      : nic_queue_stop(port->nic, index);
 
-	if (error != 0)
+	if (error != 0 && error != -ENOMEM) /* that leaves it as it was */
 		owners->stuck = error;
 	return error;
 }

@@ -92,8 +92,12 @@ int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *fr
 	return nic->start_error;
 }
 
+static int yield_error;
+
 int port_yield(struct port *port)
 {
+	if (yield_error != 0)
+		return yield_error;
 	note("yield");
 	port->queue = NULL;
 	return 0;
@@ -488,6 +492,10 @@ static void a_queue_that_does_not_start(void **state)
 
 	assert_int_equal(owners_ask(&b->owners, &b->client), 0);
 	assert_true(answer(b, 0, 1, &error));
+	yield_error = -ENOMEM;
+	assert_int_equal(own(b, 0, false, &lost), -ENOMEM);
+	yield_error = 0;
+	assert_int_equal(b->owners.stuck, 0);
 	nic.start_error = -ETIMEDOUT;
 	assert_int_equal(own(b, 0, false, &lost), -ETIMEDOUT);
 	noted("place own yield start regain");
