@@ -53,7 +53,7 @@ int trace_open(struct trace *trace, const char *path, const struct recorder *rec
 		.device = id->device,
 		.subvendor = id->subvendor,
 		.subdevice = id->subdevice,
-		.class = id->class,
+		.class = id->class_code,
 		.revision = id->revision,
 	};
 

@@ -26,6 +26,10 @@
 
 #include "nic/nic.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define NIC_FORWARD_MAX 256u /* frames a call */
 
 /* Looks at what has come: frames[0 .. n), whose data lies at base + offset. Data, len and offset
@@ -53,5 +57,9 @@ size_t nic_forward(
  */
 int nic_forward_check(
 	const struct nic_queue *from, const struct nic_queue *to, struct pci_error *why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,6 +22,10 @@
 
 #include "pci/pci.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct frame {
 	uint32_t offset; /* of the first byte of data, in its region */
 	uint16_t len;    /* bytes, without the CRC */
@@ -246,5 +250,9 @@ int nic_set_promiscuous(struct nic *nic, bool on);
 /* 68 to 1500; -EINVAL. */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);
 const char *nic_model(const struct nic *nic);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

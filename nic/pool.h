@@ -8,6 +8,10 @@
 
 #include "nic/nic.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct nic_pool {
 	const struct dma_region *region;
 	uint32_t size; /* buffers in all */
@@ -45,5 +49,9 @@ size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, 
 /* Takes sent buffers back into the pool, then queues up to n frames; the rest stays the caller's.
  */
 size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

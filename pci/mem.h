@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #ifdef __clang__
 #define __iomem __attribute__((noderef))
 #define __dma   __attribute__((noderef))
@@ -67,5 +71,9 @@ static inline void dma_write_barrier(void)
 {
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -71,7 +71,7 @@ static int learn(struct pci_function *fn, struct pci_error *why)
 		.device = (uint16_t)(ids >> 16),
 		.subvendor = (uint16_t)subsystem,
 		.subdevice = (uint16_t)(subsystem >> 16),
-		.class = class >> 8,
+		.class_code = class >> 8,
 		.revision = (uint8_t) class,
 	};
 	return 0;

@@ -20,6 +20,10 @@
 
 #include "pci/mem.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What failed, on which device, and what to do next: one line, no newline, for people. */
 struct pci_error {
 	char text[256];
@@ -32,7 +36,7 @@ struct pci_id {
 	uint16_t device;
 	uint16_t subvendor;
 	uint16_t subdevice;
-	uint32_t class; /* class, subclass and interface: 0x020000 is an Ethernet controller */
+	uint32_t class_code; /* class, subclass and interface: 0x020000 is an Ethernet controller */
 	uint8_t revision;
 };
 
@@ -258,5 +262,9 @@ int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors,
 void pci_irq_disable(struct pci_function *fn);
 /* An INTx line is masked when its eventfd fires; this unmasks it. Nothing to do for the others. */
 int pci_irq_unmask(struct pci_function *fn);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

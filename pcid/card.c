@@ -167,7 +167,7 @@ int card_plan(struct card *card)
 		.device = f->device_id,
 		.subvendor = f->subvendor_id,
 		.subdevice = f->subdevice_id,
-		.class = f->class,
+		.class_code = f->class,
 		.revision = f->revision,
 	};
 	return assign(card, &values);

@@ -382,9 +382,9 @@ const struct pcid_driver *config_match(const struct pcid_config *config, const s
 	for (size_t i = 0; i < config->count; i++) {
 		const struct pcid_driver *driver = &config->drivers[i];
 
-		if (in_range(&driver->class, id->class >> 16 & 0xff) &&
-			in_range(&driver->subclass, id->class >> 8 & 0xff) &&
-			in_range(&driver->interface, id->class & 0xff) &&
+		if (in_range(&driver->class, id->class_code >> 16 & 0xff) &&
+			in_range(&driver->subclass, id->class_code >> 8 & 0xff) &&
+			in_range(&driver->interface, id->class_code & 0xff) &&
 			in_range(&driver->vendor, id->vendor) &&
 			in_range(&driver->device, id->device) &&
 			in_range(&driver->device_id_range, id->device) && in_ids(driver, id))

@@ -23,7 +23,7 @@ static void print_entry(const struct pcid_driver *entry)
 static void list_function(const struct pcid *pcid, const struct bus_function *f)
 {
 	const struct pci_id id = {
-		.vendor = f->vendor_id, .device = f->device_id, .class = f->class};
+		.vendor = f->vendor_id, .device = f->device_id, .class_code = f->class};
 	const struct pcid_driver *entry = config_match(&pcid->config, &id);
 	char name[256];
 	char text[512];

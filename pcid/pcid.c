@@ -322,7 +322,7 @@ static void take_bound(struct pcid *pcid)
 	for (size_t i = 0; i < pcid->bus.count; i++) {
 		const struct bus_function *f = &pcid->bus.functions[i];
 		const struct pci_id id = {
-			.vendor = f->vendor_id, .device = f->device_id, .class = f->class};
+			.vendor = f->vendor_id, .device = f->device_id, .class_code = f->class};
 
 		if (strcmp(f->driver, VFIO_DRIVER) == 0 && config_match(&pcid->config, &id) != NULL)
 			(void)take_function(pcid, f, false);

@@ -28,6 +28,10 @@
 
 #include "scheme/scheme.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* As struct frame of nic.h: offset and length of the data. `flags` is 0; of a frame returned:
  * SCHEME_FRAME_ERROR, nothing was received and only the buffer comes back.
  */
@@ -128,5 +132,9 @@ int scheme_ring_wait(struct scheme_ring *ring, unsigned verbs, int ms);
 int scheme_ring_fd(const struct scheme_ring *ring);
 int scheme_ring_sleep(struct scheme_ring *ring, unsigned verbs);
 int scheme_ring_awake(struct scheme_ring *ring);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -39,11 +39,27 @@
 #ifndef SCHEME_SCHEME_H
 #define SCHEME_SCHEME_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+
+/* C++ has C's atomic types from C++23 on only; those of its own have the same layout. */
+#ifdef __cplusplus
+#include <atomic>
+typedef std::atomic<uint32_t> scheme_atomic_u32;
+typedef std::atomic<int32_t> scheme_atomic_i32;
+typedef std::atomic<uint64_t> scheme_atomic_u64;
+#else
+#include <stdatomic.h>
+typedef _Atomic uint32_t scheme_atomic_u32;
+typedef _Atomic int32_t scheme_atomic_i32;
+typedef _Atomic uint64_t scheme_atomic_u64;
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define SCHEME_PATH_MAX     192 /* what follows "network:NAME", with the NUL */
 #define SCHEME_NAME_MAX     64  /* NAME, with the NUL */
@@ -53,21 +69,21 @@
 
 /* A handle's page, written by the driver, read by the client. Counters only grow. */
 struct scheme_status {
-	_Atomic uint32_t link_up;
-	_Atomic uint32_t link_mbit;
-	_Atomic uint32_t mtu;    /* payload of the largest frame; the frame is 14 bytes longer */
-	_Atomic uint32_t writes; /* futex word: writes that the driver has dealt with */
-	_Atomic int32_t error; /* 0, or the -errno of the newest write that was refused; of a value:
-				  what the newest write came to */
-	_Atomic uint32_t present;     /* 1 while a driver serves the handle */
-	_Atomic uint64_t sent;        /* frames given to the card */
-	_Atomic uint64_t refused;     /* frames too short or too long, values that are none */
-	_Atomic uint64_t no_link;     /* frames dropped since the link was down */
-	_Atomic uint64_t received;    /* frames delivered; of a value: 1 when it was */
-	_Atomic uint64_t tap_dropped; /* copies that had no room */
-	_Atomic uint32_t value;       /* 1: the handle is a value's, not frames' */
-	_Atomic uint64_t lost;  /* of rings: frames that a driver had taken and took with it */
-	_Atomic uint32_t owned; /* 1: another client owns the queue, and frames are refused */
+	scheme_atomic_u32 link_up;
+	scheme_atomic_u32 link_mbit;
+	scheme_atomic_u32 mtu;      /* payload of the largest frame; the frame is 14 bytes longer */
+	scheme_atomic_u32 writes;   /* futex word: writes that the driver has dealt with */
+	scheme_atomic_i32 error;    /* 0, or the -errno of the newest write that was refused; of a
+				       value: what the newest write came to */
+	scheme_atomic_u32 present;  /* 1 while a driver serves the handle */
+	scheme_atomic_u64 sent;     /* frames given to the card */
+	scheme_atomic_u64 refused;  /* frames too short or too long, values that are none */
+	scheme_atomic_u64 no_link;  /* frames dropped since the link was down */
+	scheme_atomic_u64 received; /* frames delivered; of a value: 1 when it was */
+	scheme_atomic_u64 tap_dropped; /* copies that had no room */
+	scheme_atomic_u32 value;       /* 1: the handle is a value's, not frames' */
+	scheme_atomic_u64 lost;  /* of rings: frames that a driver had taken and took with it */
+	scheme_atomic_u32 owned; /* 1: another client owns the queue, and frames are refused */
 };
 
 /* Opens a URL. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_NONBLOCK and O_CLOEXEC. Where `status`
@@ -117,5 +133,9 @@ int scheme_directory(char *out, size_t size);
  * passed over.
  */
 int scheme_list(int (*found)(void *ctx, const char *name), void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

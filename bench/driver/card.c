@@ -265,7 +265,7 @@ int card_open(struct card **out, bool mapped)
 		goto no_iova;
 	pci_function_init(&card->fn, &backend, "memory");
 	card->fn.config_size = CONFIG_BYTES;
-	card->fn.id = (struct pci_id){.vendor = 0x8086, .device = 0x10FB, .class = 0x020000};
+	card->fn.id = (struct pci_id){.vendor = 0x8086, .device = 0x10FB, .class_code = 0x020000};
 	reset(card);
 	*out = card;
 	return 0;

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct config_error why;
 
 	if (config_parse(&config, (const char *)data, size, "fuzz", &why) == 0) {
-		const struct pci_id id = {.vendor = 0x8086, .device = 0x10fb, .class = 0x020000};
+		const struct pci_id id = {
+			.vendor = 0x8086, .device = 0x10fb, .class_code = 0x020000};
 
 		(void)config_match(&config, &id);
 	}

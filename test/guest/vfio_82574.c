@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	HOLD("open", pci_open(&fn, argv[1], &why) == 0);
 	HOLD("it is an 82574L", pci_ident(fn)->vendor == 0x8086 && pci_ident(fn)->device == 0x10d3);
-	HOLD("an Ethernet controller", pci_ident(fn)->class == 0x020000);
+	HOLD("an Ethernet controller", pci_ident(fn)->class_code == 0x020000);
 	HOLD("no BAR 5", pci_bar_map(fn, 5, 0, &bar, &why) == -EINVAL);
 	HOLD("BAR 0", pci_bar_map(fn, 0, STATUS, &bar, &why) == 0);
 	HOLD("of 128 KiB, mapped", bar.size == 0x20000 && bar.base && bar.mapped);

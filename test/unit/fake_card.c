@@ -315,7 +315,7 @@ struct pci_function *fake_card_new(uint16_t device)
 	struct pci_function *fn = calloc(1, sizeof *fn);
 	uint16_t sum = 0;
 
-	fn->id = (struct pci_id){.vendor = 0x8086, .device = device, .class = 0x020000};
+	fn->id = (struct pci_id){.vendor = 0x8086, .device = device, .class_code = 0x020000};
 	fn->bar_size = FAKE_REGS * 4;
 	fn->irq_have[PCI_IRQ_MSIX] = 64;
 	fn->irq_have[PCI_IRQ_MSI] = 1;

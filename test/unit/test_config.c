@@ -290,7 +290,7 @@ static void read_config(struct pcid_config *config, const char *text)
 static const char *matched(
 	const struct pcid_config *config, uint32_t class, uint16_t vendor, uint16_t device)
 {
-	const struct pci_id id = {.class = class, .vendor = vendor, .device = device};
+	const struct pci_id id = {.class_code = class, .vendor = vendor, .device = device};
 	const struct pcid_driver *driver = config_match(config, &id);
 
 	return driver == NULL ? "" : driver->name;

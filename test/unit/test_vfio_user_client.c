@@ -81,7 +81,7 @@ static void identity_and_config(void **state)
 	assert_int_equal(id->device, 0x1528);
 	assert_int_equal(id->subvendor, 0x8086);
 	assert_int_equal(id->subdevice, 0x0002);
-	assert_int_equal(id->class, 0x020000);
+	assert_int_equal(id->class_code, 0x020000);
 	assert_int_equal(id->revision, 1);
 
 	assert_int_equal(pci_config_write(fn, 0x3c, 1, 0x5a), 0);
