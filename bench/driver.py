@@ -8,10 +8,20 @@ BURSTS = [1, 4, 8, 32, 64, 256]
 RINGS = [64, 128, 256, 512, 1024, 2048, 4096, 8192]
 FRAMES = [60, 128, 256, 512, 1024, 1514]
 RING, BURST, FRAME = 512, 32, 60
+IN_PLACE_RING = 256  # one ring for both directions
 QUEUES = [1, 2, 4, 8, 16]
 WARMTHS = ["hot", "llc", "dram"]
 ROUNDS = 1000
 RUNS = 3  # for each of --repeat
+
+
+def ring_of(mode):
+    return IN_PLACE_RING if mode == "inplace" else RING
+
+
+def fits(mode, burst, ring):
+    """A burst is at most a round."""
+    return burst <= ring // (4 if mode == "inplace" else 2)
 
 
 class Cost:
@@ -29,8 +39,9 @@ class Cost:
             raise rig.Failure(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
-    def row(self, path, mode, warmths, burst=BURST, ring=RING, frame=FRAME):
+    def row(self, path, mode, warmths, burst=BURST, ring=None, frame=FRAME):
         """Everything about one way of using the driver. What can't be measured is None; the reason is in "clock"."""
+        ring = ring or ring_of(mode)
         arguments = ["--path", path, "--mode", mode, "--burst", burst, "--ring", ring, "--frame", frame]
         row = {"mode": mode, "path": path, "burst": burst, "ring": ring, "frame": frame}
         found = self.run(*arguments, "--count")
@@ -76,9 +87,10 @@ def bench(folder, options):
         for mode in modes:
             rig.say(f"{mode} on the path {path}, by burst")
             rows += [cost.row(path, mode, WARMTHS if burst == BURST else ["hot"], burst=burst)
-                     for burst in (BURSTS if path in (widest, "plain") else (1, BURST))]
+                     for burst in (BURSTS if path in (widest, "plain") else (1, BURST)) if fits(mode, burst, ring_of(mode))]
     rig.say("forward, by ring, frame and queues")
-    rows += [cost.row(widest, "forward", WARMTHS, ring=ring) for ring in rings if ring != RING]
+    rows += [cost.row(widest, mode, WARMTHS, ring=ring) for mode in ("forward", "inplace") for ring in rings
+             if ring != ring_of(mode) and fits(mode, BURST, ring)]
     rows += [cost.row(widest, "forward", WARMTHS, frame=frame) for frame in FRAMES if frame != FRAME]
     apart = {name: int(text) for name, text in cost.run("--apart").items()}
     return {**summary(rows, widest), "path": widest, "paths": paths, "paths_not_run": listed.get("paths_not_run", "").split(),
@@ -87,8 +99,9 @@ def bench(folder, options):
 
 
 def summary(rows, widest):
-    """The figures by their names: of 60-byte frames, rings of 512; on the widest path, and in plain C."""
-    at = {(row["path"], row["mode"], row["burst"]): row for row in rows if row["ring"] == RING and row["frame"] == FRAME}
+    """The figures by their names: of 60-byte frames, rings of 512 (in place: 256); on the widest path, and in plain C."""
+    at = {(row["path"], row["mode"], row["burst"]): row for row in rows
+          if row["ring"] == ring_of(row["mode"]) and row["frame"] == FRAME}
     figures = {}
     for path, suffix in ((widest, ""), ("plain", "_plain")):
         for name, mode in (("forward", "forward"), ("verbs", "forward_verbs"), ("fused", "fused"), ("inplace", "inplace")):

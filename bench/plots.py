@@ -19,6 +19,9 @@ set yrange [0:*]
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"]
 
 
+RING = {"forward": 512, "fused": 512, "inplace": 256}
+
+
 def check():
     if not shutil.which("gnuplot"):
         raise rig.Failure("gnuplot is missing: apt-get install gnuplot-nox")
@@ -56,8 +59,9 @@ def of_rows(rows, x, y, **where):
 
 def by_burst(rows, y):
     """For each mode on each path, in the order in which they were measured."""
-    ways = dict.fromkeys((row["mode"], row["path"]) for row in rows if row["mode"] in ("forward", "fused", "inplace"))
-    return {f"{mode}, {path}": of_rows(rows, "burst", y, mode=mode, path=path, ring=512, frame=60) for mode, path in ways}
+    ways = dict.fromkeys((row["mode"], row["path"]) for row in rows if row["mode"] in RING)
+    return {f"{mode}, {path}": of_rows(rows, "burst", y, mode=mode, path=path, ring=RING[mode], frame=60)
+            for mode, path in ways}
 
 
 def draw_driver(driver, to):
@@ -70,12 +74,12 @@ def draw_driver(driver, to):
     drawn += plot(to / "driver-instructions-by-burst",
                   bursts + log + "set ylabel 'instructions a frame'\nset title 'Forwarding 64-byte frames: instructions by burst'\n",
                   by_burst(rows, "instructions"))
-    rings = {name: of_rows(rows, "ring", f"{name}_cycles", mode="forward", path=path, burst=32, frame=60)
-             for name in ("hot", "llc", "dram")}
+    rings = {f"{mode}, {where}": of_rows(rows, "ring", f"{name}_cycles", mode=mode, path=path, burst=32, frame=60)
+             for mode in ("forward", "inplace")
+             for name, where in (("hot", "hot in cache"), ("llc", "from the last-level cache"), ("dram", "from memory"))}
     drawn += plot(to / "driver-by-ring", tics(sorted({row["ring"] for row in rows})) + cycles +
                   "set xlabel 'ring (descriptors)'\nset title 'Forwarding 64-byte frames, bursts of 32: cycles by ring size'\n",
-                  {{"hot": "hot in cache", "llc": "from the last-level cache", "dram": "from memory"}[name]: points
-                   for name, points in rings.items()})
+                  rings)
     return drawn
 
 

@@ -41,8 +41,20 @@ def test_a_fault_is_found(what, words):
     assert words in done.stderr
 
 
+@pytest.mark.parametrize("what, words", [
+    ("rs", "64 frames in a row do not report (RS)"),
+    ("length", "a frame of 60 bytes is sent with 61"),
+    ("slot", "was changed while it was the card's"),
+    ("frame", "is another one"),
+])
+def test_a_fault_in_place_is_found(what, words):
+    done = cost("--count", "--mode", "inplace", "--ring", 256, "--spoil", what)
+    assert done.returncode == 1
+    assert words in done.stderr
+
+
 @pytest.mark.traced
-@pytest.mark.parametrize("mode", ["forward", "rx", "tx", "forward_verbs", "rx_verbs", "tx_verbs", "fused"])
+@pytest.mark.parametrize("mode", ["forward", "rx", "tx", "forward_verbs", "rx_verbs", "tx_verbs", "fused", "inplace"])
 def test_instructions_are_counted_the_same_twice(mode):
     arguments = ["--ring", 64, "--burst", 8, "--mode", mode]
     one = count(*arguments)
@@ -58,6 +70,8 @@ LIMITS = {
     ("forward_verbs", "plain"): 85, ("forward_verbs", "avx2"): 46, ("forward_verbs", "avx512"): 44,
     ("rx", "plain"): 42, ("rx", "avx2"): 21, ("rx", "avx512"): 20,
     ("tx", "plain"): 37, ("tx", "avx2"): 18, ("tx", "avx512"): 17,
+    ("fused", "plain"): 98, ("fused", "avx2"): 61, ("fused", "avx512"): 61,
+    ("inplace", "plain"): 38, ("inplace", "avx2"): 31, ("inplace", "avx512"): 31,
 }
 
 
@@ -69,7 +83,7 @@ def is_optimized():
 @pytest.mark.traced
 @pytest.mark.skipif(not is_optimized(), reason="the compiler does not optimize")
 @pytest.mark.parametrize("path", ["plain", "avx2", "avx512"])
-@pytest.mark.parametrize("mode", ["forward", "forward_verbs", "rx", "tx"])
+@pytest.mark.parametrize("mode", ["forward", "forward_verbs", "rx", "tx", "fused", "inplace"])
 def test_a_frame_does_not_become_dearer(mode, path):
     listed = cost("--list").stdout
     if path not in listed.split("paths ")[1].split("\n")[0].split():

@@ -14,7 +14,9 @@
 #define SEQUENCE 16u /* where a frame has its number */
 /* Bits of a received frame's status that say nothing about the buffer: checksums were right. */
 #define RX_CHECKED UINT64_C(0x60)
-/* At most so many frames are sent for one that reports. */
+/* At most so many frames are sent for one that reports; in place, where RS reports the head, as
+ * many as a quarter of the ring.
+ */
 #define RS_EVERY 32u
 
 #define BUFFERS_A_CHUNK (DMA_CHUNK_SIZE / NIC_BUFFER_STRIDE)
@@ -32,6 +34,10 @@ enum owner { DRIVERS, IN_RX, IN_TX };
 
 struct device {
 	struct card *card;
+	bool legacy;       /* descriptors: the rings are one, and the transmit head is reported */
+	uint8_t *report;   /* where to */
+	uint32_t reported; /* slots up to here are known to be sent */
+	uint32_t every;    /* descriptors a report, at most */
 	const struct dma_region *frames;
 	uint16_t len;
 	struct ring_of rx, tx;
@@ -200,13 +206,24 @@ static void fetch_rx(struct device *device)
 
 		if (rx->seen != rx->head && spoils(device, SPOIL_GIVEN))
 			at[0] = rx->words[2 * rx->head];
-		if (at[1] != 0)
+		if (at[1] != 0 && !device->legacy)
 			device_complain(device,
 				"a receive descriptor's second quadword is %#llx, not 0",
 				(unsigned long long)at[1]);
 		take(device, at[0], IN_RX);
 		memcpy(device->shown + 2 * rx->seen, at, 16);
 	}
+}
+
+static void write_back_rx(const struct device *device, uint64_t *at)
+{
+	uint64_t word = RX_DD | RX_EOP | RX_CHECKED | (uint64_t)device->len << RX_LENGTH_SHIFT;
+
+	if (device->legacy) /* 7.1.5: the address stays */
+		word = LEGACY_RX_DD | LEGACY_RX_EOP | device->len;
+	else /* 7.1.6.2: packet type and hash */
+		at[0] = 0x10;
+	__atomic_store_n(&at[1], word, __ATOMIC_RELEASE);
 }
 
 size_t device_receive(struct device *device, size_t n, enum warmth warmth)
@@ -235,11 +252,7 @@ size_t device_receive(struct device *device, size_t n, enum warmth warmth)
 		data = data_of(device, buffer);
 		write_frame(device, data, device->arrived++);
 		cache_push(data, device->len, warmth);
-		/* 7.1.6.2: the first quadword has packet type and hash. */
-		at[0] = 0x10;
-		__atomic_store_n(&at[1],
-			RX_DD | RX_EOP | RX_CHECKED | (uint64_t)device->len << RX_LENGTH_SHIFT,
-			__ATOMIC_RELEASE);
+		write_back_rx(device, at);
 		rx->head = (rx->head + 1) & (rx->size - 1);
 		if (rx->head % 4 == 0)
 			cache_push(at, 16, warmth);
@@ -249,27 +262,38 @@ size_t device_receive(struct device *device, size_t n, enum warmth warmth)
 	return i;
 }
 
-/* 7.2.3.2.4: a frame in one descriptor. */
-static void check_tx(struct device *device, const uint64_t *at, bool forwarded)
+/* What a descriptor says beside lengths and RS, and the length again in it: 7.2.3.2.4, and of the
+ * legacy format 7.2.3.2.2.
+ */
+static void check_word(struct device *device, uint64_t word)
 {
-	const uint64_t always = TX_DATA | TX_IFCS | TX_DEXT | TX_EOP;
 	const uint64_t lengths = UINT64_C(0xFFFF) | UINT64_C(0x3FFFF) << TX_PAYLEN_SHIFT;
-	uint64_t word = at[1];
-	size_t buffer = buffer_at(device, at[0]);
+	uint64_t always = TX_EOP | TX_IFCS;
+	unsigned length = (unsigned)(word & 0xFFFF);
+	unsigned whole = (unsigned)(word >> TX_PAYLEN_SHIFT);
 
+	if (!device->legacy)
+		always |= TX_DATA | TX_DEXT;
 	if ((word & ~lengths & ~TX_RS) != always)
 		device_complain(
 			device, "a transmit descriptor says %#llx", (unsigned long long)word);
-	else if ((word & 0xFFFF) != device->len || word >> TX_PAYLEN_SHIFT != device->len)
+	else if (length != device->len || whole != (device->legacy ? 0 : device->len))
 		device_complain(device, "a frame of %u bytes is sent with %u, of a length of %u",
-			device->len, (unsigned)(word & 0xFFFF),
-			(unsigned)(word >> TX_PAYLEN_SHIFT));
-	else if (buffer != SIZE_MAX &&
-		 !is_frame(device, data_of(device, buffer), device->sent, forwarded ? 1 : 0))
+			device->len, length, whole);
+}
+
+/* A frame in one descriptor. */
+static void check_tx(struct device *device, const uint64_t *at, bool forwarded)
+{
+	size_t buffer = buffer_at(device, at[0]);
+
+	check_word(device, at[1]);
+	if (buffer != SIZE_MAX &&
+		!is_frame(device, data_of(device, buffer), device->sent, forwarded ? 1 : 0))
 		device_complain(
 			device, "sent frame %llu is another one", (unsigned long long)device->sent);
-	device->unreported = word & TX_RS ? 0 : device->unreported + 1;
-	if (device->unreported >= RS_EVERY)
+	device->unreported = at[1] & TX_RS ? 0 : device->unreported + 1;
+	if (device->unreported >= device->every)
 		device_complain(
 			device, "%u frames in a row do not report (RS)", device->unreported);
 }
@@ -293,6 +317,26 @@ static void spoil_tx(struct device *device, uint64_t *at, bool last)
 		data_of(device, buffer)[SEQUENCE]++;
 }
 
+/* The frames up to the one of descriptor `at`, which is the last before the head, are the driver's
+ * again, who is told so.
+ */
+static void report_tx(struct device *device, uint64_t *at, enum warmth warmth)
+{
+	struct ring_of *tx = &device->tx;
+
+	for (; device->reported != tx->head;
+		device->reported = (device->reported + 1) & (tx->size - 1))
+		give_back(device, tx->words[2 * device->reported]);
+	if (device->legacy) { /* 7.2.3.5.2 */
+		__atomic_store_n((uint32_t *)(void *)device->report, tx->head, __ATOMIC_RELEASE);
+		cache_push(device->report, 4, warmth);
+	} else {
+		at[0] = 0;
+		__atomic_store_n(&at[1], TX_DD, __ATOMIC_RELEASE);
+		cache_push(at, 16, warmth);
+	}
+}
+
 size_t device_transmit(struct device *device, bool forwarded, enum warmth warmth)
 {
 	struct ring_of *tx = &device->tx;
@@ -310,17 +354,14 @@ size_t device_transmit(struct device *device, bool forwarded, enum warmth warmth
 		sent++;
 	}
 	/* Where nothing more comes, who waits for the last buffers would wait for ever. */
-	if (device->unreported)
+	if (device->unreported && !device->legacy)
 		device_complain(device, "the last frame sent does not report (RS)");
-	for (; tx->head != tail; tx->head = (tx->head + 1) & (tx->size - 1)) {
+	while (tx->head != tail) {
 		uint64_t *at = tx->words + 2 * tx->head;
 
-		give_back(device, at[0]);
-		if (at[1] & TX_RS) {
-			at[0] = 0;
-			__atomic_store_n(&at[1], TX_DD, __ATOMIC_RELEASE);
-			cache_push(at, 16, warmth);
-		}
+		tx->head = (tx->head + 1) & (tx->size - 1);
+		if (at[1] & TX_RS)
+			report_tx(device, at, warmth);
 	}
 	cache_settle();
 	card_write(device->card, tx->head_reg, tx->head);
@@ -346,6 +387,23 @@ static int find_ring(
 		       : -EINVAL;
 }
 
+/* Whether the rings are one, with legacy descriptors and a place for the head. */
+static int find_report(struct device *device, unsigned index)
+{
+	uint64_t place = (uint64_t)card_read(device->card, TDWBAH(index)) << 32 |
+			 card_read(device->card, TDWBAL(index));
+
+	device->legacy = !(card_read(device->card, SRRCTL(index)) & SRRCTL_ADVANCED);
+	device->every = device->legacy ? device->tx.size / 4 : RS_EVERY;
+	device->reported = device->tx.head;
+	if (!device->legacy)
+		return 0;
+	device->report = card_reach(device->card, place & ~UINT64_C(3), 4);
+	return device->report && place & TDWBAL_HEAD_WB_EN && device->rx.words == device->tx.words
+		       ? 0
+		       : -EINVAL;
+}
+
 int device_open(struct device **out, struct card *card, const struct nic_config *config,
 	unsigned index, uint16_t len)
 {
@@ -364,6 +422,8 @@ int device_open(struct device **out, struct card *card, const struct nic_config 
 	rc = find_ring(device, &device->rx, RDBAL(index), RDH(index), RDT(index));
 	if (!rc)
 		rc = find_ring(device, &device->tx, TDBAL(index), TDH(index), TDT(index));
+	if (!rc)
+		rc = find_report(device, index);
 	if (rc)
 		goto fail;
 	*out = device;

@@ -51,7 +51,9 @@ struct options {
 /* The rounds that are counted go twice around the rings. */
 static unsigned turns(const struct setting *setting)
 {
-	return setting->ring / 2 < RIG_ROUND ? 4 : 2 * setting->ring / RIG_ROUND;
+	unsigned round = setting->ring / setting->mode->in_round;
+
+	return 2 * setting->ring / (round < RIG_ROUND ? round : RIG_ROUND);
 }
 
 static int failed(int rc, const struct pci_error *why)
@@ -261,8 +263,9 @@ static struct options parse(int argc, char **argv)
 		}
 	if (options.setting.queues > 1 && !options.threads)
 		options.threads = 1;
-	if (options.setting.burst > options.setting.ring / 2) {
-		(void)fprintf(stderr, "driver_cost: a burst is at most half a ring\n");
+	if (options.setting.burst > options.setting.ring / options.setting.mode->in_round) {
+		(void)fprintf(stderr, "driver_cost: a burst is at most a round: 1/%u of a ring\n",
+			options.setting.mode->in_round);
 		exit(2);
 	}
 	return options;

@@ -195,24 +195,43 @@ static void look_at_frames(struct rig *rig, size_t n)
 		(void)nic_pool_put(&rig->pool, &rig->frame[i].offset, 1);
 }
 
+/* Before anything comes. */
+static void fill(struct rig *rig)
+{
+	(void)nic_rx(rig->q, &rig->pool, rig->frame, 1);
+	nic_flush(rig->q);
+}
+
 /* A round of buffers more than the receive ring holds, so that it need not wait for those that are
  * being sent: they come in by the transmit ring.
  */
-static void send_a_round(struct rig *rig)
+static void fill_both(struct rig *rig)
 {
+	fill(rig);
 	make_frames(rig, rig->round);
 	(void)nic_tx(rig->q, &rig->pool, rig->frame, rig->round);
 	(void)device_transmit(rig->device, false, WARMTH_HOT);
 	device_begin(rig->device);
 }
 
+/* All slots of the one ring have a buffer. */
+static void fill_in_place(struct rig *rig)
+{
+	struct nic_pool *pool = &rig->pool;
+
+	pool->top -= rig->setting->ring;
+	(void)nic_rx_provide(rig->q, pool->free + pool->top, rig->setting->ring);
+}
+
 const struct mode rig_modes[] = {
-	{"forward", true, true, NULL, NULL, NULL, forward},
-	{"rx", true, false, NULL, NULL, look_at_frames, rx},
-	{"tx", false, true, NULL, make_frames, NULL, tx},
-	{"forward_verbs", true, true, NULL, NULL, NULL, forward_verbs},
-	{"rx_verbs", true, false, NULL, NULL, look_at_frames, rx_verbs},
-	{"tx_verbs", false, true, NULL, make_frames, NULL, tx_verbs},
-	{"fused", true, true, send_a_round, NULL, NULL, fused},
+	{"forward", true, true, false, 2, fill, NULL, NULL, forward},
+	{"rx", true, false, false, 2, fill, NULL, look_at_frames, rx},
+	{"tx", false, true, false, 2, fill, make_frames, NULL, tx},
+	{"forward_verbs", true, true, false, 2, fill, NULL, NULL, forward_verbs},
+	{"rx_verbs", true, false, false, 2, fill, NULL, look_at_frames, rx_verbs},
+	{"tx_verbs", false, true, false, 2, fill, make_frames, NULL, tx_verbs},
+	{"fused", true, true, false, 2, fill_both, NULL, NULL, fused},
+	/* Up to a quarter of the ring waits to be reported. */
+	{"inplace", true, true, true, 4, fill_in_place, NULL, NULL, fused},
 };
 const size_t rig_mode_count = sizeof rig_modes / sizeof rig_modes[0];

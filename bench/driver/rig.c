@@ -59,9 +59,12 @@ static int open_rig(struct bed *bed, unsigned index)
 	int rc;
 
 	rig->setting = &bed->setting;
-	rig->round = bed->setting.ring / 2 < RIG_ROUND ? bed->setting.ring / 2 : RIG_ROUND;
+	rig->round = bed->setting.ring / bed->setting.mode->in_round;
+	if (rig->round > RIG_ROUND)
+		rig->round = RIG_ROUND;
 	rig->q = nic_queue(bed->nic, index);
-	rig->q->verbs = ixgbe_path_verbs(bed->setting.path);
+	rig->q->verbs = bed->setting.mode->in_place ? ixgbe_path_in_place(bed->setting.path)
+						    : ixgbe_path_verbs(bed->setting.path);
 	rc = nic_pool_init(&rig->pool, frames_of(bed, index));
 	if (!rc)
 		rc = device_open(&rig->device, bed->card, &bed->config, index, bed->setting.len);
@@ -69,11 +72,7 @@ static int open_rig(struct bed *bed, unsigned index)
 		close_rig(rig);
 		return rc;
 	}
-	/* The receive ring is filled, before anything comes. */
-	(void)nic_rx(rig->q, &rig->pool, rig->frame, 1);
-	nic_flush(rig->q);
-	if (bed->setting.mode->begin)
-		bed->setting.mode->begin(rig);
+	bed->setting.mode->begin(rig);
 	return 0;
 }
 
@@ -90,6 +89,7 @@ int bed_open(struct bed *bed, const struct setting *setting, bool mapped, struct
 	bed->config = (struct nic_config){.queues = setting->queues,
 		.rx_ring = setting->ring,
 		.tx_ring = setting->ring,
+		.in_place = setting->mode->in_place ? NIC_MIRROR : NIC_APART,
 		.mtu = 1500};
 	rc = make_memory(bed, why);
 	if (rc)

@@ -11,7 +11,7 @@
 
 #define RIG_BURST_MAX 256u
 /* Frames of a round: so many that starting and stopping the clock does not matter, so few that they
- * stay in the nearest cache, and at most half a ring.
+ * stay in the nearest cache, and at most half a ring: the other half is with the card.
  */
 #define RIG_ROUND 256u
 
@@ -20,7 +20,9 @@ struct rig;
 struct mode {
 	const char *name;
 	bool receives, sends;
-	/* Once, or NULL: more than filling the receive ring. */
+	bool in_place;     /* on queues opened for it */
+	unsigned in_round; /* a round is at most that part of a ring */
+	/* Once: fills the receive ring. */
 	void (*begin)(struct rig *rig);
 	/* Before and after a round of n frames, unmeasured; or NULL. */
 	void (*before)(struct rig *rig, size_t n);
@@ -30,8 +32,8 @@ struct mode {
 };
 
 /* "forward", "rx", "tx": nic_rx() and nic_tx() with the pool; "forward_verbs", "rx_verbs",
- * "tx_verbs": the four verbs alone; "fused": nic_forward(). Forwarding touches one byte of each
- * frame.
+ * "tx_verbs": the four verbs alone; "fused": nic_forward(); "inplace": the same in place.
+ * Forwarding touches one byte of each frame.
  */
 extern const struct mode rig_modes[];
 extern const size_t rig_mode_count;
