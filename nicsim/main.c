@@ -31,6 +31,8 @@ struct slot {
 	const char *socket, *wire;
 	int client;      /* --fd, or -1 */
 	const char *who; /* the socket's path, for people */
+	const struct x540_model *model;
+	enum sfp_kind module;
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
@@ -47,12 +49,14 @@ struct process {
 };
 
 static const char help[] =
-	"usage: nicsim --device x540 --socket PATH --wire WIRE [--mac MAC] [--device ...] ...\n"
-	"       nicsim replay FILE [--device x540] [--json]\n"
+	"usage: nicsim --device CARD --socket PATH --wire WIRE [--mac MAC] [--module KIND]\n"
+	"              [--device ...] ...\n"
+	"       nicsim replay FILE [--device CARD] [--json]\n"
 	"\n"
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
 	"\n"
-	"  --device x540        begins a card: Intel X540-T2, 8086:1528\n"
+	"  --device CARD        begins a card: x540 (Intel X540-T2, 8086:1528), 82599 (SFP+,\n"
+	"                       8086:10fb), 82599-kx4 (8086:10f7)\n"
 	"  --socket PATH        where its driver connects\n"
 	"  --fd N               instead: its driver is at the other end of this stream socket. "
 	"nicsim\n"
@@ -66,6 +70,8 @@ static const char help[] =
 	"                         gen:SIZE[@RATE]  makes frames of SIZE bytes, RATE a second\n"
 	"                         sink             takes everything, gives nothing\n"
 	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
+	"  --module KIND        what an 82599's cage holds: sr (default), lr, copper, 1g-sx,\n"
+	"                       foreign (of no known vendor), none\n"
 	"\n"
 	"  --doorbells trapped  each register access is a message: exact, the default\n"
 	"  --doorbells mapped   the registers of queues are shared memory, which is polled: fast\n"
@@ -83,6 +89,14 @@ static int usage(const char *what, const char *value)
 	fprintf(stderr, "nicsim: %s%s%s; see nicsim --help\n", what, value ? " " : "",
 		value ? value : "");
 	return EXIT_USAGE;
+}
+
+static int unknown_device(const char *name)
+{
+	char what[128];
+
+	snprintf(what, sizeof(what), "unknown device (there are %s):", x540_model_names());
+	return usage(what, name);
 }
 
 /* Six bytes in hexadecimal with colons; a unicast address that is not zero. */
@@ -144,13 +158,14 @@ static int check(struct process *process)
 
 static int parse(struct process *process, int argc, char **argv)
 {
-	enum { DEVICE, SOCKET, FD, WIRE, MAC, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
+	enum { DEVICE, SOCKET, FD, WIRE, MAC, MODULE, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
 	static const struct option options[] = {
 		{"device", required_argument, NULL, DEVICE},
 		{"socket", required_argument, NULL, SOCKET},
 		{"fd", required_argument, NULL, FD},
 		{"wire", required_argument, NULL, WIRE},
 		{"mac", required_argument, NULL, MAC},
+		{"module", required_argument, NULL, MODULE},
 		{"doorbells", required_argument, NULL, DOORBELLS},
 		{"strict", no_argument, NULL, STRICT},
 		{"verbose", no_argument, NULL, VERBOSE},
@@ -163,16 +178,20 @@ static int parse(struct process *process, int argc, char **argv)
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if ((option == SOCKET || option == FD || option == WIRE || option == MAC) && !slot)
+		if ((option == SOCKET || option == FD || option == WIRE || option == MAC ||
+			    option == MODULE) &&
+			!slot)
 			return usage("--device must stand before", argv[optind - 2]);
 		switch (option) {
 		case DEVICE:
-			if (strcmp(optarg, "x540") != 0)
-				return usage("unknown device (there is x540):", optarg);
+			if (!x540_find_model(optarg))
+				return unknown_device(optarg);
 			if (process->cards == CARDS_MAX)
 				return usage("too many cards: 64 fit in one process", NULL);
 			slot = &process->slot[process->cards++];
 			slot->client = -1;
+			slot->model = x540_find_model(optarg);
+			slot->module = slot->model->media == MEDIA_SFP ? SFP_SR : SFP_NONE;
 			slot->mac[0] = 0x02;
 			slot->mac[5] = (uint8_t)process->cards;
 			break;
@@ -185,6 +204,15 @@ static int parse(struct process *process, int argc, char **argv)
 		case MAC:
 			if (!parse_mac(optarg, slot->mac))
 				return usage("no unicast MAC address (02:00:00:00:00:01):", optarg);
+			break;
+		case MODULE:
+			if (slot->model->media != MEDIA_SFP)
+				return usage("it has no cage for a module:", slot->model->name);
+			slot->module = sfp_find(optarg);
+			if (slot->module == SFP_KINDS)
+				return usage(
+					"unknown module (sr, lr, copper, 1g-sx, foreign, none):",
+					optarg);
 			break;
 		case DOORBELLS:
 			process->mapped = strcmp(optarg, "mapped") == 0;
@@ -257,6 +285,11 @@ static void log_event(void *ctx, const char *text)
 
 static int open_slot(struct process *process, struct slot *slot, struct sim_error *why)
 {
+	const struct x540_options options = {.model = slot->model,
+		.module = slot->module,
+		.mac = slot->mac,
+		.wire = slot->wire,
+		.mapped = process->mapped};
 	int rc;
 
 	slot->report = (struct report){
@@ -265,8 +298,7 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	rc = dma_create(&slot->dma);
 	if (rc)
 		return rc;
-	rc = x540_create(&slot->card, process->loop, slot->dma, &slot->report, slot->mac,
-		slot->wire, process->mapped, why);
+	rc = x540_create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
 	if (rc)
 		return rc;
 	if (slot->client >= 0)
@@ -297,8 +329,9 @@ static int start(struct process *process)
 		const struct slot *slot = &process->slot[i];
 		const uint8_t *mac = slot->mac;
 
-		printf("nicsim: x540 %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s\n", mac[0],
-			mac[1], mac[2], mac[3], mac[4], mac[5], slot->who, slot->wire);
+		printf("nicsim: %s %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s\n",
+			slot->model->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+			slot->who, slot->wire);
 	}
 	fflush(stdout);
 	return 0;

@@ -50,6 +50,7 @@ struct replay {
 	struct flight_trace header;
 	struct loop *loop;
 	struct dma *dma;
+	const struct x540_model *model; /* asked for, else that of the trace, else the X540 */
 	struct x540 *card;
 	struct function *fn;
 	struct report report;
@@ -168,9 +169,9 @@ static void compare(struct replay *replay)
 			replay->differences ? "," : "", last->index, flight_sequence(record),
 			flight_where(record), record->offset, record->value, last->model);
 	else
-		printf("record %" PRIu64 ": BAR %u 0x%05x: the card answered 0x%08x, x540 0x%08x\n",
+		printf("record %" PRIu64 ": BAR %u 0x%05x: the card answered 0x%08x, %s 0x%08x\n",
 			last->index, flight_where(record), record->offset, record->value,
-			last->model);
+			replay->model->name, last->model);
 	replay->differences++;
 }
 
@@ -275,12 +276,18 @@ static int make_card(struct replay *replay)
 {
 	struct sim_error why = {"out of memory"};
 	uint8_t mac[6];
+	struct x540_options options = {.module = SFP_SR, .mac = mac, .wire = "sink"};
 
+	if (!replay->model && replay->header.vendor == 0x8086)
+		replay->model = x540_find_id(replay->header.device);
+	if (!replay->model)
+		replay->model = x540_find_model("x540");
+	options.model = replay->model;
 	find_mac(replay, mac);
 	replay->report.who = replay->path;
 	if (loop_create(&replay->loop) || dma_create(&replay->dma) ||
-		x540_create(&replay->card, replay->loop, replay->dma, &replay->report, mac, "sink",
-			false, &why))
+		x540_create(
+			&replay->card, &options, replay->loop, replay->dma, &replay->report, &why))
 		return trouble(replay, why.text);
 	replay->fn = x540_function(replay->card);
 	function_reset(replay->fn);
@@ -293,10 +300,11 @@ static void begin(const struct replay *replay)
 
 	if (!replay->json)
 		return;
-	printf("{\n  \"device\": \"x540\",\n  \"recorded\": {\"vendor\": \"0x%04x\", "
+	printf("{\n  \"device\": \"%s\",\n  \"recorded\": {\"vendor\": \"0x%04x\", "
 	       "\"device\": \"0x%04x\", \"revision\": %u, \"driver\": \"%s\", "
 	       "\"program\": \"%s\", \"address\": \"%s\"},\n  \"not_compared\": [\"counters\"",
-		h->vendor, h->device, h->revision, h->driver, h->program, h->address);
+		replay->model->name, h->vendor, h->device, h->revision, h->driver, h->program,
+		h->address);
 	for (unsigned i = 0; i < OUTSIDE; i++) {
 		if (i == 0 || strcmp(outside[i].why, outside[i - 1].why) != 0)
 			printf(", \"%s\"", outside[i].why);
@@ -316,10 +324,11 @@ static void summary(const struct replay *replay)
 			replay->cut ? "true" : "false");
 		return;
 	}
-	printf("%s (%04x:%04x, %s) on x540: %" PRIu64 " reads, %" PRIu64 " compared, %" PRIu64
+	printf("%s (%04x:%04x, %s) on %s: %" PRIu64 " reads, %" PRIu64 " compared, %" PRIu64
 	       " writes; %" PRIu64 " differences\n",
 		replay->path, replay->header.vendor, replay->header.device, replay->header.program,
-		replay->reads, replay->compared, replay->writes, replay->differences);
+		replay->model->name, replay->reads, replay->compared, replay->writes,
+		replay->differences);
 	if (replay->missing)
 		printf("%" PRIu64 " records are missing: what follows a gap may differ for that\n",
 			replay->missing);
@@ -360,6 +369,7 @@ int replay_main(int argc, char **argv)
 		{"json", no_argument, NULL, JSON},
 		{0},
 	};
+	const struct x540_model *model = NULL;
 	struct replay *replay;
 	bool json = false;
 	int option, rc;
@@ -368,8 +378,9 @@ int replay_main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
 		case DEVICE:
-			if (strcmp(optarg, "x540") != 0)
-				return usage("unknown device (there is x540):", optarg);
+			model = x540_find_model(optarg);
+			if (!model)
+				return usage("unknown device:", optarg);
 			break;
 		case JSON: json = true; break;
 		case ':': return usage("a value is missing after", argv[optind - 1]);
@@ -383,6 +394,7 @@ int replay_main(int argc, char **argv)
 		return usage("out of", "memory");
 	replay->path = argv[optind];
 	replay->json = json;
+	replay->model = model;
 	rc = run(replay);
 	x540_destroy(replay->card);
 	if (replay->dma)

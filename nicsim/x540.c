@@ -14,17 +14,6 @@
 
 /* --- registers of this file --- */
 
-/* What the other end of the cable sees of us. The PHY answers while the MAC is reset. */
-static bool phy_on(const struct x540 *card)
-{
-	return !card->phy.low_power;
-}
-
-bool x540_link(const struct x540 *card)
-{
-	return card->carrier && phy_on(card);
-}
-
 uint32_t x540_read_status(struct x540 *card, uint32_t offset)
 {
 	uint32_t value = 0;
@@ -34,20 +23,6 @@ uint32_t x540_read_status(struct x540 *card, uint32_t offset)
 		value |= STATUS_LINK_UP;
 	if (function_is_master(&card->fn) && !(*x540_reg(card, CTRL) & CTRL_MASTER_DISABLE))
 		value |= STATUS_MASTER_ENABLED;
-	return value;
-}
-
-uint32_t x540_read_links(struct x540 *card, uint32_t offset)
-{
-	bool up = x540_link(card);
-	uint32_t value = 0;
-
-	(void)offset;
-	if (up)
-		value = LINKS_NOW | LINKS_SPEED | LINKS_AN_DONE;
-	if (up && !card->link_fell)
-		value |= LINKS_UP;
-	card->link_fell = !up;
 	return value;
 }
 
@@ -66,6 +41,7 @@ static void reset_mac(struct x540 *card, bool power)
 	x540_rx_stop(card);
 	x540_tx_stop(card);
 	x540_table_reset(card, power);
+	x540_link_reset(card);
 	x540_irq_reset(card);
 	x540_filter_reset(card);
 	x540_rss_reset(card);
@@ -151,21 +127,6 @@ static const struct card_ops ops = {
 
 /* --- the wire --- */
 
-static void on_carrier(void *ctx, bool up)
-{
-	struct x540 *card = ctx;
-
-	if (card->carrier == up)
-		return;
-	card->carrier = up;
-	if (!up)
-		card->link_fell = true;
-	x540_cause(card, EICR_LSC);
-	/* The MAC sends into nothing while there is no link, and goes on when it is back. */
-	if (up)
-		x540_tx_sendable(card);
-}
-
 static void on_broken(void *ctx, const struct sim_error *why)
 {
 	struct x540 *card = ctx;
@@ -173,14 +134,14 @@ static void on_broken(void *ctx, const struct sim_error *why)
 	report_trouble(card->report, why->text);
 }
 
-int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct report *report,
-	const uint8_t mac[6], const char *wire, bool mapped, struct sim_error *why)
+int x540_create(struct x540 **out, const struct x540_options *options, struct loop *loop,
+	struct dma *dma, struct report *report, struct sim_error *why)
 {
 	struct x540 *card = calloc(1, sizeof(*card));
 	struct wire_port port = {.ctx = card,
 		.receive = x540_rx_frame,
-		.carrier = on_carrier,
-		.receive_burst = mapped ? x540_rx_burst : NULL,
+		.carrier = x540_carrier,
+		.receive_burst = options->mapped ? x540_rx_burst : NULL,
 		.sendable = x540_tx_sendable,
 		.broken = on_broken};
 	int rc;
@@ -189,35 +150,37 @@ int x540_create(struct x540 **out, struct loop *loop, struct dma *dma, struct re
 		snprintf(why->text, sizeof(why->text), "out of memory");
 		return -ENOMEM;
 	}
+	card->model = options->model;
 	card->loop = loop;
 	card->report = report;
-	memcpy(card->mac, mac, sizeof(card->mac));
+	memcpy(card->mac, options->mac, sizeof(card->mac));
 	card->ident = (struct function_ident){.vendor = 0x8086,
-		.device = 0x1528,
+		.device = options->model->device,
 		.subvendor = 0x8086,
-		.subdevice = 0x0001,
+		.subdevice = options->model->subdevice,
 		.class = 0x020000,
 		.revision = 1,
-		.bar_size = {[0] = 0x200000, [4] = X540_MSIX_TABLE},
+		.bar_size = {[0] = options->model->bar_size, [4] = X540_MSIX_TABLE},
 		.msix_bar = 4};
-	memcpy(card->ident.serial, mac, sizeof(card->mac));
+	memcpy(card->ident.serial, options->mac, sizeof(card->mac));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
+	sfp_plug(&card->sfp, options->module);
 	x540_table_init(card);
 	x540_nvm_build(card);
 	x540_irq_init(card);
 	x540_rx_init(card);
 	x540_tx_init(card);
 	power_on(card);
-	rc = mapped ? x540_doorbells_init(card) : 0;
+	rc = options->mapped ? x540_doorbells_init(card) : 0;
 	if (rc) {
 		snprintf(
 			why->text, sizeof(why->text), "no memory for doorbells: %s", strerror(-rc));
 		goto free_card;
 	}
-	rc = wire_open(&card->wire, wire, loop, &port, why);
+	rc = wire_open(&card->wire, options->wire, loop, &port, why);
 	if (rc)
 		goto free_doorbells;
-	wire_set_link(card->wire, true);
+	x540_link_changed(card);
 	*out = card;
 	return 0;
 

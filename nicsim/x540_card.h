@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The X540's state, shared by its parts:
+ * The state of an X540, or of an 82599, which is much the same card; shared by its parts:
  *
- *     x540.c         life, reset, link         x540_table.c  every register, one row each
+ *     x540.c         life, reset               x540_table.c  every register, one row each
+ *     x540_model.c   the models                x540_link.c   link, module, speed
  *     x540_nvm.c     EEPROM, semaphores, PHY   x540_irq.c    causes, masks, vectors
  *     x540_filter.c  which frames are ours     x540_stats.c  counters
  *     x540_rx.c, x540_tx.c  the rings          x540_offload.c  arithmetic over frames
@@ -16,8 +17,11 @@
 
 #include "nicsim/pci.h"
 #include "nicsim/report.h"
+#include "nicsim/sfp.h"
+#include "nicsim/spi.h"
 #include "nicsim/wire.h"
 #include "nicsim/x540.h"
+#include "nicsim/x540_model.h"
 #include "nicsim/x540_offload.h"
 #include "nicsim/x540_regs.h"
 
@@ -25,17 +29,18 @@
 #define X540_NVM_WORDS    1024u
 #define X540_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
 #define X540_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
-#define X540_RX_BUFFER    (384u * 1024u)
-#define X540_RX_QUEUES    16u    /* that RSS can lead to */
-#define X540_TX_QUEUES    64u    /* without DCB and virtualization */
-#define X540_RSS_INPUT    36u    /* bytes: two IPv6 addresses, two ports */
-#define X540_MSIX_TABLE   16384u /* BAR 4 */
-#define X540_WINDOW_PAGES 4u     /* that can be mapped: the registers of the queues */
+#define X540_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
+#define X540_RX_QUEUES    16u                     /* that RSS can lead to */
+#define X540_TX_QUEUES    64u                     /* without DCB and virtualization */
+#define X540_RSS_INPUT    36u                     /* bytes: two IPv6 addresses, two ports */
+#define X540_MSIX_TABLE   16384u                  /* BAR 4 */
+#define X540_WINDOW_PAGES 4u /* that can be mapped: the registers of the queues */
 #define X540_WINDOW_SIZE  0xe000u
 
 struct x540_nvm {
 	uint16_t shadow[X540_NVM_WORDS]; /* what EERD and EEWR see */
 	uint16_t flash[X540_NVM_WORDS];  /* what outlives a reset */
+	struct spi spi;                  /* 82599: the pins to `flash` */
 };
 
 struct x540_phy {
@@ -140,7 +145,10 @@ struct x540 {
 	struct report *report;
 	struct wire *wire;
 	uint8_t mac[6];
+	const struct x540_model *model;
+	struct sfp sfp;   /* 82599 with a cage */
 	bool carrier;     /* what the wire says */
+	bool linked;      /* what was found when something changed last */
 	bool link_fell;   /* since LINKS was read last */
 	unsigned rar_top; /* receive addresses from here on are not valid */
 	struct x540_nvm nvm;
@@ -156,6 +164,7 @@ struct x540 {
 };
 
 /* --- x540_table.c --- */
+enum { ROW_X540 = 8, ROW_82599 = 16 }; /* registers of one family alone */
 void x540_table_init(struct x540 *card);
 /* Each register at its reset value. `power`: also those that a software reset leaves alone. */
 void x540_table_reset(struct x540 *card, bool power);
@@ -170,11 +179,24 @@ static inline uint32_t *x540_reg(struct x540 *card, uint32_t offset)
 }
 
 /* --- x540.c --- */
-bool x540_link(const struct x540 *card);
 uint32_t x540_read_status(struct x540 *card, uint32_t offset);
-uint32_t x540_read_links(struct x540 *card, uint32_t offset);
 uint32_t x540_read_timer(struct x540 *card, uint32_t offset);
 void x540_write_ctrl(struct x540 *card, uint32_t offset, uint32_t value);
+
+/* --- x540_link.c --- */
+bool x540_link(const struct x540 *card);
+unsigned x540_link_mbit(const struct x540 *card);
+void x540_link_changed(struct x540 *card);
+/* What a reset of the MAC makes of it. */
+void x540_link_reset(struct x540 *card);
+void x540_carrier(void *ctx, bool up);
+void x540_plug_module(struct x540 *card, enum sfp_kind kind);
+uint32_t x540_read_links(struct x540 *card, uint32_t offset);
+void x540_write_autoc(struct x540 *card, uint32_t offset, uint32_t value);
+void x540_write_link(struct x540 *card, uint32_t offset, uint32_t value);
+uint32_t x540_read_esdp(struct x540 *card, uint32_t offset);
+uint32_t x540_read_i2cctl(struct x540 *card, uint32_t offset);
+void x540_write_i2cctl(struct x540 *card, uint32_t offset, uint32_t value);
 
 /* --- x540_nvm.c --- */
 void x540_nvm_build(struct x540 *card);
@@ -183,6 +205,8 @@ void x540_phy_reset(struct x540 *card);
 uint32_t x540_read_swsm(struct x540 *card, uint32_t offset);
 uint32_t x540_read_sw_fw_sync(struct x540 *card, uint32_t offset);
 void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value);
+uint32_t x540_read_eec_pins(struct x540 *card, uint32_t offset);
+void x540_write_eec_pins(struct x540 *card, uint32_t offset, uint32_t value);
 void x540_write_eerd(struct x540 *card, uint32_t offset, uint32_t value);
 void x540_write_eewr(struct x540 *card, uint32_t offset, uint32_t value);
 void x540_write_msca(struct x540 *card, uint32_t offset, uint32_t value);

@@ -9,10 +9,34 @@
 
 /* --- EEPROM (X540 datasheet chapter 6) --- */
 
-#define WORD_POINTERS 0x03u /* to 0x0E: sections; 0xFFFF: none */
-#define WORD_CAPS     0x2cu
-#define WORD_CHECKSUM 0x3fu
-#define CHECKSUM      0xbabau /* what words 0 to 0x3F add up to: no section is in use */
+#define WORD_POINTERS   0x03u /* to 0x0E: sections; 0xFFFF: none */
+#define WORD_CAPS       0x2cu
+#define CAPS_ANY_MODULE 0x0001u
+#define WORD_CHECKSUM   0x3fu
+#define CHECKSUM        0xbabau /* what words 0 to 0x3F add up to: no section is in use */
+
+/* What an 82599's firmware and module support look like to a driver (Linux, DPDK): a firmware block
+ * whose pass-through section tells its version, and for each kind of module what is to be written
+ * to CORECTL before it is used, which is nothing.
+ */
+static void build_82599(uint16_t *word)
+{
+	enum { WORD_SFP = 0x2b, WORD_FIRMWARE = 0x0f, FIRMWARE = 0x80, PASS_THROUGH = 0x90 };
+	enum { SFP_LIST = 0xa0, SFP_DATA = 0xb0, MODULE_FIRST = 3, MODULE_LAST = 6 };
+	unsigned at = SFP_LIST;
+
+	word[WORD_CAPS] &= (uint16_t)~CAPS_ANY_MODULE; /* Intel's own alone */
+	word[WORD_FIRMWARE] = FIRMWARE;
+	word[FIRMWARE + 4] = PASS_THROUGH;
+	word[PASS_THROUGH + 7] = 0x0006;
+	word[WORD_SFP] = SFP_LIST;
+	word[at++] = 2 * (MODULE_LAST - MODULE_FIRST + 1);
+	for (unsigned kind = MODULE_FIRST; kind <= MODULE_LAST; kind++) {
+		word[at++] = (uint16_t)kind;
+		word[at++] = SFP_DATA;
+	}
+	word[SFP_DATA] = 0;
+}
 
 /* A word that no section uses reads all-ones, as erased flash does. */
 void x540_nvm_build(struct x540 *card)
@@ -33,9 +57,12 @@ void x540_nvm_build(struct x540 *card)
 	word[0x15] = 0x0000;
 	word[0x16] = 0x0000;
 	word[0x38] = 0x0000;
+	if (card->model->rows == ROW_82599)
+		build_82599(word);
 	for (unsigned i = 0; i < WORD_CHECKSUM; i++)
 		sum += word[i];
 	word[WORD_CHECKSUM] = (uint16_t)(CHECKSUM - sum);
+	spi_init(&card->nvm.spi, word, X540_NVM_WORDS);
 }
 
 /* Power-on loads the shadow RAM from flash. */
@@ -50,6 +77,29 @@ void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value)
 	(void)offset;
 	if (value & EEC_UPDATE)
 		memcpy(card->nvm.flash, card->nvm.shadow, sizeof(card->nvm.flash));
+}
+
+/* The 82599's EEPROM by its pins (82599 datasheet 3.6.1, 8.2.3.2.1): who asks for them has them at
+ * once. What is written so is in the shadow at the next power-on.
+ */
+uint32_t x540_read_eec_pins(struct x540 *card, uint32_t offset)
+{
+	uint32_t value = *x540_reg(card, offset);
+
+	if (value & EEC_REQUEST)
+		value |= EEC_GRANT;
+	if (spi_out(&card->nvm.spi))
+		value |= EEC_DATA_OUT;
+	return value;
+}
+
+void x540_write_eec_pins(struct x540 *card, uint32_t offset, uint32_t value)
+{
+	bool ours = (value & EEC_REQUEST) != 0;
+
+	(void)offset;
+	spi_pins(&card->nvm.spi, ours && !(value & EEC_SELECT), (value & EEC_CLOCK) != 0,
+		(value & EEC_DATA_IN) != 0);
 }
 
 static uint32_t word_address(uint32_t value)
@@ -112,12 +162,9 @@ enum { MMD_PMA = 1, MMD_PCS = 3, MMD_XS = 4, MMD_AN = 7, MMD_VENDOR = 30 };
 
 void x540_phy_reset(struct x540 *card)
 {
-	bool was_low = card->phy.low_power;
-
 	card->phy = (struct x540_phy){
 		.advertise = 0x0d01, .advertise_10g = 0x1001, .provision = 0x9c00};
-	if (was_low && card->wire)
-		wire_set_link(card->wire, true);
+	x540_link_changed(card);
 }
 
 static uint16_t status(const struct x540 *card)
@@ -162,22 +209,14 @@ static uint16_t phy_read(const struct x540 *card, unsigned mmd, unsigned reg)
 static void phy_write(struct x540 *card, unsigned mmd, unsigned reg, uint16_t value)
 {
 	struct x540_phy *phy = &card->phy;
-	bool low;
 
 	switch (mmd << 16 | reg) {
 	case MMD_AN << 16 | 0x10: phy->advertise = value; break;
 	case MMD_AN << 16 | 0x20: phy->advertise_10g = value; break;
 	case MMD_AN << 16 | 0xc400: phy->provision = value; break;
 	case MMD_VENDOR << 16 | 0x0:
-		low = (value & 0x0800) != 0;
-		if (low == phy->low_power)
-			break;
-		phy->low_power = low;
-		if (low)
-			card->link_fell = true;
-		wire_set_link(card->wire, !low);
-		if (card->carrier)
-			x540_cause(card, EICR_LSC);
+		phy->low_power = (value & 0x0800) != 0;
+		x540_link_changed(card);
 		break;
 	default: break; /* the other controls have nothing to control here */
 	}
@@ -187,7 +226,8 @@ static void phy_write(struct x540 *card, unsigned mmd, unsigned reg, uint16_t va
 void x540_write_msca(struct x540 *card, uint32_t offset, uint32_t value)
 {
 	unsigned operation = (value >> 26) & 3, mmd = (value >> 16) & 0x1f;
-	bool ours = ((value >> 21) & 0x1f) == PHY_ADDRESS && (value & 0x30000000) == 0;
+	bool ours = card->model->media == MEDIA_COPPER && ((value >> 21) & 0x1f) == PHY_ADDRESS &&
+		    (value & 0x30000000) == 0;
 	uint32_t *data = x540_reg(card, MSRWD);
 
 	if (!(value & MSCA_COMMAND))

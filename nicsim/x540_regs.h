@@ -19,10 +19,24 @@
 #define STATUS 0x00008u
 #define   STATUS_LINK_UP 0x00000080u
 #define   STATUS_MASTER_ENABLED 0x00080000u
+#define ESDP 0x00020u
+#define   ESDP_MODULE 0x00000004u /* SDP2: a module is in the cage */
+#define   ESDP_LASER_OFF 0x00000008u /* SDP3 */
+#define I2CCTL 0x00028u /* 82599 datasheet 8.2.3.1.5 */
+#define   I2CCTL_CLOCK_IN 0x00000001u
+#define   I2CCTL_CLOCK_OUT 0x00000002u
+#define   I2CCTL_DATA_IN 0x00000004u
+#define   I2CCTL_DATA_OUT 0x00000008u
 #define FRTIMER 0x00048u
 
 /* --- non-volatile memory, semaphores --- */
 #define EEC 0x10010u
+#define   EEC_CLOCK 0x00000001u /* from here: the 82599's, which reads its EEPROM by its pins, too */
+#define   EEC_SELECT 0x00000002u /* low: selected */
+#define   EEC_DATA_IN 0x00000004u /* into the EEPROM */
+#define   EEC_DATA_OUT 0x00000008u
+#define   EEC_REQUEST 0x00000040u
+#define   EEC_GRANT 0x00000080u
 #define   EEC_UPDATE 0x00800000u
 #define   EEC_UPDATE_DONE 0x04000000u
 #define EERD 0x10014u
@@ -40,6 +54,7 @@
 #define   EICR_QUEUES 0x0000ffffu
 #define   EICR_RX_MISS 0x00020000u
 #define   EICR_LSC 0x00100000u
+#define   EICR_SDP2 0x04000000u /* 82599: a module came or went */
 #define   EICR_OTHER 0x3fff0000u /* causes that share the vector of IVAR_MISC */
 #define   EICR_TIMER 0x40000000u
 #define EICS 0x00808u
@@ -158,9 +173,22 @@
 #define MFLCN 0x04294u
 #define   MFLCN_PASS_CONTROL 0x00000001u
 #define   MFLCN_RFCE 0x00000008u
+#define AUTOC 0x042a0u /* 82599 */
+#define   AUTOC_RESTART 0x00001000u
+#define   AUTOC_LMS 0x0000e000u
+#define   AUTOC_LMS_1G 0x00000000u
+#define   AUTOC_LMS_1G_AN 0x00004000u
+#define   AUTOC_LMS_10G_SERIAL 0x00006000u
+#define   AUTOC_LMS_KX4 0x00008000u
+#define AUTOC2 0x042a8u
+#define   AUTOC2_SFI 0x00020000u
+#define   AUTOC2_LINK_DISABLE 0x70000000u
+#define ANLP1 0x042b0u
+#define   ANLP1_AN_STATE 0x000f0000u
 #define LINKS 0x042a4u
 #define   LINKS_NOW 0x00000080u
 #define   LINKS_SPEED 0x30000000u /* both bits: 10 Gbit/s */
+#define   LINKS_SPEED_1G 0x20000000u
 #define   LINKS_UP 0x40000000u /* latched low */
 #define   LINKS_AN_DONE 0x80000000u
 

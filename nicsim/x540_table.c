@@ -81,8 +81,11 @@ static const struct row rows[] = {
 	{CTRL, 2, 4, 0, CTRL_MASTER_DISABLE, NULL, x540_write_ctrl},
 	{STATUS, 1, 4, 0, 0, x540_read_status},
 	{0x00018, 1, 4, 0, 0x1405c000},                         /* CTRL_EXT */
-	{0x00020, 1, 4, 0, 0x0003ffff},                         /* ESDP */
-	{0x00028, 1, 4, 0, 0x0000000f},                         /* I2CCTL */
+	{ESDP, 1, 4, 0, 0x0003ffff, NULL, NULL, ROW_X540},
+	{ESDP, 1, 4, 0x00000800, 0x0003fffb, x540_read_esdp, x540_write_link, ROW_82599},
+	{I2CCTL, 1, 4, 0, 0x0000000f, NULL, NULL, ROW_X540},
+	{I2CCTL, 1, 4, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT,
+		x540_read_i2cctl, x540_write_i2cctl, ROW_82599},
 	{0x00030, 1, 4, 0, 0xffffffff},                         /* PHY_GPIO */
 	{FRTIMER, 1, 4, 0, 0, x540_read_timer},
 	{0x0004c, 1, 4, 0, 0x00000fff},                         /* TCPTIMER */
@@ -91,7 +94,9 @@ static const struct row rows[] = {
 	{0x14f10, 1, 4, 0, 0xffffffff},                         /* SMADARCTL */
 
 	/* Non-volatile memory, semaphores, manageability (8.2.4.2, 8.2.4.30): no firmware runs */
-	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, x540_write_eec, POWER},
+	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, x540_write_eec, POWER | ROW_X540},
+	{EEC, 1, 4, 0x00002712, 0x00000077, x540_read_eec_pins, x540_write_eec_pins,
+		POWER | ROW_82599},
 	{EERD, 1, 4, EERW_DONE, 0, NULL, x540_write_eerd, POWER},
 	{EEWR, 1, 4, EERW_DONE, 0, NULL, x540_write_eewr, POWER},
 	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER},      /* FLA */
@@ -99,7 +104,8 @@ static const struct row rows[] = {
 	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, x540_read_swsm, NULL, POWER},
 	FIXED(0x10148, 0x00008000),                             /* FWSM: the firmware is valid, in no mode */
 	FIXED(0x10150, 0),                                      /* FACTPS */
-	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, x540_read_sw_fw_sync, NULL, POWER},
+	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, x540_read_sw_fw_sync, NULL, POWER | ROW_X540},
+	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, NULL, NULL, POWER | ROW_82599},
 	{0x10200, 1, 4, 0, 0x00000003},                         /* GRC */
 	{0x15800, 448, 4, 0, 0xffffffff},                       /* FLEX_MNG */
 	FIXED(0x15f00, 0),                                      /* HICR: not enabled */
@@ -218,7 +224,8 @@ static const struct row rows[] = {
 	{0x03020, 1, 4, 0, 0x00ffffff},                         /* RTRUP2TC */
 	{0x03028, 1, 4, 0x00000020, 0x000000ff},                /* RSCDBU */
 	FIXED(0x03190, 0),                                      /* RXMEMWRAP */
-	{RXPBSIZE(0), 1, 4, X540_RX_BUFFER, 0x000ffc00},
+	{RXPBSIZE(0), 1, 4, 384u * 1024u, 0x000ffc00, NULL, NULL, ROW_X540},
+	{RXPBSIZE(0), 1, 4, 512u * 1024u, 0x000ffc00, NULL, NULL, ROW_82599},
 	{RXPBSIZE(1), 7, 4, 0, 0x000ffc00},
 	{0x03d04, 1, 4, 0, 0x000000ff},                         /* DROPEN */
 	{0x02400, 2, 4, 0, 0xffffffff},                         /* DMACR, DMCTLX */
@@ -348,7 +355,20 @@ static const struct row rows[] = {
 	{MFLCN, 1, 4, 0, 0x00000fff},
 	{0x04298, 1, 4, 0, 0xffffffff},                         /* SERDESC */
 	{0x0429c, 1, 4, 0, 0xffffffff},                         /* MACS */
-	FIXED(0x042a0, 0),                                      /* AUTOC: none, the PHY negotiates */
+	{AUTOC, 1, 4, 0, 0, NULL, NULL, ROW_X540},              /* none, the PHY negotiates */
+	/* 82599 datasheet 8.2.3.22.19 to .25; x540_reset_link() has their values after a reset */
+	{AUTOC, 1, 4, 0, 0xffffffff, NULL, x540_write_autoc, ROW_82599},
+	{AUTOC2, 1, 4, 0, 0xffffffff, NULL, x540_write_link, ROW_82599},
+	{0x042ac, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* AUTOC3 */
+	{ANLP1, 1, 4, 0x00080000, 0, NULL, NULL, ROW_82599},    /* past its first state */
+	{0x042b4, 1, 4, 0, 0, NULL, NULL, ROW_82599},           /* ANLP2 */
+	{0x042b8, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* ATLASCTL's neighbour */
+	{0x04200, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GCFIG */
+	{0x04208, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GLCTL */
+	{0x0420c, 1, 4, 0, 0, NULL, NULL, ROW_82599},           /* PCS1GLSTA */
+	{0x04210, 2, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GDBG0, 1 */
+	{0x04218, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GANA */
+	{0x0421c, 3, 4, 0, 0, NULL, NULL, ROW_82599},           /* PCS1GANLP ... */
 	{LINKS, 1, 4, 0, 0, x540_read_links},
 	FIXED(0x04324, 0),                                      /* LINKS2 */
 	{0x04318, 1, 4, 0, 0},                                  /* MPVC */
@@ -387,9 +407,19 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
+/* Rows of a family's own are of no other. */
+static bool has_row(const struct x540 *card, const struct row *row)
+{
+	unsigned family = row->flags & (ROW_X540 | ROW_82599);
+
+	return family == 0 || family == card->model->rows;
+}
+
 void x540_table_init(struct x540 *card)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
+		if (!has_row(card, &rows[r]))
+			continue;
 		for (unsigned i = 0; i < rows[r].count; i++)
 			card->row[(rows[r].offset + i * rows[r].stride) / 4] = (uint16_t)r;
 	}
@@ -398,7 +428,7 @@ void x540_table_init(struct x540 *card)
 void x540_table_reset(struct x540 *card, bool power)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		if (rows[r].alias || (rows[r].flags & POWER && !power))
+		if (rows[r].alias || (rows[r].flags & POWER && !power) || !has_row(card, &rows[r]))
 			continue;
 		for (unsigned i = 0; i < rows[r].count; i++)
 			*x540_reg(card, rows[r].offset + i * rows[r].stride) = rows[r].reset;

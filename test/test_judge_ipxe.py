@@ -14,7 +14,8 @@ HERE, THERE, MAC = "10.9.0.1", "10.9.0.2", "02-00-00-00-00-29"
 SIZES = (*range(0, 20), 64, 100, 471, 472, 1000, 1468, 1471, 1472)
 
 
-def test_ipxe(run):
+@pytest.mark.parametrize("device, chip", [("x540", "x540t"), ("82599", "82599-sfp"), ("82599-kx4", "82599-kx4")])
+def test_ipxe(run, device, chip):
     peer = run.namespace()
     peer.ip("tuntap add dev wire mode tap")
     peer.ip("link set wire addrgenmode none up")
@@ -34,16 +35,16 @@ def test_ipxe(run):
     server = run.start("/usr/bin/python3", "-u", "-m", "http.server", "8000", "--bind", HERE,
                        "--directory", run.dir / "www", wrap=peer.wrap)
     server.expect("Serving")
-    card = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
+    card = run.start("nicsim", "--device", device, "--socket", run.dir / "card", "--wire", "tap:wire",
                      "--mac", MAC.replace("-", ":"), wrap=peer.wrap)
-    card.expect("^nicsim: x540")
+    card.expect(f"^nicsim: {device} ")
 
     machine = run.start(*guest.emulated(256), "-kernel", guest.CACHE / "root/usr/lib/ipxe/ipxe.lkrn",
                         "-initrd", run.dir / "first", *guest.card(run.dir / "card"))
     lab.wait_for(lambda: "GET /done" in server.text or not machine.running(), "iPXE's last request", guest.PATIENCE)
     assert machine.running(), machine.text
     assert '"GET /long HTTP/1.1" 200' in server.text
-    assert f'"GET /done?word={word}&mac={MAC}&chip=x540t HTTP/1.1" 200' in server.text
+    assert f'"GET /done?word={word}&mac={MAC}&chip={chip} HTTP/1.1" 200' in server.text
     # ping compares what comes back with what it sent.
     for size in SIZES:
         text = peer.call("ping", "-c", "1", "-W", "60", "-s", str(size), THERE, limit=guest.PATIENCE)

@@ -72,6 +72,8 @@ echo "carrier lost"
 carrier 1
 pings 100
 
+ethtool -m eth0 >/tmp/module 2>/dev/null || true
+echo "module $(sed -n 's/^.*Vendor \\(name\\|PN\\) *: *//p;s/^.*Module temperature *: *//p' /tmp/module | tr '\\n' ' ')"
 ethtool -t eth0 offline | grep -v '^$'
 carrier 1
 rmmod ixgbe
@@ -114,10 +116,12 @@ INTX = r"ixgbe .*: (?:Failed to allocate MSI|Disabling SR-IOV|Disabling RSS)"
 MASK = "pattern test reg 1008 failed"
 
 
-@pytest.mark.parametrize("line, append, allow, doorbells", [
-    ("PCI-MSIX", "", "$^", "trapped"), ("IO-APIC", "pci=nomsi", INTX, "trapped"), ("PCI-MSIX", "", MASK, "mapped")],
-    ids=["MSI-X", "INTx", "mapped"])
-def test_linux_ixgbe(run, line, append, allow, doorbells):
+@pytest.mark.parametrize("device, line, append, allow, doorbells", [
+    ("x540", "PCI-MSIX", "", "$^", "trapped"), ("x540", "IO-APIC", "pci=nomsi", INTX, "trapped"),
+    ("x540", "PCI-MSIX", "", MASK, "mapped"), ("82599", "PCI-MSIX", "", "$^", "trapped"),
+    ("82599-kx4", "PCI-MSIX", "", "$^", "trapped")],
+    ids=["x540-MSI-X", "x540-INTx", "x540-mapped", "82599", "82599-kx4"])
+def test_linux_ixgbe(run, device, line, append, allow, doorbells):
     peer = run.namespace()
     peer.ip("tuntap add dev wire mode tap")
     peer.ip(f"link set wire address {HERE_MAC} mtu 9000 addrgenmode none up")
@@ -128,9 +132,9 @@ def test_linux_ixgbe(run, line, append, allow, doorbells):
     python = "/usr/bin/python3"
     run.start(python, "-u", "-m", "http.server", "8000", "--bind", HERE, "--directory", run.dir / "www",
               wrap=peer.wrap).expect("Serving")
-    card = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
+    card = run.start("nicsim", "--device", device, "--socket", run.dir / "card", "--wire", "tap:wire",
                      "--mac", MAC, "--doorbells", doorbells, wrap=peer.wrap)
-    card.expect("^nicsim: x540")
+    card.expect(f"^nicsim: {device} ")
 
     linux = guest.Guest(run, SCRIPT, modules=["ixgbe"], cards=[run.dir / "card"],
                         programs={"bin/ethtool": "/usr/sbin/ethtool"}, append=f"ipv6.disable=1 {append}")
@@ -165,6 +169,8 @@ def test_linux_ixgbe(run, line, append, allow, doorbells):
     assert lines.count(expected) == 2
     answered = [int(line.split()[1]) for line in lines if line.startswith("answered ")]
     assert answered == [*JUMBO, *SIZES, 100, 0, 1472]
+    assert lines.count("module Intel Corp FTLX8571D3BCV-IT 35.00 degrees C / 95.00 degrees F "
+                       if device == "82599" else "module ") == 1
     # The driver's own test: registers, EEPROM, interrupts, a loop in the MAC, link.
     if doorbells == "trapped":
         assert "The test result is PASS" in lines
@@ -281,3 +287,30 @@ def test_linux_spreads_by_rss(run):
     linux.finish("enabling UDP RSS")                         # pieces may come out of order
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text
+
+
+MODULES = """
+for slot in 1 2 3; do
+	name=$(ls /sys/bus/pci/devices/0000:00:0$slot.0/net 2>/dev/null || true)
+	[ -z "$name" ] && { echo "slot $slot is not driven"; continue; }
+	ip link set $name up
+	i=0
+	while [ "$(cat /sys/class/net/$name/carrier)" != 1 ] && [ $i -lt 60 ]; do i=$((i + 1)); sleep 0.1; done
+	echo "slot $slot has carrier $(cat /sys/class/net/$name/carrier) speed $(cat /sys/class/net/$name/speed)"
+	ip link set $name down
+done
+"""
+
+
+def test_linux_and_modules(run):
+    """A cage that is empty, one with a module that Intel does not support, one with a cable."""
+    card = run.start("nicsim", *(text for kind in ("none", "foreign", "copper") for text in (
+        "--device", "82599", "--module", kind, "--socket", str(run.dir / kind), "--wire", "loop")))
+    card.expect(f"{run.dir / 'copper'}, wire")
+    linux = guest.Guest(run, MODULES, modules=["ixgbe"], qemu=[
+        text for n, kind in enumerate(("none", "foreign", "copper"), 1)
+        for text in guest.card(run.dir / kind, bus="pcie.0", addr=str(n))], append="ipv6.disable=1")
+    lines = linux.finish("unsupported SFP|not supported|Reload the driver|probe with driver ixgbe failed")
+    assert lines == ["slot 1 has carrier 0 speed -1", "slot 2 is not driven", "slot 3 has carrier 1 speed 10000"]
+    assert "unsupported SFP+ or QSFP module type was detected" in linux.kernel_log
+    assert card.stop() == 0

@@ -53,7 +53,7 @@ def test_wrong_arguments(run, args, word):
 
 def test_help_and_version(run):
     code, text = run.call("nicsim", "--help")
-    assert code == 0 and "--device x540" in text and "--strict" in text
+    assert code == 0 and "--device CARD" in text and "x540" in text and "82599-kx4" in text and "--strict" in text
     code, text = run.call("nicsim", "--version")
     assert code == 0 and text.startswith("nicsim ")
 

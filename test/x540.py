@@ -181,9 +181,9 @@ def one(run):
     """A card on a wire of its own."""
     made = []
 
-    def start(wire="sink", memory=MEMORY, args=()):
-        process = run.start("nicsim", "--device", "x540", "--socket", run.dir / "s", "--wire", wire, *args)
-        process.expect("^nicsim: x540")
+    def start(wire="sink", memory=MEMORY, args=(), device="x540"):
+        process = run.start("nicsim", "--device", device, "--socket", run.dir / "s", "--wire", wire, *args)
+        process.expect(f"^nicsim: {device} ")
         card = Card(run.dir / "s", memory)
         card.process = process
         made.append(card)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The table of models.
+ */
+#include "nicsim/x540_model.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "nicsim/x540_card.h"
+
+static const struct x540_model models[] = {
+	{"x540", "Intel X540-T2", 0x1528, 0x0001, 0x200000, 384, MEDIA_COPPER, ROW_X540},
+	{"82599", "Intel 82599ES, SFP+", 0x10fb, 0x0003, 0x80000, 512, MEDIA_SFP, ROW_82599},
+	{"82599-kx4", "Intel 82599, KX4 backplane", 0x10f7, 0x0001, 0x80000, 512, MEDIA_KX4,
+		ROW_82599},
+};
+
+#define MODELS (sizeof(models) / sizeof(*models))
+
+const struct x540_model *x540_find_model(const char *name)
+{
+	for (size_t i = 0; i < MODELS; i++) {
+		if (strcmp(models[i].name, name) == 0)
+			return &models[i];
+	}
+	return NULL;
+}
+
+const struct x540_model *x540_find_id(uint16_t device)
+{
+	for (size_t i = 0; i < MODELS; i++) {
+		if (models[i].device == device)
+			return &models[i];
+	}
+	return NULL;
+}
+
+const char *x540_model_names(void)
+{
+	return "x540, 82599, 82599-kx4";
+}
