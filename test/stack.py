@@ -12,18 +12,19 @@ MAC = {"a": "02:00:00:00:0a:01", "b": "02:00:00:00:0b:01"}
 def entry(*options):
     """A configuration with one entry for the card that nicsim makes, its driver with these options."""
     words = ", ".join(f'"{word}"' for word in ("ixgbed", *options, "$NAME", "$BAR0", "$IRQ"))
-    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528] }}\ncommand = [{words}]\n"
+    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x10fb, 0x10f7] }}\ncommand = [{words}]\n"
 
 
 class Stack:
     """Cards a, b, ... in one nicsim; network:a_ixgbe, network:b_ixgbe, ... by one pcid."""
 
-    def __init__(self, run, **wires):
+    def __init__(self, run, devices=(), **wires):
+        """Cards of the devices named, in turn; X540s without."""
         self.run = run
         self.cards = list(wires)
         arguments = []
-        for card, wire in wires.items():
-            arguments += ["--device", "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
+        for n, (card, wire) in enumerate(wires.items()):
+            arguments += ["--device", devices[n] if devices else "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
         self.nicsim = run.start("nicsim", "--verbose", "--strict", *arguments)
         for card in self.cards:
             self.nicsim.expect(rf"on {card}\.sock")

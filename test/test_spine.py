@@ -43,9 +43,9 @@ def opened(stack, card, promisc=True):
         lab.wait_for(lambda: stack.value(card, "/promisc").startswith(b"1"), f"{card} is promiscuous")
 
 
-@pytest.fixture
-def cable(run):
-    stack = Stack(run, a="cable:spine", b="cable:spine")
+@pytest.fixture(params=[("x540", "x540"), ("82599", "82599-kx4")], ids="-and-".join)
+def cable(run, request):
+    stack = Stack(run, devices=request.param, a="cable:spine", b="cable:spine")
     stack.pcid()
     stack.wait_link("a")
     stack.wait_link("b")
