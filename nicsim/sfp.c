@@ -31,19 +31,19 @@ struct nature {
 	uint8_t rate; /* in 100 Mbit/s */
 	uint16_t wavelength;
 	uint8_t oui[3];
-	char vendor[17], part[17];
+	const char *vendor, *part;
 };
 
-#define INTEL    {0x00, 0x1b, 0x21}, "Intel Corp      "
-#define STRANGER {0x00, 0x00, 0x5e}, "SOMEBODY ELSE   "
+#define INTEL    {0x00, 0x1b, 0x21}, "Intel Corp"
+#define STRANGER {0x00, 0x00, 0x5e}, "SOMEBODY ELSE"
 
 /* clang-format off */
 static const struct nature natures[SFP_KINDS] = {
 	[SFP_SR] = {0x07, 0x10, 0x01, 0, 103, 850, INTEL, "FTLX8571D3BCV-IT"},
 	[SFP_LR] = {0x07, 0x20, 0x02, 0, 103, 1310, INTEL, "FTLX1471D3BCV-IT"},
-	[SFP_COPPER] = {0x21, 0, 0, 0x04, 103, 0, INTEL, "XDACBL3M        "},
+	[SFP_COPPER] = {0x21, 0, 0, 0x04, 103, 0, INTEL, "XDACBL3M"},
 	[SFP_1G_SX] = {0x07, 0, 0x01, 0, 13, 850, INTEL, "FTLF8519P2BCL-IN"},
-	[SFP_FOREIGN] = {0x07, 0x10, 0, 0, 103, 850, STRANGER, "UNKNOWN-10G-SR  "},
+	[SFP_FOREIGN] = {0x07, 0x10, 0, 0, 103, 850, STRANGER, "UNKNOWN-10G-SR"},
 };
 /* clang-format on */
 
@@ -62,6 +62,13 @@ static void put16(uint8_t *at, unsigned value)
 	at[1] = (uint8_t)value;
 }
 
+/* Texts fill their field with spaces (SFF-8472, 8.4). */
+static void put_text(uint8_t *at, unsigned size, const char *text)
+{
+	for (unsigned i = 0; i < size; i++)
+		at[i] = (uint8_t)(*text ? *text++ : ' ');
+}
+
 static void describe(uint8_t *a0, const struct nature *nature)
 {
 	a0[0] = 0x03; /* SFP or SFP+ */
@@ -73,14 +80,14 @@ static void describe(uint8_t *a0, const struct nature *nature)
 	a0[11] = 0x06; /* 64B/66B */
 	a0[12] = nature->rate;
 	a0[18] = 3; /* metres of cable, or tens of metres of fibre */
-	memcpy(a0 + 20, nature->vendor, 16);
+	put_text(a0 + 20, 16, nature->vendor);
 	memcpy(a0 + 37, nature->oui, 3);
-	memcpy(a0 + 40, nature->part, 16);
-	memcpy(a0 + 56, "A   ", 4);
+	put_text(a0 + 40, 16, nature->part);
+	put_text(a0 + 56, 4, "A");
 	put16(a0 + 60, nature->wavelength);
 	a0[63] = sum(a0, 63);
-	memcpy(a0 + 68, "NICSIM0001      ", 16);
-	memcpy(a0 + 84, "260101  ", 8);
+	put_text(a0 + 68, 16, "NICSIM0001");
+	put_text(a0 + 84, 8, "260101");
 	if (!nature->cable) {
 		a0[92] = 0x68; /* diagnostics, calibrated in the module, average power */
 		a0[94] = 0x05; /* SFF-8472 revision 11.0 */
