@@ -47,10 +47,10 @@ static inline void ixgbe_write_tail(
 static inline void ixgbe_publish(struct ixgbe_queue *q, struct ring *ring,
 	volatile uint8_t __iomem *direct, uint32_t reg, uint32_t tail)
 {
+	ring->shown = tail;
 	/* The descriptors (and the frames), before the tail that gives them to the card. */
 	dma_write_barrier();
 	ixgbe_write_tail(q, direct, reg, tail & ring->mask);
-	ring->shown = tail;
 }
 
 /* A path's name comes after a function's. */

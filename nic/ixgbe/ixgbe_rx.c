@@ -133,27 +133,23 @@ static apart size_t rx_return_any(struct ixgbe_queue *q, struct frame *frames, s
 	return i;
 }
 
-/* The same for less than a line, where each instruction counts: if all are there, and good. */
-static always bool rx_return_few(struct ixgbe_queue *q, struct frame *frames, size_t n)
+/* The same for a single frame, where each instruction counts: if there is one, and it is good. */
+static always bool rx_return_one(struct ixgbe_queue *q, struct frame *frame)
 {
 	struct ring *ring = &q->head.rx;
-	uint32_t head = ring->head;
 	uint64_t word;
 
-	if (ring_owned(ring) < n)
+	if (!ring_owned(ring) || !rx_take_one(q, ring->head, frame, &word))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!rx_take_one(q, head++, &frames[i], &word))
-			return false;
-	ring->head = head;
+	ring->head++;
 	dma_read_barrier();
 	return true;
 }
 
 static always size_t rx_return(struct ixgbe_queue *q, struct frame *frames, size_t n)
 {
-	if (n < RING_LINE && rx_return_few(q, frames, n))
-		return n;
+	if (n == 1 && rx_return_one(q, frames))
+		return 1;
 	return rx_return_any(q, frames, n);
 }
 
@@ -169,8 +165,11 @@ size_t ON_PATH(ixgbe_rx_return)(struct nic_queue *q, struct frame *frames, size_
 	return rx_return(ixgbe_queue(q), frames, n);
 }
 
-/* Fills the ring from the pool. What does not fill a line waits, while the card has plenty. */
-static apart void rx_refill(struct ixgbe_queue *q, struct nic_pool *pool, bool plenty)
+/* Fills the ring from the pool. What does not fill a line waits, while the card has plenty. Passes
+ * the number of received frames on, so that ixgbe_rx() has nothing to come back for.
+ */
+static apart size_t rx_refill(
+	struct ixgbe_queue *q, struct nic_pool *pool, bool plenty, size_t received)
 {
 	struct ring *ring = &q->head.rx;
 	uint32_t room = ring_room(ring);
@@ -187,6 +186,7 @@ static apart void rx_refill(struct ixgbe_queue *q, struct nic_pool *pool, bool p
 	if (unlikely(taken < n))
 		memmove(from, from + taken, (n - taken) * sizeof *from);
 	pool->top -= taken;
+	return received;
 }
 
 size_t ON_PATH(ixgbe_rx)(
@@ -198,7 +198,7 @@ size_t ON_PATH(ixgbe_rx)(
 	bool plenty = ring_owned(ring) >= ring_size(ring) / 2;
 
 	/* Not more often than the tail is written. */
-	if (unlikely(!plenty || ring_room(ring) >= q->rx_batch))
-		rx_refill(q, pool, plenty);
+	if (!plenty || ring_room(ring) >= q->rx_batch)
+		return rx_refill(q, pool, plenty, received);
 	return received;
 }

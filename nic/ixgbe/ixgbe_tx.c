@@ -118,29 +118,26 @@ static apart size_t tx_provide_any(struct ixgbe_queue *q, const struct frame *fr
 	return (size_t)(frame - frames);
 }
 
-/* The same for less than a line, where each instruction counts: if there is room, and all are whole
- * frames in order.
+/* The same for a single frame, where each instruction counts: if there is room, and it is a whole
+ * one in order.
  */
-static always bool tx_provide_few(struct ixgbe_queue *q, const struct frame *frames, size_t n)
+static always bool tx_provide_one(struct ixgbe_queue *q, const struct frame *frame)
 {
 	struct ring *ring = &q->head.tx;
 	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
 	uint32_t at = ring->tail;
 
-	if (ring_room(ring) < n)
+	if (!ring_room(ring) || !tx_fill_one(q, at, frame, max, TX_RS))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!tx_fill_one(q, at++, &frames[i], max, i + 1 == n ? TX_RS : 0))
-			return false;
-	tx_note(q, at - 1);
-	tx_publish(q, at);
+	tx_note(q, at);
+	tx_publish(q, at + 1);
 	return true;
 }
 
 static always size_t tx_provide(struct ixgbe_queue *q, const struct frame *frames, size_t n)
 {
-	if (n == 0 || (n < RING_LINE && tx_provide_few(q, frames, n)))
-		return n;
+	if (n == 1 && tx_provide_one(q, frames))
+		return 1;
 	return tx_provide_any(q, frames, n);
 }
 
@@ -174,13 +171,20 @@ size_t ON_PATH(ixgbe_tx_return)(struct nic_queue *q, uint32_t *offsets, size_t n
 	return tx_return(ixgbe_queue(q), offsets, n);
 }
 
+/* All that is sent is taken back: the fewer buffers go round, the warmer they are. */
+static apart size_t tx_reclaim_and_provide(
+	struct ixgbe_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n)
+{
+	pool->top += (uint32_t)tx_return(q, pool->free + pool->top, pool->size - pool->top);
+	return tx_provide_any(q, frames, n);
+}
+
 size_t ON_PATH(ixgbe_tx)(
 	struct nic_queue *head, struct nic_pool *pool, const struct frame *frames, size_t n)
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
 
-	/* All that is sent: the fewer buffers go round, the warmer they are. */
 	if (tx_answered(q, q->rs_head) || q->tx_done != q->head.tx.head)
-		pool->top += (uint32_t)tx_return(q, pool->free + pool->top, pool->size - pool->top);
+		return tx_reclaim_and_provide(q, pool, frames, n);
 	return tx_provide(q, frames, n);
 }

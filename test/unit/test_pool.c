@@ -12,7 +12,11 @@
 #include <cmocka.h>
 
 #include "fake_card.h"
+#include "nic/ixgbe/ixgbe_path.h"
 #include "nic/pool.h"
+
+/* Of the cards. */
+static const char *path;
 
 static void cuts_within_chunks(void **state)
 {
@@ -122,7 +126,7 @@ static void forward_through_a_card(bool fused)
 	pool.top = pool.size = 51;
 	pool.free[20] = 7;
 	q = nic_queue(nic, 0);
-	verbs = *q->verbs;
+	verbs = *ixgbe_path_verbs(path);
 	if (!fused)
 		verbs.rx = NULL, verbs.tx = NULL;
 	q->verbs = &verbs;
@@ -198,6 +202,7 @@ static int set_up(void **state)
 	if (nic_open(&b->nic, b->fn, &config, &why) || nic_pool_init(&b->pool, b->memory))
 		return -1;
 	b->q = nic_queue(b->nic, 0);
+	b->q->verbs = ixgbe_path_verbs(path);
 	return 0;
 }
 
@@ -308,6 +313,16 @@ int main(void)
 		WITH_CARD(refills_by_lines_while_the_card_has_plenty),
 		WITH_CARD(reclaims_as_much_as_fits),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (const char *const *name = ixgbe_paths; *name; name++) {
+		path = *name;
+		if (!ixgbe_path_verbs(path)) {
+			print_message("path %s: not run, this processor does not have it\n", path);
+			continue;
+		}
+		print_message("path %s\n", path);
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return failed;
 }
