@@ -55,6 +55,19 @@ static inline bool nic_queue_gone(const struct nic_queue *q)
 	return __atomic_load_n(q->gone, __ATOMIC_RELAXED);
 }
 
+/* Of a queue that stands still: they do nothing. */
+extern const struct nic_verbs nic_still_verbs;
+size_t nic_no_frames(struct nic_queue *q, struct frame *frames, size_t n);
+size_t nic_no_frames_taken(struct nic_queue *q, const struct frame *frames, size_t n);
+size_t nic_no_offsets_back(struct nic_queue *q, uint32_t *offsets, size_t n);
+void nic_no_flush(struct nic_queue *q);
+
+/* Zeroed, and in cache lines of its own: another queue may be another thread's. For free(). */
+void *nic_line_alloc(size_t size);
+/* Takes the ring memory from `place` on, and a list of buffers. -ENOMEM. */
+int nic_ring_create(
+	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots);
+
 struct nic_driver {
 	const char *name;
 	/* Whether it serves that id. False with *why set: it knows the id and refuses it. */
@@ -63,7 +76,6 @@ struct nic_driver {
 	int (*open)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 		struct pci_error *why);
 	void (*close)(struct nic *nic);
-	size_t (*state_bytes)(const struct nic_config *config);
 	int (*adopt)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 		struct pci_error *why);
 	void (*release)(struct nic *nic);
@@ -113,6 +125,10 @@ static inline void nic_count(uint64_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
+/* Adds what a card counted since it was read last. */
+void nic_stats_add(struct nic_stats *sum, const struct nic_stats *now);
+
 extern const struct nic_driver ixgbe_driver;
+extern const struct nic_driver e1000_driver;
 
 #endif

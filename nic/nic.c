@@ -6,8 +6,9 @@
 #include <stdio.h>
 
 #include "nic/driver.h"
+#include "nic/state.h"
 
-static const struct nic_driver *const drivers[] = {&ixgbe_driver, NULL};
+static const struct nic_driver *const drivers[] = {&ixgbe_driver, &e1000_driver, NULL};
 
 static const struct nic_driver *find(const struct pci_id *id, const char **why)
 {
@@ -165,16 +166,7 @@ void nic_close(struct nic *nic)
 
 size_t nic_state_bytes(const struct nic_config *config)
 {
-	size_t most = 0;
-
-	if (!queues_in_order(config))
-		return 0;
-	for (const struct nic_driver *const *driver = drivers; *driver; driver++) {
-		size_t bytes = (*driver)->state_bytes(config);
-
-		most = bytes > most ? bytes : most;
-	}
-	return most;
+	return queues_in_order(config) ? nic_state_size(config) : 0;
 }
 
 int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
@@ -340,6 +332,19 @@ int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *sta
 {
 	*stats = (struct nic_queue_stats){0};
 	return index < nic->queues ? nic->driver->queue_stats(nic, index, stats) : -EINVAL;
+}
+
+void nic_stats_add(struct nic_stats *sum, const struct nic_stats *now)
+{
+	sum->rx_frames += now->rx_frames;
+	sum->rx_bytes += now->rx_bytes;
+	sum->tx_frames += now->tx_frames;
+	sum->tx_bytes += now->tx_bytes;
+	sum->rx_missed += now->rx_missed;
+	sum->rx_dropped += now->rx_dropped;
+	sum->rx_crc_errors += now->rx_crc_errors;
+	sum->rx_length_errors += now->rx_length_errors;
+	sum->rx_other_errors += now->rx_other_errors;
 }
 
 int nic_set_promiscuous(struct nic *nic, bool on)

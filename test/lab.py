@@ -21,7 +21,7 @@ DOORBELLS = os.environ.get("IXGBED_DOORBELLS", "trapped")
 
 def program(name):
     """The path of a program of the build folder: 'nicsim' is nicsim/nicsim, 'ixgbed' daemon/ixgbed."""
-    folder = {"ixgbed": "daemon", "scheme": "scheme"}.get(name, name)
+    folder = {"ixgbed": "daemon", "e1000d": "daemon"}.get(name, name)
     path = BUILD / folder / name
     assert path.exists(), f"{path} is not built"
     return str(path)

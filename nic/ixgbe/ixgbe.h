@@ -176,10 +176,7 @@ size_t ixgbe_irq_vector(const struct nic *nic, unsigned index);
 const char *ixgbe_irq_name(const struct nic *nic);
 
 /* ixgbe_state.c: config.state, of which there need be none but to load it. */
-size_t ixgbe_state_bytes(const struct nic_config *config);
 void ixgbe_state_save(struct ixgbe *dev);
-/* What is there is not to be adopted any more. */
-void ixgbe_state_forget(struct ixgbe *dev);
 /* Into queues that were just created; those that ran do. -EINVAL: it does not check out; -ENOMEM.
  */
 int ixgbe_state_load(struct ixgbe *dev);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "nic/ixgbe/ixgbe.h"
+#include "nic/state.h"
 
 #define BAR_REGISTERS 0u
 #define BAR_SIZE      0x20000u /* 8.1: 128 KiB, before any flash memory */
@@ -391,7 +392,7 @@ int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_confi
 	rc = create(&dev, fn, config, why);
 	if (rc)
 		return rc;
-	ixgbe_state_forget(dev);
+	nic_state_forget(&dev->config);
 	rc = bring_up(dev);
 	if (!rc)
 		rc = start_queues(dev);
@@ -431,7 +432,7 @@ int ixgbe_adopt(struct nic **out, struct pci_function *fn, const struct nic_conf
 		rc = ixgbe_state_compare(dev);
 	if (!rc)
 		rc = ixgbe_read_mac(dev);
-	ixgbe_state_forget(dev);
+	nic_state_forget(&dev->config);
 	if (!rc) {
 		/* Off until armed. A message that the vectors miss while they change hands tells of
 		 * frames that the rings hold already.
@@ -527,7 +528,6 @@ const struct nic_driver ixgbe_driver = {
 	.serves = ixgbe_serves,
 	.open = ixgbe_open,
 	.close = ixgbe_close,
-	.state_bytes = ixgbe_state_bytes,
 	.adopt = ixgbe_adopt,
 	.release = ixgbe_release,
 	.queue_start = queue_start,

@@ -22,12 +22,12 @@ static void flush(struct nic_queue *head)
 		.forward = ixgbe_forward_##path,                                            \
 	}
 
-#define IN_PLACE_VERBS(path)                                                             \
-	{                                                                                \
-		.rx_provide = ixgbe_in_place_fill, .rx_return = ixgbe_no_frames,         \
-		.tx_provide = ixgbe_no_frames_taken, .tx_return = ixgbe_no_offsets_back, \
-		.flush = ixgbe_no_flush, .in_place = ixgbe_in_place_forward_##path,      \
-		.in_place_objection = ixgbe_in_place_objection,                          \
+#define IN_PLACE_VERBS(path)                                                         \
+	{                                                                            \
+		.rx_provide = ixgbe_in_place_fill, .rx_return = nic_no_frames,       \
+		.tx_provide = nic_no_frames_taken, .tx_return = nic_no_offsets_back, \
+		.flush = nic_no_flush, .in_place = ixgbe_in_place_forward_##path,    \
+		.in_place_objection = ixgbe_in_place_objection,                      \
 	}
 
 enum path {

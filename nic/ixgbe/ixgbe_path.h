@@ -76,12 +76,6 @@ DECLARE_PATH(plain);
 DECLARE_PATH(avx2);
 DECLARE_PATH(avx512);
 
-/* ixgbe_queue.c: verbs that do nothing. */
-size_t ixgbe_no_frames(struct nic_queue *head, struct frame *frames, size_t n);
-size_t ixgbe_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n);
-size_t ixgbe_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n);
-void ixgbe_no_flush(struct nic_queue *head);
-
 /* ixgbe_in_place.c */
 size_t ixgbe_in_place_fill(struct nic_queue *head, const uint32_t *offsets, size_t n);
 const char *ixgbe_in_place_objection(const struct nic_queue *from, const struct nic_queue *to);

@@ -19,80 +19,24 @@
 #define DRAIN_US      10000u
 #define DRAIN_STEP_US 100u
 
-/* Of a queue that stands still. */
-static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t n)
-{
-	(void)head, (void)offsets, (void)n;
-	return 0;
-}
-
-size_t ixgbe_no_frames(struct nic_queue *head, struct frame *frames, size_t n)
-{
-	(void)head, (void)frames, (void)n;
-	return 0;
-}
-
-size_t ixgbe_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
-{
-	(void)head, (void)frames, (void)n;
-	return 0;
-}
-
-size_t ixgbe_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
-{
-	(void)head, (void)offsets, (void)n;
-	return 0;
-}
-
-void ixgbe_no_flush(struct nic_queue *head)
-{
-	(void)head;
-}
-
-static const struct nic_verbs still_verbs = {
-	.rx_provide = no_offsets,
-	.rx_return = ixgbe_no_frames,
-	.tx_provide = ixgbe_no_frames_taken,
-	.tx_return = ixgbe_no_offsets_back,
-	.flush = ixgbe_no_flush,
-};
-
 uint32_t ixgbe_frame_max(uint16_t mtu)
 {
 	return mtu + 14u + 4u;
 }
 
-/* Zeroed, and in cache lines of its own: another queue may be another thread's. */
-static void *line_alloc(size_t size)
-{
-	size_t lines = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
-	void *memory = aligned_alloc(CACHE_LINE, lines);
-
-	return memory ? memset(memory, 0, lines) : NULL;
-}
-
 /* --- made and freed --- */
-
-static int ring_create(
-	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots)
-{
-	ring->mask = slots - 1;
-	ring->words = (dma_word __dma *)(uintptr_t)(memory->base + place);
-	ring->buffer = line_alloc(slots * sizeof *ring->buffer);
-	return ring->buffer ? 0 : -ENOMEM;
-}
 
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 {
 	const struct nic_config *config = &dev->config;
 	struct nic_ring_place place = nic_place_rings(config, index);
 	size_t heads = place.heads + (place.tx > place.rx ? CACHE_LINE : 0);
-	struct ixgbe_queue *q = line_alloc(sizeof *q);
+	struct ixgbe_queue *q = nic_line_alloc(sizeof *q);
 
 	if (!q)
 		return -ENOMEM;
 	dev->nic.queue[index] = &q->head;
-	q->head.verbs = &still_verbs;
+	q->head.verbs = &nic_still_verbs;
 	q->head.fn = dev->nic.fn;
 	q->head.gone = pci_gone_flag(dev->nic.fn);
 	q->bar = &dev->bar;
@@ -105,7 +49,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
 	q->swap.batch = config->tx_ring / 4 < SWAP_BATCH ? config->tx_ring / 4 : SWAP_BATCH;
 	q->tx_max = ixgbe_frame_max(config->mtu);
-	q->rs = line_alloc(config->tx_ring * sizeof *q->rs);
+	q->rs = nic_line_alloc(config->tx_ring * sizeof *q->rs);
 	if (config->in_place)
 		q->place = (struct ixgbe_in_place){
 			.rings = config->rings,
@@ -117,8 +61,8 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 			.every =
 				config->tx_ring / 4 < HEAD_EVERY ? config->tx_ring / 4 : HEAD_EVERY,
 		};
-	if (!q->rs || ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
-		ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring)) {
+	if (!q->rs || nic_ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
+		nic_ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring)) {
 		ixgbe_queue_destroy(dev, index);
 		return -ENOMEM;
 	}
@@ -163,7 +107,7 @@ static void forget(struct ixgbe_queue *q)
 	struct ring *rx = &q->head.rx;
 	struct ring *tx = &q->head.tx;
 
-	q->head.verbs = &still_verbs;
+	q->head.verbs = &nic_still_verbs;
 	q->head.frames = NULL;
 	q->iova = NULL;
 	q->region_size = 0;

@@ -83,21 +83,12 @@ static void add_queue(struct ixgbe *dev, unsigned i)
 int ixgbe_stats(struct nic *nic, struct nic_stats *stats)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
-	struct nic_stats *sum = &dev->sum;
 	struct nic_stats now;
 
 	read_all(dev, &now);
-	if (!pci_gone(nic->fn)) {
-		sum->rx_frames += now.rx_frames;
-		sum->rx_bytes += now.rx_bytes;
-		sum->tx_frames += now.tx_frames;
-		sum->tx_bytes += now.tx_bytes;
-		sum->rx_missed += now.rx_missed;
-		sum->rx_crc_errors += now.rx_crc_errors;
-		sum->rx_length_errors += now.rx_length_errors;
-		sum->rx_other_errors += now.rx_other_errors;
-	}
-	*stats = *sum;
+	if (!pci_gone(nic->fn))
+		nic_stats_add(&dev->sum, &now);
+	*stats = dev->sum;
 	for (unsigned i = 0; i < nic->queues; i++) {
 		add_queue(dev, i);
 		stats->rx_dropped += dev->queue_sum[i].rx_dropped;

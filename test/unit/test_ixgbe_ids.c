@@ -87,7 +87,7 @@ static void virtual_functions_are_refused_with_a_word(void **state)
 static void others_are_unknown(void **state)
 {
 	static const struct pci_id others[] = {
-		{.vendor = 0x8086, .device = 0x100E}, {.vendor = 0x8087, .device = 0x1528},
+		{.vendor = 0x8086, .device = 0x1004}, {.vendor = 0x8087, .device = 0x1528},
 		{.vendor = 0x8086, .device = 0x10C6}, /* 82598: another design */
 	};
 

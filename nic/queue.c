@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What queues of all drivers are made of.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "nic/driver.h"
+
+/* --- of a queue that stands still --- */
+
+static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t n)
+{
+	(void)head, (void)offsets, (void)n;
+	return 0;
+}
+
+size_t nic_no_frames(struct nic_queue *head, struct frame *frames, size_t n)
+{
+	(void)head, (void)frames, (void)n;
+	return 0;
+}
+
+size_t nic_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
+{
+	(void)head, (void)frames, (void)n;
+	return 0;
+}
+
+size_t nic_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
+{
+	(void)head, (void)offsets, (void)n;
+	return 0;
+}
+
+void nic_no_flush(struct nic_queue *head)
+{
+	(void)head;
+}
+
+const struct nic_verbs nic_still_verbs = {
+	.rx_provide = no_offsets,
+	.rx_return = nic_no_frames,
+	.tx_provide = nic_no_frames_taken,
+	.tx_return = nic_no_offsets_back,
+	.flush = nic_no_flush,
+};
+
+/* --- memory --- */
+
+void *nic_line_alloc(size_t size)
+{
+	size_t lines = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+	void *memory = aligned_alloc(CACHE_LINE, lines);
+
+	return memory ? memset(memory, 0, lines) : NULL;
+}
+
+int nic_ring_create(
+	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots)
+{
+	ring->mask = slots - 1;
+	ring->words = (dma_word __dma *)(uintptr_t)(memory->base + place);
+	ring->buffer = nic_line_alloc(slots * sizeof *ring->buffer);
+	return ring->buffer ? 0 : -ENOMEM;
+}
