@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define EVENTS     32
-#define TURNS      16u      /* between two looks at the descriptors, while there are polls */
+#define TURNS      32u      /* between two looks at the descriptors, while there are polls */
 #define SPIN_NS    50000u   /* without anything to do, before it sleeps */
 #define NAP_MAX_NS 1000000u /* between two looks */
 

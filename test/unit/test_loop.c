@@ -145,7 +145,7 @@ static void descriptors_under_load(void **state)
 	assert_int_equal(loop_run(it.loop), 0);
 	assert_int_equal(it.events, 0);
 	assert_int_equal(eventfd_write(it.io.fd, 1), 0);
-	it.stop_after = it.looks + 40;
+	it.stop_after = it.looks + 100;
 	assert_int_equal(loop_run(it.loop), 0);
 	assert_int_equal(it.events, 1);
 	assert_true(it.runs > 100);
