@@ -107,9 +107,9 @@ static int receive_loop(struct run *run, struct port *p, struct recorder *rec, s
 		int got = receive_burst(run, p, rec, (unsigned)n, why);
 		if (got < 0)
 			return got;
-		struct pollfd fd = {.fd = p->fd, .events = POLLIN};
+		const struct awaited port = {.port = p, .events = POLLIN};
 		if (got == 0)
-			run_wait(run, &fd, 1, rec->file ? least(end, rec->flush_ns) : end);
+			run_wait(run, &port, 1, rec->file ? least(end, rec->flush_ns) : end);
 	}
 	return rec->file ? recorder_flush(rec, o->file, why) : 0;
 }
@@ -146,8 +146,8 @@ static int send_patiently(
 			return 0;
 		}
 		if (sent == 0) {
-			struct pollfd fd = {.fd = p->fd, .events = POLLOUT};
-			run_wait(run, &fd, 1, UINT64_MAX);
+			const struct awaited port = {.port = p, .events = POLLOUT};
+			run_wait(run, &port, 1, UINT64_MAX);
 		} else if (sent == -ENETDOWN) {
 			int err = port_await_link(p, run, why);
 			if (err)

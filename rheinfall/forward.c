@@ -108,17 +108,17 @@ static int run_lanes(struct run *run, struct lane *lanes, size_t n, struct failu
 			break;
 		if (!idle)
 			continue;
-		struct pollfd fds[2] = {0};
+		struct awaited ports[2] = {0};
 		for (size_t i = 0; i < n; i++) {
 			const struct lane *l = &lanes[i];
 			/* Lane i reads from port i and writes to the other, or to the same. */
-			fds[i].fd = l->from->fd;
+			ports[i].port = l->from;
 			if (!is_empty(l))
-				fds[n - 1 - i].events |= POLLOUT;
+				ports[n - 1 - i].events |= POLLOUT;
 			else
-				fds[i].events |= left > 0 ? POLLIN : 0;
+				ports[i].events |= left > 0 ? POLLIN : 0;
 		}
-		run_wait(run, fds, n, end);
+		run_wait(run, ports, n, end);
 	}
 	for (size_t i = 0; i < n; i++)
 		(void)port_settle(lanes[i].to, run, o->drain_ns);

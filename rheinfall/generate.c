@@ -224,10 +224,10 @@ static int turn(struct generator *g, struct failure *why)
 			return 0;
 	}
 	if (sent == 0 && got == 0) {
-		struct pollfd fd = {.fd = g->port->fd,
+		const struct awaited port = {.port = g->port,
 			.events = (short)((o->one_way ? 0 : POLLIN) |
 					  (g->sending && g->blocked ? POLLOUT : 0))};
-		run_wait(run, &fd, 1, idle_until(g));
+		run_wait(run, &port, 1, idle_until(g));
 	}
 	return 1;
 }

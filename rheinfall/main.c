@@ -37,6 +37,7 @@ static const char usage[] =
 	" "
 	"--one-way\n"
 	"  mirror:   --swap             exchange the addresses, for a path through switches\n"
+	"  --ring                       by shared rings instead of system calls\n"
 	"  --link-wait S  --no-promisc  --quiet  --json  --expect-lossless  --help  --version\n"
 	"see rheinfall(1)\n";
 
@@ -58,6 +59,7 @@ enum {
 	OPT_LINK_WAIT,
 	OPT_SWAP,
 	OPT_ONE_WAY,
+	OPT_RING,
 	OPT_NO_PROMISC,
 	OPT_QUIET,
 	OPT_JSON,
@@ -83,6 +85,7 @@ static const struct option long_options[] = {
 	{"link-wait", required_argument, NULL, OPT_LINK_WAIT},
 	{"swap", no_argument, NULL, OPT_SWAP},
 	{"one-way", no_argument, NULL, OPT_ONE_WAY},
+	{"ring", no_argument, NULL, OPT_RING},
 	{"no-promisc", no_argument, NULL, OPT_NO_PROMISC},
 	{"quiet", no_argument, NULL, OPT_QUIET},
 	{"json", no_argument, NULL, OPT_JSON},
@@ -258,6 +261,7 @@ static int parse_option(int option, const char *value, struct options *o, const 
 	case OPT_URL: o->url[0] = value; return 0;
 	case OPT_SWAP: o->swap = true; return 0;
 	case OPT_ONE_WAY: o->one_way = true; return 0;
+	case OPT_RING: o->ring = true; return 0;
 	case OPT_NO_PROMISC: o->no_promisc = true; return 0;
 	case OPT_QUIET: o->quiet = true; return 0;
 	case OPT_JSON: o->json = true; return 0;
@@ -371,10 +375,14 @@ static int run_mode(struct run *run, struct port ports[2], struct failure *why)
 		[MODE_REPLAY] = O_WRONLY,
 		[MODE_BRIDGE] = O_RDWR};
 	int mode = o->one_way ? O_WRONLY : access[o->mode];
-	for (size_t i = 0; i < (o->mode == MODE_BRIDGE ? 2 : 1); i++) {
+	size_t n = o->mode == MODE_BRIDGE ? 2 : 1;
+	int buffers = o->ring ? buffers_init(&run->buffers, n) : 0;
+	if (buffers)
+		return fail(why, buffers, "no memory for rings: %s", strerror(-buffers));
+	for (size_t i = 0; i < n; i++) {
 		struct failure warning;
-		int err = port_open(&ports[i], o->url[i], mode, mode != O_WRONLY && !o->no_promisc,
-			&warning, why);
+		int err = port_open(&ports[i], o->url[i], mode, o->ring ? &run->buffers : NULL,
+			mode != O_WRONLY && !o->no_promisc, &warning, why);
 		if (err)
 			return err;
 		if (warning.text[0])
@@ -421,6 +429,7 @@ static int execute(struct run *run)
 	read_pages(&run->result, ports);
 	port_close(&ports[0]);
 	port_close(&ports[1]);
+	buffers_fini(&run->buffers);
 
 	if (run->live.terminal && run->live.shown)
 		fputc('\n', stderr);
@@ -479,6 +488,7 @@ int main(int argc, char **argv)
 	}
 	uint64_t now = now_ns();
 	run->options = &options;
+	run->buffers.memory = -1;
 	run->interrupted = &interrupted;
 	run->wake_fd = wake_fd;
 	run->result.meter = meter;

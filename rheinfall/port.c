@@ -20,13 +20,19 @@ int fail(struct failure *why, int error, const char *format, ...)
 	return error;
 }
 
-void run_wait(const struct run *run, const struct pollfd *fds, size_t n, uint64_t until_ns)
+void run_wait(const struct run *run, const struct awaited *awaited, size_t n, uint64_t until_ns)
 {
 	struct pollfd set[3];
 	nfds_t used = 0;
-	for (size_t i = 0; i < n && i < 2; i++)
-		if (fds[i].events)
-			set[used++] = fds[i];
+	bool wait = true;
+	for (size_t i = 0; i < n && i < 2; i++) {
+		struct port *p = awaited[i].port;
+		if (!awaited[i].events)
+			continue;
+		set[used++] = (struct pollfd){
+			.fd = p->fd, .events = p->ring ? POLLIN : awaited[i].events};
+		wait = !(p->ring && !ring_sleep(p, awaited[i].events)) && wait;
+	}
 	/* Once interrupted, it says nothing new: what is still waited for now is only stragglers.
 	 */
 	if (!*run->interrupted)
@@ -39,7 +45,11 @@ void run_wait(const struct run *run, const struct pollfd *fds, size_t n, uint64_
 	struct timespec timeout = {
 		.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
 	/* Its result does not matter: all is non-blocking, and tried again. */
-	(void)ppoll(set, used, until_ns == UINT64_MAX ? NULL : &timeout, NULL);
+	if (wait)
+		(void)ppoll(set, used, until_ns == UINT64_MAX ? NULL : &timeout, NULL);
+	for (size_t i = 0; i < n && i < 2; i++)
+		if (awaited[i].events && awaited[i].port->ring)
+			ring_awake(awaited[i].port);
 }
 
 /* --- values --- */
@@ -111,12 +121,12 @@ static int take_first(void *ctx, const char *name)
 	return 1;
 }
 
-int port_open(struct port *p, const char *url, int access, bool promisc, struct failure *warning,
-	struct failure *why)
+int port_open(struct port *p, const char *url, int access, struct buffers *buffers, bool promisc,
+	struct failure *warning, struct failure *why)
 {
 	char name[SCHEME_NAME_MAX], path[SCHEME_PATH_MAX];
 	warning->text[0] = '\0';
-	*p = (struct port){.fd = -1};
+	*p = (struct port){.fd = -1, .buffers = buffers};
 	if (scheme_parse(url, name, path) < 0)
 		return fail(why, -EINVAL, "%s: %s", url, scheme_strerror(-EINVAL));
 	if (strcmp(path, "") != 0 && strcmp(path, "/tap") != 0)
@@ -126,6 +136,9 @@ int port_open(struct port *p, const char *url, int access, bool promisc, struct 
 		return fail(why, -EINVAL,
 			"%s: a tap is read only; use it with --receive or --write", url);
 
+	if (strcmp(path, "/tap") == 0 && buffers)
+		return fail(why, -EINVAL, "%s: a tap has no rings; use it without --ring", url);
+
 	/* The first card now may be another later: all is opened by the one name. */
 	if (name[0] == '\0' && scheme_list(take_first, name) != 1)
 		return fail(why, -ENOENT,
@@ -134,7 +147,8 @@ int port_open(struct port *p, const char *url, int access, bool promisc, struct 
 
 	char full[sizeof(p->name) + SCHEME_PATH_MAX];
 	snprintf(full, sizeof(full), "%s%s", p->name, path);
-	p->fd = scheme_open(full, access | O_NONBLOCK | O_CLOEXEC, &p->status);
+	p->fd = buffers ? ring_open(p, full, access)
+			: scheme_open(full, access | O_NONBLOCK | O_CLOEXEC, &p->status);
 	if (p->fd < 0)
 		return fail(why, p->fd, "%s: %s", full, scheme_strerror(p->fd));
 
@@ -155,8 +169,12 @@ void port_close(struct port *p)
 	if (p->restore_promisc)
 		(void)value_write(
 			p, "/promisc", "0\n"); /* a driver that left has no filter either */
-	scheme_unmap_status(p->status);
-	close(p->fd);
+	if (p->ring) {
+		scheme_ring_close(p->ring);
+	} else {
+		scheme_unmap_status(p->status);
+		close(p->fd);
+	}
 	p->fd = -1;
 }
 
@@ -169,6 +187,8 @@ static bool no_room(int error)
 
 int port_send_one(struct port *p, const uint8_t *frame, size_t len)
 {
+	if (p->ring)
+		return ring_send_one(p, frame, len);
 	ssize_t n = scheme_write(p->fd, p->status, frame, len);
 	if (n < 0)
 		return no_room((int)n) ? 0 : (int)n;
@@ -178,6 +198,8 @@ int port_send_one(struct port *p, const uint8_t *frame, size_t len)
 
 int port_send(struct port *p, struct batch *batch)
 {
+	if (p->ring)
+		return ring_send(p, batch);
 	int n = scheme_write_burst(
 		p->fd, p->status, batch->frame + batch->first, batch->n - batch->first);
 	if (n < 0)
@@ -189,6 +211,8 @@ int port_send(struct port *p, struct batch *batch)
 
 int port_receive(struct port *p, struct batch *batch, unsigned max)
 {
+	if (p->ring)
+		return ring_receive(p, batch, max);
 	for (unsigned i = 0; i < max && i < SCHEME_BURST; i++)
 		batch->frame[i] = (struct iovec){.iov_base = batch->data[i], .iov_len = FRAME_MAX};
 	batch->first = batch->n = 0;

@@ -5,6 +5,7 @@
  *
  *     main.c      arguments, signals, exit codes
  *     port.c      a URL that is open for frames
+ *     ring.c      the same by shared rings
  *     generate.c  sends a stream, measures what comes back
  *     forward.c   mirror and bridge: a frame read is a frame to be written
  *     capture.c   receives and measures or records; replays a recording
@@ -22,6 +23,7 @@
 #include <time.h>
 
 #include "rheinfall/meter.h"
+#include "scheme/ring.h"
 #include "scheme/scheme.h"
 
 #define SECOND_NS 1000000000ull
@@ -47,6 +49,7 @@ struct options {
 	bool swap;       /* mirror: exchange the addresses */
 	bool one_way;    /* generate: nothing will come back */
 	bool no_promisc; /* leave the card's filter as it is */
+	bool ring;       /* shared rings instead of reads and writes */
 	bool quiet, json, expect_lossless;
 };
 
@@ -84,12 +87,22 @@ struct live {
 };
 
 /* Frames on their way through here: frame[first .. n). They do not all begin in the same sets of
- * the processor's caches.
+ * the processor's caches. A frame that lies in ring memory is at offset[] there; 0: in data[].
  */
 struct batch {
 	unsigned first, n;
 	struct iovec frame[SCHEME_BURST];
+	uint32_t offset[SCHEME_BURST];
 	uint8_t data[SCHEME_BURST][FRAME_MAX + 192];
+};
+
+/* Buffers for rings, in memory that all rings of this program share: a frame received by one is
+ * sent by another where it lies.
+ */
+struct buffers {
+	int memory;
+	uint32_t *free; /* offsets: free[0 .. frees) */
+	size_t frees;
 };
 
 struct run {
@@ -98,7 +111,8 @@ struct run {
 	int wake_fd; /* becomes readable when *interrupted becomes 1 */
 	struct result result;
 	struct live live;
-	struct batch batch[2]; /* two directions at most */
+	struct batch batch[2];  /* two directions at most */
+	struct buffers buffers; /* --ring */
 };
 
 static inline uint64_t now_ns(void)
@@ -113,27 +127,25 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Waits until one of the descriptors is ready, the time `until_ns` or that of the next live line
- * has come, or a signal. Entries without events are left out, so that a peer that hung up does not
- * wake who has no use for it yet. At most 2.
- */
-void run_wait(const struct run *run, const struct pollfd *fds, size_t n, uint64_t until_ns);
-
 /* --- ports --- */
 
 struct port {
 	char name[sizeof("network:") + SCHEME_NAME_MAX]; /* of the scheme, without a path */
 	int fd;                                          /* non-blocking */
+	struct scheme_ring *ring;                        /* or NULL */
+	struct buffers *buffers;                         /* its */
+	bool left; /* the ring's driver: what it returned is still there */
 	const struct scheme_status *status;
 	uint32_t written; /* frames; as status->writes, it may wrap */
 	bool restore_promisc;
 };
 
-/* Opens a URL for frames. access is O_RDONLY, O_WRONLY or O_RDWR. With `promisc` the card receives
- * frames to any address until port_close(); `warning` (text "" if none) says if that failed.
+/* Opens a URL for frames. access is O_RDONLY, O_WRONLY or O_RDWR; `buffers` for a ring, or NULL.
+ * With `promisc` the card receives frames to any address until port_close(); `warning` (text "" if
+ * none) says if that failed.
  */
-int port_open(struct port *p, const char *url, int access, bool promisc, struct failure *warning,
-	struct failure *why);
+int port_open(struct port *p, const char *url, int access, struct buffers *buffers, bool promisc,
+	struct failure *warning, struct failure *why);
 void port_close(struct port *p);
 int port_mac(const struct port *p, uint8_t mac[6], struct failure *why);
 /* The longest frame it sends. */
@@ -156,12 +168,37 @@ int port_receive(struct port *p, struct batch *batch, unsigned max);
 /* The text for an error of these. */
 int port_failed(const struct port *p, int error, struct failure *why);
 
+/* A port to be waited for: POLLIN, POLLOUT, or 0: not now. */
+struct awaited {
+	struct port *port;
+	short events;
+};
+/* Waits until one of them is ready, the time `until_ns` or that of the next live line has come, or
+ * a signal. Entries without events are left out, so that a peer that hung up does not wake who has
+ * no use for it yet. At most 2.
+ */
+void run_wait(const struct run *run, const struct awaited *awaited, size_t n, uint64_t until_ns);
+
 /* Waits for the link to be up, as long as the options say, or for a signal (then 0). */
 int port_await_link(struct port *p, struct run *run, struct failure *why);
 /* Waits until the driver has dealt with all that was written. Gives up when it does not get on for
  * `limit_ns`, at a signal, or when it has left. Returns how many frames still wait.
  */
 uint32_t port_settle(struct port *p, struct run *run, uint64_t limit_ns);
+
+/* --- ports by rings, for port.c --- */
+
+/* Memory and buffers for one port, or for the two of a bridge. -errno. */
+int buffers_init(struct buffers *b, size_t ports);
+void buffers_fini(struct buffers *b);
+/* Of port_open(), port_send(), port_send_one(), port_receive(). */
+int ring_open(struct port *p, const char *url, int access);
+int ring_send(struct port *p, struct batch *batch);
+int ring_send_one(struct port *p, const uint8_t *frame, size_t len);
+int ring_receive(struct port *p, struct batch *batch, unsigned max);
+/* Around a poll() of the port's descriptor for POLLIN. False: do not wait. */
+bool ring_sleep(struct port *p, short events);
+void ring_awake(struct port *p);
 
 /* --- what can be done; each runs to its end: 0 or -errno with a text --- */
 

@@ -31,7 +31,9 @@ void scheme_handle_lost(struct scheme *s, int64_t id, uint32_t lost)
 		return;
 	}
 	h->count.lost += lost;
+	h->writes += lost;
 	atomic_store_explicit(&h->page->lost, h->count.lost, memory_order_relaxed);
+	atomic_store_explicit(&h->page->writes, h->writes, memory_order_release);
 }
 
 /* One burst to the client. */

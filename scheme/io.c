@@ -18,8 +18,7 @@
 
 #define VERDICT_MS 2000
 
-/* Whether the driver would send it now, as far as its page tells. */
-static int judge(const struct scheme_status *status, const uint8_t *frame, size_t len)
+int scheme_judge(const struct scheme_status *status, const void *frame, size_t len)
 {
 	int ret = scheme_frame_check(
 		frame, len, atomic_load_explicit(&status->mtu, memory_order_relaxed));
@@ -87,7 +86,7 @@ ssize_t scheme_write(int fd, const struct scheme_status *status, const void *dat
 	if (is_value(status)) {
 		return write_value(fd, status, data, len);
 	}
-	int ret = status != NULL ? judge(status, data, len) : 0;
+	int ret = status != NULL ? scheme_judge(status, data, len) : 0;
 	if (ret < 0) {
 		return ret;
 	}
@@ -107,7 +106,7 @@ int scheme_write_burst(
 	}
 	for (; good < n && good < SCHEME_BURST; good++) {
 		const struct iovec *frame = &frames[good];
-		ret = status != NULL ? judge(status, frame->iov_base, frame->iov_len) : 0;
+		ret = status != NULL ? scheme_judge(status, frame->iov_base, frame->iov_len) : 0;
 		if (ret < 0) {
 			break;
 		}

@@ -109,7 +109,8 @@ const struct scheme_status *scheme_ring_status(const struct scheme_ring *ring);
 size_t scheme_ring_rx_provide(struct scheme_ring *ring, const uint32_t *offsets, size_t n);
 size_t scheme_ring_rx_return(struct scheme_ring *ring, struct scheme_frame *frames, size_t n);
 /* Frames to be sent, of 14 bytes to the MTU's size. One that is not is counted as refused, as of
- * write(2), one while the link is down as no_link; its buffer comes back like the others'.
+ * write(2), one while the link is down as no_link (scheme_judge() says so before); its buffer comes
+ * back like the others'.
  */
 size_t scheme_ring_tx_provide(
 	struct scheme_ring *ring, const struct scheme_frame *frames, size_t n);

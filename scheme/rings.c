@@ -70,8 +70,8 @@ int scheme_rings_resume(struct scheme_rings *r, bool kept, uint32_t *lost)
 	/* What was taken had been provided. */
 	rx->provided = rx->taken;
 	tx->provided = tx->taken;
-	if (rx->taken - rx->returned > rx->size || tx->taken - tx->returned > tx->size ||
-		scheme_rings_rx_waiting(r) < 0 || scheme_rings_tx_waiting(r) < 0) {
+	/* Which bounds all six indices. */
+	if (scheme_rings_rx_waiting(r) < 0 || scheme_rings_tx_waiting(r) < 0) {
 		return -EPROTO;
 	}
 	if (!kept) {

@@ -105,6 +105,11 @@ void scheme_unmap_status(const struct scheme_status *status);
  */
 ssize_t scheme_write(int fd, const struct scheme_status *status, const void *data, size_t len);
 
+/* What scheme_write() of that frame would be refused for now, as far as the page tells: 0,
+ * -EMSGSIZE, -EINVAL, -ENETDOWN.
+ */
+int scheme_judge(const struct scheme_status *status, const void *frame, size_t len);
+
 /* Many frames by one system call, which costs more than moving a frame does; n above SCHEME_BURST
  * is cut to it. Of write: how many were queued; it stops ahead of the first that scheme_write()
  * would refuse, and returns what that does when it is the very first. Of read: waits for one frame

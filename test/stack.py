@@ -6,7 +6,7 @@ import lab
 import scheme_client
 
 CONFIG = lab.ROOT / "pcid" / "pcid.toml"
-MAC = {"a": "02:00:00:00:0a:01", "b": "02:00:00:00:0b:01"}
+MAC = {card: f"02:00:00:00:0{card}:01" for card in "abcd"}
 
 
 def entry(*options):
