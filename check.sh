@@ -3,7 +3,7 @@
 # outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold.
 #
 #     check.sh            all of it
-#     check.sh NAME ...   only these steps: format build lint unit outside sanitize fuzz docs quickstart
+#     check.sh NAME ...   only these steps: format build lint unit model races outside sanitize fuzz docs quickstart
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
@@ -64,6 +64,17 @@ step_unit() {
 	units gcc
 }
 
+step_model() {
+	say "the rings' sleeping and waking, every state of it"
+	test/model/run "$build/model"
+}
+
+step_races() {
+	configure races clang -Db_sanitize=thread -Db_lundef=false
+	say "rings between two threads under TSan"
+	"$build/races/test/unit/unit_rings_threads"
+}
+
 step_outside() {
 	configure gcc gcc
 	say "guests: QEMU and kernels"
@@ -101,7 +112,7 @@ step_quickstart() {
 
 mkdir -p "$build"
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit docs quickstart fuzz sanitize outside)
+[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit model races docs quickstart fuzz sanitize outside)
 for step in "${steps[@]}"; do
 	declare -F "step_$step" >/dev/null || { echo "check.sh: no step $step; see its head" >&2; exit 2; }
 	"step_$step"
