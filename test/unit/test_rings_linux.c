@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -659,6 +660,96 @@ static void the_client_judges_too(void **state)
 	close(b->kept.ring_fds[1]);
 }
 
+/* --- killed at any instruction --- */
+
+/* A client in a process of its own: one turn after another. */
+static _Noreturn void turn(void)
+{
+	const struct scheme_ring_options small = {.rx_size = 64, .tx_size = 64, .memory = -1};
+	struct scheme_frame frame;
+	struct scheme_ring *ring;
+	uint32_t offset;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 ||
+		scheme_open_ring("network:", O_RDWR | O_CLOEXEC, &small, &ring) != 0) {
+		_exit(1);
+	}
+	uint8_t *memory = scheme_ring_frames(ring, NULL);
+	for (uint32_t i = 0; i < 32; i++) {
+		offset = scheme_ring_buffer(i);
+		(void)scheme_ring_rx_provide(ring, &offset, 1);
+	}
+	for (uint32_t i = 0;; i++) {
+		frame = (struct scheme_frame){.offset = scheme_ring_buffer(64 + i % 64), .len = 60};
+		memory_port_frame(memory + frame.offset, frame.len, (uint8_t)i);
+		(void)scheme_ring_tx_provide(ring, &frame, 1);
+		while (scheme_ring_rx_return(ring, &frame, 1) == 1) {
+			(void)scheme_ring_rx_provide(ring, &frame.offset, 1);
+		}
+		while (scheme_ring_tx_return(ring, &offset, 1) == 1) {
+		}
+		(void)scheme_ring_wait(ring, SCHEME_RING_RX | SCHEME_RING_TX, 0);
+		if (i == 0) { /* every function was called once, and its symbol found */
+			(void)raise(SIGSTOP);
+		}
+	}
+}
+
+/* Until the child has stopped; false: it ended. */
+static bool serve_until_stopped(struct bench *b, pid_t child)
+{
+	int status = 0;
+
+	SERVE_UNTIL(b, waitpid(child, &status, WNOHANG) == child);
+	return WIFSTOPPED(status);
+}
+
+static void a_client_is_killed_at_any_instruction(void **state)
+{
+	struct bench *b = *state;
+	struct scheme_ring *steady = open_ring(b, O_WRONLY);
+	uint8_t expected[PORT_ROOM];
+	unsigned kills = 0;
+
+	b->port.echo = true;
+	for (unsigned kill_at = 0; kill_at < 1200; kill_at += 13) {
+		int status = 0;
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0) {
+			turn();
+		}
+		if (!serve_until_stopped(b, child)) {
+			scheme_ring_close(steady);
+			skip(); /* nothing may be traced here */
+		}
+		unsigned sent = b->port.sent;
+		for (unsigned i = 0; i < kill_at; i++) {
+			assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+			assert_int_equal(waitpid(child, &status, 0), child);
+			assert_true(WIFSTOPPED(status));
+			if (i % 16 == 0) {
+				serve(b);
+			}
+		}
+		assert_int_equal(kill(child, SIGKILL), 0);
+		kills++;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		SERVE_UNTIL(b, scheme_open_handles(b->core) == 1);
+		for (; sent != b->port.sent; sent++) {
+			const struct port_frame *frame = &b->port.tx[sent % PORT_FRAMES];
+			memory_port_frame(expected, 60, frame->data[20]);
+			assert_int_equal(frame->len, 60);
+			assert_memory_equal(frame->data, expected, 60);
+		}
+	}
+	unsigned sent = b->port.sent;
+	assert_true(sent >= kills);
+	send_one(steady, 0, 60, 1);
+	SERVE_UNTIL(b, b->port.sent == sent + 1);
+	scheme_ring_close(steady);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -677,6 +768,7 @@ int main(void)
 		TEST(who_breaks_the_rules_is_hung_up),
 		TEST(what_a_client_left_is_sent),
 		TEST(the_client_judges_too),
+		TEST(a_client_is_killed_at_any_instruction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
