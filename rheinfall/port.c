@@ -129,9 +129,15 @@ int port_open(struct port *p, const char *url, int access, struct buffers *buffe
 	*p = (struct port){.fd = -1, .buffers = buffers};
 	if (scheme_parse(url, name, path) < 0)
 		return fail(why, -EINVAL, "%s: %s", url, scheme_strerror(-EINVAL));
-	if (strcmp(path, "") != 0 && strcmp(path, "/tap") != 0)
+	bool queue = strncmp(path, "/queue/", strlen("/queue/")) == 0;
+	if (queue && !buffers)
+		return fail(
+			why, -EINVAL, "%s: a queue is owned by its rings; use it with --ring", url);
+	if (strcmp(path, "") != 0 && strcmp(path, "/tap") != 0 && !queue)
 		return fail(why, -EINVAL,
-			"%s: not a path of frames; network:NAME and network:NAME/tap are", url);
+			"%s: not a path of frames; network:NAME, network:NAME/tap and "
+			"network:NAME/queue/N are",
+			url);
 	if (strcmp(path, "/tap") == 0 && access != O_RDONLY)
 		return fail(why, -EINVAL,
 			"%s: a tap is read only; use it with --receive or --write", url);

@@ -48,16 +48,29 @@ def test_one_way_and_recorded(run, cable):
     assert result["rx_bytes"] == sent["tx_bytes"] == 2000 * (60 + 1514)
     code, said = run.call("rheinfall", "--url", url("a") + "/tap", "--receive", "--ring")
     assert code == 1 and "a tap has no rings" in said
+    code, said = run.call("rheinfall", "--url", url("a") + "/queue/0")
+    assert code == 1 and "use it with --ring" in said
 
 
-def test_a_bridge(run):
-    """Between two cables: the mirror at the far end sees what the generator sends, and the other way round."""
+def test_a_queue_of_ones_own(run, cable):  # noqa: F811
+    mirror = Rheinfall(run, "--url", url("b") + "/queue/0", "--ring")
+    opened(cable, "b")
+    result = Rheinfall(run, "--url", url("a") + "/queue/0", "--ring", "--generate", "--size", "imix", "--count", 5000,
+                       "--window", 256, "--drain", 5000, "--expect-lossless").end()
+    assert lossless(result) and result["rx_frames"] == 5000
+    assert mirror.end(signal.SIGINT)["rx_frames"] == 5000
+
+
+@pytest.mark.parametrize("path", ["", "/queue/0"])
+def test_a_bridge(run, path):
+    """Between two cables: the mirror at the far end sees what the generator sends, and the other way round. Of two
+    queues that rheinfall owns, nobody copies a frame."""
     stack = Stack(run, a="cable:left", b="cable:left", c="cable:right", d="cable:right")
     stack.pcid()
     for card in "abcd":
         stack.wait_link(card)
     mirror = Rheinfall(run, "--url", url("d"), "--ring")
-    bridge = Rheinfall(run, "--bridge", url("b"), url("c"), "--ring")
+    bridge = Rheinfall(run, "--bridge", url("b") + path, url("c") + path, "--ring")
     for card in "bcd":
         opened(stack, card)
     result = Rheinfall(run, "--url", url("a"), "--generate", "--size", "imix", "--count", 5000, "--window", 256,
