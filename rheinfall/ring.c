@@ -79,6 +79,8 @@ static int send_frames(struct port *p, const struct iovec *frames, uint32_t *off
 		take_back(p);
 		room = RING - scheme_ring_tx_held(p->ring);
 	}
+	for (size_t i = 0; i < n && i < p->buffers->frees && offsets[i] == 0; i++)
+		scheme_ring_will_write(data(p, p->buffers->free[p->buffers->frees - 1 - i]));
 	for (; ready < n && ready < room; ready++) {
 		size_t len = frames[ready].iov_len;
 		uint32_t offset = offsets[ready];

@@ -53,6 +53,9 @@ static ssize_t deliver(struct scheme *s, struct handle *h)
 		return n;
 	}
 	for (ssize_t i = 0; i < n; i++) {
+		scheme_ring_will_write(r->frames + offsets[i]);
+	}
+	for (ssize_t i = 0; i < n; i++) {
 		size_t len = from[i].len < SCHEME_RING_BUFFER ? from[i].len : SCHEME_RING_BUFFER;
 		memcpy(r->frames + offsets[i], from[i].data, len);
 		frames[i] = (struct scheme_frame){.offset = offsets[i], .len = (uint16_t)len};
@@ -94,6 +97,10 @@ static ssize_t take(struct scheme *s, struct handle *h)
 	n = scheme_rings_tx_take(r, frames, (size_t)n);
 	if (n < 0) {
 		return n;
+	}
+	/* From the other processor's cache: all at once, rather than one after another. */
+	for (ssize_t i = 0; i < n; i++) {
+		__builtin_prefetch(r->frames + frames[i].offset);
 	}
 	for (ssize_t i = 0; i < n; i++) {
 		scheme_count_verdict(&verdicts, send_one(s, r, &to[i], &frames[i]));

@@ -101,6 +101,19 @@ static inline uint32_t scheme_ring_buffer(uint32_t index)
 	       index % per_chunk * SCHEME_RING_STRIDE + SCHEME_RING_HEAD;
 }
 
+/* A frame will soon be written at `data`: has the cache line fetched, which another processor read
+ * last. To be said of a whole burst before it is written; processors that do not know the
+ * instruction take it for none.
+ */
+static inline void scheme_ring_will_write(const uint8_t *data)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" ::"m"(*data));
+#else
+	__builtin_prefetch(data, 1);
+#endif
+}
+
 /* The frame memory, as this process has it mapped, and its size. */
 uint8_t *scheme_ring_frames(const struct scheme_ring *ring, size_t *size);
 const struct scheme_status *scheme_ring_status(const struct scheme_ring *ring);
