@@ -14,6 +14,7 @@ from scheme_client import WRITE
 from stack import Stack, frame
 from test_spine import LOSSLESS, Rheinfall, cable, opened, url  # noqa: F401 (a fixture)
 from test_survive import up
+from test_survive_clients import descriptors
 from test_upgrade import upgrade
 
 
@@ -50,6 +51,15 @@ def test_one_way_and_recorded(run, cable):
     assert code == 1 and "a tap has no rings" in said
     code, said = run.call("rheinfall", "--url", url("a") + "/queue/0")
     assert code == 1 and "use it with --ring" in said
+
+
+def test_without_pcid(run):
+    stack = Stack(run, a="loop")
+    stack.ixgbed("a", "--name", "a_ixgbe")
+    stack.wait_link("a")
+    result = Rheinfall(run, "--url", url("a"), "--ring", "--generate", "--count", 2000, "--window", 100, "--drain", 5000,
+                       "--expect-lossless").end()
+    assert lossless(result) and result["rx_frames"] == 2000
 
 
 def test_a_queue_of_ones_own(run, cable):  # noqa: F811
@@ -183,7 +193,12 @@ def test_upgrades_under_load(run, cable):  # noqa: F811
 def test_killed_clients(run, loop):
     """While they send and receive as fast as they go; nothing is left of them, the other one has what is its."""
     random.seed(4)
+    def open_in_pcid():
+        return descriptors(loop.owner.pid)[0]
+
     with Ring(run.schemes, "a_ixgbe", WRITE) as steady:
+        lab.wait_for(lambda: loop.stats("a")["handles"] == 1, "it is alone")
+        before = open_in_pcid()  # and perhaps those of who asked
         for turn in range(10):
             child = Rheinfall(run, "--url", url("a"), "--ring", "--generate", "--size", "60", "--no-promisc")
             opened(loop, "a", promisc=False)
@@ -196,6 +211,7 @@ def test_killed_clients(run, loop):
             lab.wait_for(lambda: steady.room() == 64, "the frame is sent")
             lab.wait_for(lambda: loop.stats("a")["handles"] == 1, "it is gone")
         assert steady.status("sent") == 10
+        lab.wait_for(lambda: open_in_pcid() <= before, "pcid keeps nothing of theirs")
     assert loop.stats("a")["restarts"] == 0
     lab.wait_for(lambda: loop.stats("a")["handles"] == 0, "all are gone")
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import lab
+import ring_client
 import scheme_client
 from scheme_client import READ, WRITE
 from stack import Stack
@@ -47,8 +48,9 @@ class Nonsense:
             b"", b"\0", good[:-1], good + b"\0", os.urandom(len(good)), os.urandom(100000),
             scheme_client.request("/stats", READ, magic=1), scheme_client.request("/stats", READ, version=99),
             scheme_client.request("/none" * 30, READ), scheme_client.request("/stats", 0xffffffff),
-            scheme_client.REQUEST.pack(scheme_client.MAGIC, scheme_client.VERSION, 0xffff, READ, 0, b"/stats"), good])
-        send(connection, data, random.choice([(), self.fds]))
+            scheme_client.REQUEST.pack(scheme_client.MAGIC, scheme_client.VERSION, 0xffff, READ, 0, b"/stats"), good,
+            ring_client.REQUEST.pack(scheme_client.MAGIC, ring_client.VERSION, 0, READ, 6, 6, 0, b"")])
+        send(connection, data, random.choice([(), self.fds[:1], self.fds[:2], self.fds]))
 
     def talk(self):
         """Nothing that could be a frame, or set anything."""
