@@ -8,14 +8,15 @@ PAPER = {"plain_60_fps": 120000, "plain_1500_fps": 100000, "plain_1500_gbps": 1.
 SIZES = (60, 512, 1500)
 
 
-def sent(rig, size, burst, seconds):
-    """Sends as fast as it goes. Frames a second: all that the card has sent, in the time until the driver had dealt
-    with the last; and microseconds of processor time a frame, by process."""
+def sent(rig, size, burst, seconds, *more):
+    """Sends as fast as it goes, with `more` options of rheinfall. Frames a second: all that the card has sent, in the
+    time until the driver had dealt with the last; and microseconds of processor time a frame, by process."""
     watched = {"ixgbed": rig.drivers[0], "nicsim": rig.nicsim.pid}
     before = rig.stats(0)["tx_frames"]
     used = {name: -cpu_ns(pid) for name, pid in watched.items()}
     used["rheinfall"] = -children_ns()
-    run = rig.rheinfall(0, "--generate", "--one-way", "--size", size, "--burst", burst, "--duration", seconds)
+    run = rig.rheinfall(0, "--generate", "--one-way", "--size", size, "--burst", burst, "--duration", seconds,
+                        *more)
     used["rheinfall"] += children_ns()
     frames = run["tx_frames"]
 

@@ -4,7 +4,7 @@ from rig import Rig, medians, say
 from scheme import sent
 
 SIZES = (60, 128, 256, 512, 1024, 1500)
-WAYS = {"plain": 1, "burst": 32}  # frames a system call
+WAYS = {"plain": (1,), "burst": (32,), "ring": (32, "--ring")}  # frames a system call, or none; options of rheinfall
 # What the paper says of its Figure 2 (5.1): ixy on Redox; and "up to 1,000" for the e1000 driver there, of whatever size.
 PAPER = {"ixy": {"60": 120000, "1500": 100000}, "e1000": {"60": 1000, "1500": 1000}}
 
@@ -14,8 +14,8 @@ def bench(folder, options):
     with Rig(folder, "sink") as rig:
         sent(rig, 60, 1, 0.5)  # caches, branch predictors, memory
         for i in range(options.repeat):
-            runs.append({(way, size): sent(rig, size, burst, options.seconds)[0]
-                         for way, burst in WAYS.items() for size in SIZES})
+            runs.append({(way, size): sent(rig, size, burst, options.seconds, *more)[0]
+                         for way, (burst, *more) in WAYS.items() for size in SIZES})
             say(f"run {i + 1}: " + ", ".join(f"{way} {size} {rate:,.0f}" for (way, size), rate in runs[-1].items()))
     middle = medians(runs)
     return {**{f"{way}_fps": {str(size): round(middle[way, size]) for size in SIZES} for way in WAYS}, "paper": PAPER}
