@@ -59,7 +59,7 @@ void again_end(struct again *again)
 void again_note(struct again *again, const struct port *port)
 {
 	/* Of a queue that a client owns its handle counts them. */
-	size_t held = port->queue != NULL ? nic_tx_held(port->queue) : 0;
+	size_t held = port->sender != NULL ? nic_tx_held(port->sender) : 0;
 	uint32_t now = (uint32_t)(held + port->tx_queued + port->rx_end - port->rx_at);
 
 	if (atomic_load_explicit(&again->in_flight, memory_order_relaxed) != now)

@@ -72,6 +72,25 @@ static int check_driver(
 	return -ENOTSUP;
 }
 
+/* What pcid has made is of a fixed size, and so is the memory for the state. */
+static int check_rings(
+	const struct resources *r, const struct nic_config *config, struct pci_error *why)
+{
+	const char *small = NULL;
+
+	if (nic_ring_bytes(config) > r->region[0]->size)
+		small = "the ring memory";
+	else if (nic_state_bytes(config) > PCID_STATE_RECORDER - STATE_NIC)
+		small = "the memory for a successor";
+	if (small == NULL)
+		return 0;
+	(void)snprintf(why->text, sizeof(why->text),
+		"%.128s: %s is too small for rings of %u and %u on %u queues: give fewer or "
+		"smaller ones",
+		pci_address(r->fn), small, config->rx_ring, config->tx_ring, config->queues);
+	return -EINVAL;
+}
+
 static int start_card(struct nic **nic, struct port *port, struct owners *owners,
 	struct resources *r, const struct nic_config *config, struct pci_error *why)
 {
@@ -91,7 +110,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	struct resources *r, struct pci_error *why)
 {
 	struct nic_config config = {
-		.queues = 1,
+		.queues = options->queues,
 		.rx_ring = options->rx_ring,
 		.tx_ring = options->tx_ring,
 		.rings = r->region[0],
@@ -114,6 +133,10 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	struct again *again = again_begin(r->state, &config, limit);
 	int error = check_driver(program, r, why);
 
+	for (unsigned i = 1; i < config.queues; i++)
+		config.queue_frames[i] = config.frames;
+	if (error == 0)
+		error = check_rings(r, &config, why);
 	if (error != 0)
 		return error;
 	if (r->adopt)

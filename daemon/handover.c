@@ -52,8 +52,7 @@ int handover_give(struct loop *loop, struct port *port, struct owners *owners, s
 
 	/* The more the card has, the longer it can do without a driver. */
 	(void)port_flush(port);
-	if (port->queue != NULL)
-		nic_flush(port->queue);
+	port_publish(port);
 	owners_flush(owners);
 	memset(&state, 0, sizeof(state));
 	scheme_get_totals(loop_scheme(loop), &state.totals);

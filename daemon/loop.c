@@ -397,8 +397,7 @@ static bool move(struct loop *loop)
 /* Publishes what was kept back. */
 static void flush(struct loop *loop)
 {
-	if (loop->port->queue != NULL)
-		nic_flush(loop->port->queue);
+	port_publish(loop->port);
 	owners_flush(loop->owners);
 }
 

@@ -39,6 +39,7 @@ static const char help[] =
 	"  --irq           sleep as soon as there is nothing to do\n"
 	"                  (neither: poll for 50 us more, then sleep)\n"
 	"  --msix, --msi, --intx   the kind of interrupts (the best that the card has)\n"
+	"  --queues N      queue pairs, 1 to 16 (1)\n"
 	"  --rx-ring N     descriptors, a power of two from 64 to 4096 (512)\n"
 	"  --tx-ring N     the same\n"
 	"  --mtu N         68 to 1500 (1500)\n"
@@ -63,6 +64,7 @@ enum choice {
 	OPTION_MSIX,
 	OPTION_MSI,
 	OPTION_INTX,
+	OPTION_QUEUES,
 	OPTION_RX_RING,
 	OPTION_TX_RING,
 	OPTION_MTU,
@@ -86,6 +88,7 @@ static const struct option long_options[] = {
 	{"msix", no_argument, NULL, OPTION_MSIX},
 	{"msi", no_argument, NULL, OPTION_MSI},
 	{"intx", no_argument, NULL, OPTION_INTX},
+	{"queues", required_argument, NULL, OPTION_QUEUES},
 	{"rx-ring", required_argument, NULL, OPTION_RX_RING},
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"mtu", required_argument, NULL, OPTION_MTU},
@@ -211,6 +214,11 @@ static int read_option(struct reading *r, int option, const char *value)
 	case OPTION_MSIX: return read_irq(r, PCI_IRQ_MSIX);
 	case OPTION_MSI: return read_irq(r, PCI_IRQ_MSI);
 	case OPTION_INTX: return read_irq(r, PCI_IRQ_INTX);
+	case OPTION_QUEUES:
+		if (!read_number(value, 1, NIC_MAX_QUEUES, &o->queues))
+			return refuse(
+				r->program, "--queues %s: expected 1 to %u", value, NIC_MAX_QUEUES);
+		return 0;
 	case OPTION_RX_RING: return read_ring(r, "rx-ring", value, &o->rx_ring);
 	case OPTION_TX_RING: return read_ring(r, "tx-ring", value, &o->tx_ring);
 	case OPTION_MTU:
@@ -260,6 +268,7 @@ int daemon_options_read(struct daemon_options *options, const struct daemon_prog
 	int option;
 
 	*options = (struct daemon_options){
+		.queues = 1,
 		.rx_ring = NIC_RING_DEFAULT,
 		.tx_ring = NIC_RING_DEFAULT,
 		.mtu = NIC_MTU_MAX,

@@ -23,6 +23,7 @@ struct daemon_options {
 	enum daemon_mode mode;
 	bool pick_irq;
 	enum pci_irq irq;
+	unsigned queues;
 	unsigned rx_ring, tx_ring;
 	bool promiscuous;
 	uint16_t mtu;

@@ -100,18 +100,18 @@ static bool runs(const struct owners *owners, const struct owner *o)
 static int stop(struct owners *owners, unsigned index)
 {
 	struct port *port = owners->port;
-	int error = index == 0 && port->queue != NULL ? port_yield(port)
-						      : nic_queue_stop(port->nic, index);
+	int error = port->queue[index] != NULL ? port_yield(port, index)
+					       : nic_queue_stop(port->nic, index);
 
 	if (error != 0 && error != -ENOMEM) /* that leaves it as it was */
 		owners->stuck = error;
 	return error;
 }
 
-/* Queue 0 is the daemon's when it is nobody else's. */
+/* A queue is the daemon's when it is nobody else's. */
 static void take_back(struct owners *owners, unsigned index)
 {
-	int error = index == 0 ? port_regain(owners->port) : 0;
+	int error = port_regain(owners->port, index);
 
 	if (error != 0)
 		owners->stuck = error;

@@ -7,8 +7,8 @@
  *     asked    its memory has addresses of the card; pcid is asked to have it mapped there
  *     ready    the card reaches the memory; the queue is as it was
  *     served   the queue was stopped, and started on the client's memory
- *     none     the queue was stopped, then the memory unmapped, then given up; queue 0 was started
- *              on the daemon's own memory again
+ *     none     the queue was stopped, then the memory unmapped, then given up; the queue was
+ *              started on the daemon's own memory again
  *
  * The daemon reads and writes none of that memory, but the rings in front of it.
  */

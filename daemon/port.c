@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Frames between the scheme's core and the card's queue.
+ * Frames between the scheme's core and the card's queues. What comes is taken from each in turn, a
+ * burst at a time; with one thread there is nothing to gain from sending by several.
  */
 #include "daemon/port.h"
 
@@ -42,16 +43,28 @@ static void sort_out(struct port *port)
 	port->rx_end = kept;
 }
 
+/* The next burst, from the first queue that has one. */
+static void receive(struct port *port)
+{
+	port->rx_at = port->rx_end = 0;
+	for (unsigned i = 0; i < port->queues && port->rx_end == 0; i++) {
+		struct nic_queue *queue = port->queue[port->turn];
+
+		port->turn = port->turn + 1 < port->queues ? port->turn + 1 : 0;
+		if (queue == NULL)
+			continue;
+		port->rx_end = nic_rx(queue, &port->pool, port->rx, PORT_BURST);
+		sort_out(port);
+	}
+}
+
 static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 {
 	struct port *port = ctx;
 	size_t count;
 
-	if (port->rx_at == port->rx_end && port->queue != NULL) {
-		port->rx_at = 0;
-		port->rx_end = nic_rx(port->queue, &port->pool, port->rx, PORT_BURST);
-		sort_out(port);
-	}
+	if (port->rx_at == port->rx_end)
+		receive(port);
 	count = port->rx_end - port->rx_at;
 	if (count > n)
 		count = n;
@@ -92,13 +105,13 @@ size_t port_flush(struct port *port)
 {
 	size_t sent;
 
-	if (port->tx_queued == 0 || port->queue == NULL)
+	if (port->tx_queued == 0 || port->sender == NULL)
 		return 0;
-	sent = nic_tx(port->queue, &port->pool, port->tx, port->tx_queued);
+	sent = nic_tx(port->sender, &port->pool, port->tx, port->tx_queued);
 	port->tx_queued -= sent;
 	if (sent > 0)
 		memmove(&port->tx[0], &port->tx[sent], port->tx_queued * sizeof(port->tx[0]));
-	else if (nic_tx_held(port->queue) == 0 && !nic_gone(port->nic))
+	else if (nic_tx_held(port->sender) == 0 && !nic_gone(port->nic))
 		drop_first(port); /* the ring is empty: it is the frame that is not taken */
 	return sent;
 }
@@ -108,7 +121,7 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 	struct port *port = ctx;
 	size_t have = port->reserved_end - port->reserved_at;
 
-	if (port->queue == NULL)
+	if (port->sender == NULL)
 		return 0;
 	memmove(&port->reserved[0], &port->reserved[port->reserved_at],
 		have * sizeof(port->reserved[0]));
@@ -121,7 +134,7 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 		n = PORT_BURST - port->tx_queued;
 	if (have < n) {
 		if (port->pool.top < n - have) /* what was sent comes back */
-			(void)nic_tx(port->queue, &port->pool, NULL, 0);
+			(void)nic_tx(port->sender, &port->pool, NULL, 0);
 		have += nic_pool_get(&port->pool, &port->reserved[have], n - have);
 	}
 	port->reserved_end = have;
@@ -155,49 +168,77 @@ bool port_can_send(struct port *port)
 
 void port_drain(struct port *port, unsigned ms)
 {
-	for (unsigned left = ms * 10; left > 0 && port->queue != NULL && !nic_gone(port->nic);
+	for (unsigned left = ms * 10; left > 0 && port->sender != NULL && !nic_gone(port->nic);
 		left--) {
 		(void)port_flush(port);
-		nic_flush(port->queue);
-		(void)nic_tx(port->queue, &port->pool, NULL, 0);
-		if (port->tx_queued == 0 && nic_tx_held(port->queue) == 0)
+		nic_flush(port->sender);
+		(void)nic_tx(port->sender, &port->pool, NULL, 0);
+		if (port->tx_queued == 0 && nic_tx_held(port->sender) == 0)
 			return;
 		pci_delay_us(100);
 	}
 }
 
-/* --- the queue comes and goes --- */
+/* --- queues come and go --- */
 
-int port_yield(struct port *port)
+void port_publish(struct port *port)
 {
+	for (unsigned i = 0; i < port->queues; i++) {
+		if (port->queue[i] != NULL)
+			nic_flush(port->queue[i]);
+	}
+}
+
+/* One queue sends, until it is given away: its ring is the only one that sent frames come back
+ * from. After a hand-over it is the one that has some.
+ */
+static void choose_sender(struct port *port)
+{
+	port->sender = NULL;
+	for (unsigned i = 0; i < port->queues; i++) {
+		struct nic_queue *queue = port->queue[i];
+
+		if (queue != NULL && (port->sender == NULL || nic_tx_held(queue) > 0))
+			port->sender = queue;
+	}
+}
+
+int port_yield(struct port *port, unsigned index)
+{
+	struct nic_queue *queue = port->queue[index];
 	size_t held;
 	uint32_t *offsets;
 	int error;
 
 	(void)port_flush(port);
-	held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
+	held = nic_rx_held(queue) + nic_tx_held(queue);
 	offsets = malloc((held + 1) * sizeof(*offsets));
 	if (offsets == NULL)
 		return -ENOMEM;
-	nic_held(port->queue, offsets);
-	error = nic_queue_stop(port->nic, 0);
+	nic_held(queue, offsets);
+	error = nic_queue_stop(port->nic, index);
 	if (error == 0) {
 		(void)nic_pool_put(&port->pool, offsets, held);
-		while (port->tx_queued > 0)
+		port->queue[index] = NULL;
+		if (port->sender == queue)
+			choose_sender(port);
+		while (port->sender == NULL && port->tx_queued > 0)
 			drop_first(port);
-		port->queue = NULL;
 	}
 	free(offsets);
 	return error;
 }
 
-int port_regain(struct port *port)
+int port_regain(struct port *port, unsigned index)
 {
-	int error = nic_queue_start(port->nic, 0, port->frames);
+	int error = nic_queue_start(port->nic, index, port->frames);
 
-	if (error == 0)
-		port->queue = nic_queue(port->nic, 0);
-	return error;
+	if (error != 0)
+		return error;
+	port->queue[index] = nic_queue(port->nic, index);
+	if (port->sender == NULL)
+		port->sender = port->queue[index];
+	return 0;
 }
 
 /* --- state --- */
@@ -217,7 +258,7 @@ static void get_link(void *ctx, struct scheme_link *link)
 	const struct port *port = ctx;
 
 	*link = port->link;
-	link->owned = port->queue == NULL;
+	link->owned = port->sender == NULL;
 }
 
 static void get_mac(void *ctx, uint8_t mac[6])
@@ -285,13 +326,37 @@ static int set_promiscuous(void *ctx, bool on)
 	return error;
 }
 
+/* Where there are several: what each got and sent, whoever has it. Returns the length. */
+static size_t queue_stats(const struct port *port, char *text, size_t size)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; port->queues > 1 && i < port->queues && len < size; i++) {
+		struct nic_queue_stats q = {0};
+		int n;
+
+		(void)nic_queue_stats(port->nic, i, &q);
+		n = snprintf(text + len, size - len,
+			"queue_%u_rx_frames %" PRIu64 "\nqueue_%u_rx_dropped %" PRIu64
+			"\nqueue_%u_tx_frames %" PRIu64 "\n",
+			i, q.rx_frames, i, q.rx_dropped, i, q.tx_frames);
+		len += n < 0 ? 0 : (size_t)n;
+	}
+	return len < size ? len : size;
+}
+
 static size_t get_stats(void *ctx, char *text, size_t size)
 {
 	const struct port *port = ctx;
-	const struct nic_queue *queue = nic_queue(port->nic, 0); /* whoever has it */
 	struct nic_stats s = {0};
+	size_t rx_held = 0;
+	size_t tx_held = 0;
 	int n;
 
+	for (unsigned i = 0; i < port->queues; i++) { /* whoever has them */
+		rx_held += nic_rx_held(nic_queue(port->nic, i));
+		tx_held += nic_tx_held(nic_queue(port->nic, i));
+	}
 	(void)nic_stats(port->nic, &s);
 	n = snprintf(text, size,
 		"rx_frames %" PRIu64 "\nrx_bytes %" PRIu64 "\ntx_frames %" PRIu64
@@ -306,15 +371,17 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_missed, s.rx_dropped,
 		s.rx_crc_errors, s.rx_length_errors, s.rx_other_errors, port->rx_damaged,
 		port->rx_chained, port->tx_refused, s.bad_offsets, s.bad_writebacks,
-		port->pool.size, port->pool.top, port->rx_ring, nic_rx_held(queue),
-		port->rx_end - port->rx_at, port->tx_ring, nic_tx_held(queue), port->tx_queued,
-		port->loop.rounds, port->loop.sleeps, port->loop.interrupts,
+		port->pool.size, port->pool.top, port->rx_ring, rx_held, port->rx_end - port->rx_at,
+		port->tx_ring, tx_held, port->tx_queued, port->loop.rounds, port->loop.sleeps,
+		port->loop.interrupts,
 		port->again == NULL ? 0 : atomic_load(&port->again->restarts),
 		port->again == NULL ? 0 : atomic_load(&port->again->lost), port->upgrades,
 		nic_model(port->nic), nic_irq_name(port->nic));
 	if (n < 0)
 		return 0;
-	return (size_t)n < size ? (size_t)n : size;
+	if ((size_t)n >= size)
+		return size;
+	return (size_t)n + queue_stats(port, text + n, size - (size_t)n);
 }
 
 static size_t get_cage(void *ctx, char *text, size_t size)
@@ -334,19 +401,25 @@ static size_t get_cage(void *ctx, char *text, size_t size)
 int port_init(
 	struct port *port, struct nic *nic, const struct nic_config *config, struct pci_error *why)
 {
-	/* Both rings full, a burst each way in this port, one more being filled. */
-	size_t need = (size_t)config->rx_ring + config->tx_ring + 2 * PORT_BURST + SCHEME_BURST;
+	/* All receive rings full and the one that sends, a burst each way in this port, one more
+	 * being filled.
+	 */
+	size_t need = (size_t)config->queues * config->rx_ring + config->tx_ring + 2 * PORT_BURST +
+		      SCHEME_BURST;
 	int error;
 
 	*port = (struct port){
 		.nic = nic,
-		.queue = nic_queue(nic, 0),
+		.queues = config->queues,
 		.frames = config->frames,
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.mtu = config->mtu,
 		.promiscuous = config->promiscuous,
 	};
+	for (unsigned i = 0; i < config->queues; i++)
+		port->queue[i] = nic_queue(nic, i);
+	choose_sender(port);
 	error = nic_pool_init(&port->pool, config->frames);
 	if (error != 0) {
 		(void)snprintf(why->text, sizeof(why->text), "no memory left");
@@ -355,9 +428,10 @@ int port_init(
 	if (port->pool.size < need) {
 		(void)snprintf(why->text, sizeof(why->text),
 			"frame memory of %zu KiB is too small for rings of %u and %u: give "
-			"--frames-mib %zu, or smaller rings",
+			"--frames-mib %zu, or %s",
 			config->frames->size >> 10, config->rx_ring, config->tx_ring,
-			(need * NIC_BUFFER_STRIDE >> 20) + 1);
+			(need * NIC_BUFFER_STRIDE >> 20) + 1,
+			config->queues > 1 ? "fewer or smaller ones" : "smaller rings");
 		nic_pool_fini(&port->pool);
 		return -ENOSPC;
 	}
@@ -393,17 +467,25 @@ int port_resume(struct port *port, const struct port_state *from, struct pci_err
 	uint32_t *offsets;
 	int error;
 
-	if (nic_queue_frames(port->nic, 0) != port->frames)
-		port->queue = NULL; /* a client owns it */
-	else
-		held = nic_rx_held(port->queue) + nic_tx_held(port->queue);
+	for (unsigned i = 0; i < port->queues; i++) {
+		if (nic_queue_frames(port->nic, i) != port->frames)
+			port->queue[i] = NULL; /* a client owns it */
+		else
+			held += nic_rx_held(port->queue[i]) + nic_tx_held(port->queue[i]);
+	}
+	choose_sender(port);
 	if (from->rx_count > PORT_BURST || from->tx_count > PORT_BURST)
 		return refuse(why, -EINVAL, "more frames than a burst");
 	offsets = malloc((held + (size_t)2 * PORT_BURST) * sizeof(*offsets));
 	if (offsets == NULL)
 		return refuse(why, -ENOMEM, "no memory left");
-	if (port->queue != NULL)
-		nic_held(port->queue, offsets);
+	held = 0;
+	for (unsigned i = 0; i < port->queues; i++) {
+		if (port->queue[i] == NULL)
+			continue;
+		nic_held(port->queue[i], offsets + held);
+		held += nic_rx_held(port->queue[i]) + nic_tx_held(port->queue[i]);
+	}
 	for (uint32_t i = 0; i < from->rx_count + from->tx_count; i++) {
 		const struct frame *frame =
 			i < from->rx_count ? &from->rx[i] : &from->tx[i - from->rx_count];

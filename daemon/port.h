@@ -30,7 +30,10 @@ struct port_state {
 
 struct port {
 	struct nic *nic;
-	struct nic_queue *queue; /* queue 0; NULL: a client owns it (daemon/owner.h) */
+	unsigned queues;
+	struct nic_queue *queue[NIC_MAX_QUEUES]; /* NULL: a client owns it (daemon/owner.h) */
+	struct nic_queue *sender; /* the one of them that frames are sent by; NULL: all are owned */
+	unsigned turn;            /* the queue that is asked for frames next */
 	const struct dma_region *frames;
 	struct nic_pool pool;
 	unsigned rx_ring, tx_ring;
@@ -73,13 +76,15 @@ struct scheme_port port_table(struct port *port);
 
 /* Gives queued frames to the card, one burst; returns how many went. */
 size_t port_flush(struct port *port);
-/* Gives queue 0 away: what was given to be sent is sent if that is possible at once, what came and
- * nobody took yet stays at hand. Until port_regain() the port has no queue: nothing comes, and what
- * is to be sent is refused. Errors as nic_queue_stop(), and -ENOMEM; then nothing has changed.
+/* Publishes what the queues' verbs kept back. */
+void port_publish(struct port *port);
+/* Gives a queue of its own away: what was given to be sent is sent if that is possible at once,
+ * what came and nobody took yet stays at hand. Without any, nothing comes until port_regain(), and
+ * what is to be sent is refused. Errors as nic_queue_stop(), and -ENOMEM; then nothing has changed.
  */
-int port_yield(struct port *port);
+int port_yield(struct port *port, unsigned index);
 /* Errors as nic_queue_start(). */
-int port_regain(struct port *port);
+int port_regain(struct port *port, unsigned index);
 /* Asks the card for the link. -ENODEV. */
 int port_read_link(struct port *port);
 /* Frames wait for a reader. Does not look at the card. */

@@ -197,8 +197,9 @@ static int listen_as(struct resources *r, const struct daemon_options *options,
 int resources_open(struct resources *r, const struct daemon_options *options,
 	const struct daemon_program *program, struct pci_error *why)
 {
-	const struct nic_config config = {
-		.queues = 1, .rx_ring = options->rx_ring, .tx_ring = options->tx_ring};
+	const struct nic_config config = {.queues = options->queues,
+		.rx_ring = options->rx_ring,
+		.tx_ring = options->tx_ring};
 	const size_t size[PCID_REGIONS] = {nic_ring_bytes(&config), options->frame_bytes};
 	int error;
 

@@ -18,7 +18,7 @@
 #include "pcid/state.h"
 
 #define VFIO_USER   "vfio-user:"
-#define RINGS_BYTES ((size_t)512 << 10) /* four queue pairs of the largest rings, 64 KiB each */
+#define RINGS_BYTES ((size_t)2 << 20) /* 16 queue pairs of the largest rings, 64 KiB each */
 
 /* BARs in config space (PCI Local Bus 3.0, 6.2.5.1). */
 #define CONFIG_BAR0 0x10u

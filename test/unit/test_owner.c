@@ -94,19 +94,19 @@ int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *fr
 
 static int yield_error;
 
-int port_yield(struct port *port)
+int port_yield(struct port *port, unsigned index)
 {
 	if (yield_error != 0)
 		return yield_error;
 	note("yield");
-	port->queue = NULL;
+	port->queue[index] = NULL;
 	return 0;
 }
 
-int port_regain(struct port *port)
+int port_regain(struct port *port, unsigned index)
 {
 	note("regain");
-	port->queue = nic_queue(port->nic, 0);
+	port->queue[index] = nic_queue(port->nic, index);
 	return 0;
 }
 
@@ -297,7 +297,7 @@ static int set_up(void **state)
 	b->pcid = ends[1];
 	b->resources = (struct resources){.channel = ends[0], .client_bytes = MEMORY};
 	b->port = (struct port){.nic = &nic,
-		.queue = nic_queue(&nic, 0),
+		.queue = {nic_queue(&nic, 0), nic_queue(&nic, 1)},
 		.rx_ring = RING,
 		.tx_ring = RING,
 		.mtu = 1500,
@@ -390,7 +390,7 @@ static void there_and_back(void **state)
 	char text[256] = "";
 
 	serve(b);
-	assert_null(b->port.queue);
+	assert_null(b->port.queue[0]);
 	assert_ptr_equal(nic.queue[0].frames, &notes.region);
 	assert_int_equal(owners_ask(&b->owners, &other), -EBUSY);
 	b->table.text(b->table.ctx, 0, text, sizeof(text));
@@ -399,7 +399,7 @@ static void there_and_back(void **state)
 	b->table.leave(b->table.ctx, 0);
 	noted("stop unmap regain");
 	told(b, "unmap 7");
-	assert_non_null(b->port.queue);
+	assert_non_null(b->port.queue[0]);
 	assert_int_equal(owners_ask(&b->owners, &other), 0);
 }
 
@@ -505,7 +505,7 @@ static void a_queue_that_does_not_start(void **state)
 	assert_int_equal(b->owners.stuck, 0);
 }
 
-static void the_second_queue_is_nobodys(void **state)
+static void the_second_queue_is_like_the_first(void **state)
 {
 	struct bench *b = *state;
 	uint32_t lost;
@@ -515,9 +515,11 @@ static void the_second_queue_is_nobodys(void **state)
 	assert_int_equal(owners_ask(&b->owners, &b->client), 0);
 	assert_true(answer(b, 0, 1, &error));
 	assert_int_equal(own(b, 1, false, &lost), 0);
-	assert_non_null(b->port.queue);
+	assert_non_null(b->port.queue[0]);
+	assert_null(b->port.queue[1]);
 	b->table.leave(b->table.ctx, 1);
-	noted("place own start stop unmap");
+	noted("place own yield start stop unmap regain");
+	assert_non_null(b->port.queue[1]);
 }
 
 /* --- from one driver to the next --- */
@@ -583,7 +585,7 @@ static void it_runs_on(void **state)
 	assert_int_equal(owners_find(&b->resources, save, &config, &why), 0);
 	assert_ptr_equal(config.frames, &notes.inherited);
 	nic.queue[0].frames = config.frames;
-	b->port.queue = NULL;
+	b->port.queue[0] = NULL;
 	owners_init(&b->owners, &b->port, &b->resources, 2);
 	owners_take(&b->owners, save);
 	noted("own");
@@ -656,7 +658,7 @@ static void it_starts_afresh(void **state)
 
 	leave_something(b);
 	nic = (struct nic){0};
-	b->port.queue = nic_queue(&nic, 0);
+	b->port.queue[0] = nic_queue(&nic, 0);
 	owners_init(&b->owners, &b->port, &b->resources, 2);
 	assert_int_equal(owners_ask(&b->owners, &b->client), 0);
 	assert_true(answer(b, 0, 1, &error));
@@ -780,7 +782,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_asked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_queue_that_does_not_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_queue_that_does_not_start, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_second_queue_is_nobodys, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_second_queue_is_like_the_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_runs_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_out_of_step, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_comes, set_up, tear_down),

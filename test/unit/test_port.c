@@ -29,10 +29,12 @@ struct nic_queue {
 	size_t tx_room;
 	bool returns; /* sent buffers come back */
 	uint16_t longest;
+	unsigned flushed;
+	bool fresh;                      /* it holds nothing as yet */
 	const struct dma_region *frames; /* NULL: it stands still */
 };
 
-static struct nic_queue queue;
+static struct nic_queue card[3];
 static bool gone;
 static uint16_t mtu_set;
 static int mtu_error;
@@ -40,7 +42,7 @@ static int mtu_error;
 struct nic_queue *nic_queue(struct nic *nic, unsigned index)
 {
 	(void)nic;
-	return index == 0 ? &queue : NULL;
+	return &card[index];
 }
 
 size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n)
@@ -112,41 +114,40 @@ size_t nic_tx_held(const struct nic_queue *q)
 
 size_t nic_rx_held(const struct nic_queue *q)
 {
-	(void)q;
-	return 7;
+	return q->fresh ? 0 : 7;
 }
 
 const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index)
 {
 	(void)nic;
-	assert_int_equal(index, 0);
-	return queue.frames;
+	return card[index].frames;
 }
 
 int nic_queue_stop(struct nic *nic, unsigned index)
 {
 	(void)nic;
-	assert_int_equal(index, 0);
 	if (gone)
 		return -ENODEV;
-	queue.frames = NULL;
-	queue.tx_count = 0;
+	card[index].frames = NULL;
+	card[index].tx_count = 0;
 	return 0;
 }
 
 int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
 {
 	(void)nic;
-	assert_int_equal(index, 0);
-	assert_null(queue.frames);
-	queue.frames = frames;
+	assert_null(card[index].frames);
+	card[index].frames = frames;
+	card[index].fresh = true;
 	return gone ? -ENODEV : 0;
 }
 
-/* The first seven, and what was sent. */
+/* Seven, and what was sent. */
 void nic_held(const struct nic_queue *q, uint32_t *offsets)
 {
-	for (uint32_t i = 0; i < 7; i++)
+	uint32_t first = 7 * (uint32_t)(q - card);
+
+	for (uint32_t i = first; i < first + nic_rx_held(q); i++)
 		*offsets++ = i * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
 	for (size_t i = 0; i < q->tx_count; i++)
 		*offsets++ = q->tx[i].offset;
@@ -168,7 +169,7 @@ int nic_pool_claim(struct nic_pool *pool, const uint32_t *offsets, size_t n)
 
 void nic_flush(struct nic_queue *q)
 {
-	(void)q;
+	q->flushed++;
 }
 
 bool nic_gone(const struct nic *nic)
@@ -194,6 +195,14 @@ int nic_stats(struct nic *nic, struct nic_stats *stats)
 {
 	(void)nic;
 	*stats = (struct nic_stats){.rx_frames = 1, .tx_bytes = 2, .bad_writebacks = 3};
+	return 0;
+}
+
+int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats)
+{
+	(void)nic;
+	*stats = (struct nic_queue_stats){
+		.rx_frames = UINT64_MAX, .rx_dropped = index, .tx_frames = UINT64_MAX - index};
 	return 0;
 }
 
@@ -237,11 +246,12 @@ static struct scheme_port table;
 static int setup(void **state)
 {
 	const struct nic_config config = {
-		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+		.queues = 1, .rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
 	struct pci_error why;
 
 	(void)state;
-	queue = (struct nic_queue){.tx_room = RING, .longest = 1518, .frames = &region};
+	for (unsigned i = 0; i < 3; i++)
+		card[i] = (struct nic_queue){.tx_room = RING, .longest = 1518, .frames = &region};
 	gone = false;
 	mtu_error = 0;
 	region.size = (size_t)BUFFERS * NIC_BUFFER_STRIDE;
@@ -265,18 +275,24 @@ static void assert_all_there(size_t held_by_card)
 {
 	size_t reserved = port.reserved_end - port.reserved_at;
 
-	assert_int_equal(port.pool.top + reserved + port.tx_queued + queue.tx_count +
-				 (port.rx_end - port.rx_at) + held_by_card,
+	assert_int_equal(port.pool.top + reserved + port.tx_queued + card[0].tx_count +
+				 card[1].tx_count + card[2].tx_count + (port.rx_end - port.rx_at) +
+				 held_by_card,
 		BUFFERS);
 }
 
 /* The card receives a frame of that length and those flags. */
-static void arrive(uint16_t len, uint16_t flags)
+static void arrive_on(unsigned index, uint16_t len, uint16_t flags)
 {
 	struct frame frame = {.len = len, .flags = flags};
 
 	assert_int_equal(nic_pool_get(&port.pool, &frame.offset, 1), 1);
-	queue.rx[queue.rx_count++] = frame;
+	card[index].rx[card[index].rx_count++] = frame;
+}
+
+static void arrive(uint16_t len, uint16_t flags)
+{
+	arrive_on(0, len, flags);
 }
 
 static void test_received_in_order(void **state)
@@ -371,10 +387,10 @@ static void test_a_full_ring_holds_up_and_goes_on(void **state)
 	assert_int_equal(port_flush(&port), 0);
 	assert_all_there(0);
 	for (size_t i = 0; i < RING; i++)
-		assert_int_equal(queue.tx[i].len, 60 + i);
-	queue.returns = true;
+		assert_int_equal(card[0].tx[i].len, 60 + i);
+	card[0].returns = true;
 	assert_int_equal(port_flush(&port), PORT_BURST);
-	assert_int_equal(queue.tx[0].len, 60 + RING);
+	assert_int_equal(card[0].tx[0].len, 60 + RING);
 	assert_true(port_can_send(&port));
 	assert_int_equal(port.tx_refused, 0);
 	assert_all_there(0);
@@ -392,7 +408,7 @@ static void test_an_empty_pool_is_filled_by_what_was_sent(void **state)
 	n = nic_pool_get(&port.pool, away, BUFFERS); /* the rest is elsewhere */
 	assert_int_equal(table.tx_reserve(table.ctx, buffers, 4), 0);
 	assert_false(port_can_send(&port));
-	queue.returns = true;
+	card[0].returns = true;
 	assert_int_equal(table.tx_reserve(table.ctx, buffers, 4), 4);
 	assert_all_there(n);
 }
@@ -401,17 +417,17 @@ static void test_an_empty_pool_is_filled_by_what_was_sent(void **state)
 static void test_a_refused_frame_is_dropped(void **state)
 {
 	(void)state;
-	queue.longest = 1000;
+	card[0].longest = 1000;
 	send(1, 1400);
 	send(1, 60);
 	assert_int_equal(port_flush(&port), 0);
 	assert_int_equal(port.tx_refused, 1);
 	assert_int_equal(port_flush(&port), 1);
-	assert_int_equal(queue.tx[0].len, 60);
+	assert_int_equal(card[0].tx[0].len, 60);
 	/* Of a card that is gone nothing is judged. */
 	gone = true;
-	queue.tx_count = 0;
-	queue.tx_room = 0;
+	card[0].tx_count = 0;
+	card[0].tx_room = 0;
 	send(1, 60);
 	assert_int_equal(port_flush(&port), 0);
 	assert_int_equal(port.tx_queued, 1);
@@ -421,8 +437,8 @@ static void test_a_refused_frame_is_dropped(void **state)
 static void test_a_smaller_mtu_drops_what_waits(void **state)
 {
 	(void)state;
-	queue.tx_room = 0;
-	queue.tx_count = 1; /* not empty: nothing is judged */
+	card[0].tx_room = 0;
+	card[0].tx_count = 1; /* not empty: nothing is judged */
 	send(1, 1514);
 	send(1, 600);
 	send(1, 619);
@@ -439,22 +455,22 @@ static void test_a_smaller_mtu_drops_what_waits(void **state)
 	assert_int_equal(port.tx[0].len, 600);
 	assert_int_equal(port.tx[1].len, 618);
 	assert_int_equal(port.tx_refused, 2);
-	queue.tx_count = 0;
+	card[0].tx_count = 0;
 	assert_all_there(0);
 }
 
 static void test_draining_ends(void **state)
 {
 	(void)state;
-	queue.returns = true;
+	card[0].returns = true;
 	send(10, 60);
 	port_drain(&port, 100);
 	assert_int_equal(port.tx_queued, 0);
-	assert_int_equal(queue.tx_count, 0);
+	assert_int_equal(card[0].tx_count, 0);
 	/* Also where nothing moves: after its limit. */
-	queue.tx_room = 0;
-	queue.returns = false;
-	queue.tx_count = 1;
+	card[0].tx_room = 0;
+	card[0].returns = false;
+	card[0].tx_count = 1;
 	send(10, 60);
 	port_drain(&port, 100);
 	assert_int_equal(port.tx_queued, 10);
@@ -496,7 +512,7 @@ static void test_state_and_stats(void **state)
 static void test_goes_on_in_another_process(void **state)
 {
 	const struct nic_config config = {
-		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+		.queues = 1, .rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
 	struct scheme_buffer frames[SCHEME_BURST];
 	struct scheme_buffer buffers[SCHEME_BURST];
 	struct pci_error why;
@@ -536,7 +552,7 @@ static void test_goes_on_in_another_process(void **state)
 static void test_a_state_that_cannot_be_is_refused(void **state)
 {
 	const struct nic_config config = {
-		.rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
+		.queues = 1, .rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
 	const uint32_t ours = (BUFFERS - 1) * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
 	const struct port_state wrong[] = {
 		{.rx_count = PORT_BURST + 1},
@@ -580,7 +596,7 @@ static void test_the_queue_goes_and_comes_back(void **state)
 		arrive((uint16_t)(60 + i), 0);
 	assert_int_equal(table.rx_peek(table.ctx, frames, 1), 1);
 	send(4, 60);
-	queue.tx_room = 2; /* and two are with the port */
+	card[0].tx_room = 2; /* and two are with the port */
 	assert_int_equal(port_flush(&port), 2);
 	for (uint32_t i = 0; i < 7; i++)
 		held[i] = i * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
@@ -588,10 +604,10 @@ static void test_the_queue_goes_and_comes_back(void **state)
 	assert_all_there(7);
 
 	gone = true;
-	assert_int_equal(port_yield(&port), -ENODEV);
+	assert_int_equal(port_yield(&port, 0), -ENODEV);
 	assert_all_there(7); /* as before */
 	gone = false;
-	assert_int_equal(port_yield(&port), 0);
+	assert_int_equal(port_yield(&port, 0), 0);
 	assert_all_there(0);
 	assert_int_equal(port.tx_refused, 2);
 	table.link(table.ctx, &link);
@@ -605,8 +621,8 @@ static void test_the_queue_goes_and_comes_back(void **state)
 	table.rx_pop(table.ctx, 3);
 	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 0);
 
-	assert_int_equal(port_regain(&port), 0);
-	assert_ptr_equal(queue.frames, &region);
+	assert_int_equal(port_regain(&port, 0), 0);
+	assert_ptr_equal(card[0].frames, &region);
 	table.link(table.ctx, &link);
 	assert_false(link.owned);
 	assert_int_equal(table.tx_reserve(table.ctx, frames, 1), 1);
@@ -615,7 +631,7 @@ static void test_the_queue_goes_and_comes_back(void **state)
 static void test_memory_too_small(void **state)
 {
 	/* Both rings, a burst each way, one that is being filled: 256 + 256 + 128 + 32. */
-	struct nic_config config = {.rx_ring = RING, .tx_ring = RING, .mtu = 1500};
+	struct nic_config config = {.queues = 1, .rx_ring = RING, .tx_ring = RING, .mtu = 1500};
 	struct dma_region small = {.size = 671u * NIC_BUFFER_STRIDE};
 	struct dma_region enough = {.size = 672u * NIC_BUFFER_STRIDE};
 	struct pci_error why;
@@ -628,6 +644,167 @@ static void test_memory_too_small(void **state)
 	config.frames = &enough;
 	assert_int_equal(port_init(&other, NULL, &config, &why), 0);
 	port_fini(&other);
+	/* A receive ring more for each queue more: one queue sends at a time. */
+	config.queues = 3;
+	enough.size = (672u + 2 * RING - 1) * NIC_BUFFER_STRIDE;
+	assert_int_equal(port_init(&other, NULL, &config, &why), -ENOSPC);
+	assert_non_null(strstr(why.text, "give --frames-mib 3, or fewer or smaller ones"));
+	enough.size += NIC_BUFFER_STRIDE;
+	assert_int_equal(port_init(&other, NULL, &config, &why), 0);
+	port_fini(&other);
+}
+
+/* --- several queues --- */
+
+static const struct nic_config three = {
+	.queues = 3, .rx_ring = 64, .tx_ring = RING, .frames = &region, .mtu = 1500};
+
+static void init_three(void)
+{
+	struct pci_error why;
+
+	port_fini(&port);
+	assert_int_equal(port_init(&port, NULL, &three, &why), 0);
+	table = port_table(&port);
+	assert_int_equal(port_read_link(&port), 0);
+}
+
+static uint16_t take_one(void)
+{
+	struct scheme_buffer frame;
+
+	if (table.rx_peek(table.ctx, &frame, 1) == 0)
+		return 0;
+	table.rx_pop(table.ctx, 1);
+	return (uint16_t)frame.len;
+}
+
+static void test_queues_take_turns(void **state)
+{
+	(void)state;
+	init_three();
+	arrive_on(2, 100, 0);
+	arrive_on(2, 101, 0);
+	assert_int_equal(take_one(), 100);
+	/* A burst is not broken up, and then the one behind it is asked. */
+	arrive_on(0, 102, 0);
+	arrive_on(1, 103, 0);
+	arrive_on(2, 104, 0);
+	assert_int_equal(take_one(), 101);
+	assert_int_equal(take_one(), 102);
+	arrive_on(0, 105, 0);
+	assert_int_equal(take_one(), 103);
+	assert_int_equal(take_one(), 104);
+	assert_int_equal(take_one(), 105);
+	/* What is of no use hides nothing. */
+	arrive_on(1, 106, FRAME_ERROR);
+	arrive_on(0, 107, 0);
+	assert_int_equal(take_one(), 107);
+	assert_int_equal(take_one(), 0);
+	assert_int_equal(port.rx_damaged, 1);
+	assert_all_there(0);
+	port_publish(&port);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(card[i].flushed, 1);
+}
+
+static void test_one_sends_until_it_is_given_away(void **state)
+{
+	struct scheme_link link;
+	uint32_t held[21];
+
+	(void)state;
+	init_three();
+	for (unsigned i = 0; i < 3; i++)
+		nic_held(&card[i], held + (size_t)7 * i);
+	assert_int_equal(nic_pool_claim(&port.pool, held, 21), 0);
+	send(3, 60);
+	(void)port_flush(&port);
+	assert_int_equal(card[0].tx_count, 3);
+	/* Another one comes and goes: the sender stays. */
+	assert_int_equal(port_yield(&port, 1), 0);
+	assert_all_there(14);
+	assert_int_equal(port_regain(&port, 1), 0); /* and holds nothing */
+	send(1, 61);
+	(void)port_flush(&port);
+	assert_int_equal(card[0].tx_count, 4);
+	/* It goes itself: what was queued behind it goes by the next. */
+	card[0].tx_room = 0;
+	send(2, 62);
+	assert_int_equal(port_yield(&port, 0), 0);
+	assert_all_there(7);
+	table.link(table.ctx, &link);
+	assert_false(link.owned);
+	assert_int_equal(port_flush(&port), 2);
+	assert_int_equal(card[1].tx_count, 2);
+	assert_int_equal(port_regain(&port, 0), 0);
+	send(1, 63);
+	(void)port_flush(&port);
+	assert_int_equal(card[1].tx_count, 3);
+	/* Nothing comes from what others have. */
+	assert_int_equal(port_yield(&port, 0), 0);
+	assert_int_equal(port_yield(&port, 1), 0);
+	arrive_on(0, 100, 0);
+	arrive_on(2, 102, 0);
+	assert_int_equal(take_one(), 102);
+	assert_int_equal(take_one(), 0);
+	assert_int_equal(port_yield(&port, 2), 0);
+	table.link(table.ctx, &link);
+	assert_true(link.owned);
+	assert_int_equal(port_regain(&port, 2), 0);
+	assert_true(port_can_send(&port));
+}
+
+static void test_queues_go_on_in_another_process(void **state)
+{
+	struct pci_error why;
+	struct port_state left;
+	uint32_t held[7];
+	struct port next;
+
+	(void)state;
+	init_three();
+	nic_held(&card[0], held);
+	assert_int_equal(nic_pool_claim(&port.pool, held, 7), 0);
+	assert_int_equal(port_yield(&port, 0), 0); /* to a client */
+	send(3, 70);
+	(void)port_flush(&port);
+	assert_int_equal(card[1].tx_count, 3);
+	port_save(&port, &left);
+	assert_int_equal(port_init(&next, NULL, &three, &why), 0);
+	assert_int_equal(port_resume(&next, &left, &why), 0);
+	assert_null(next.queue[0]);
+	assert_ptr_equal(next.sender, &card[1]);
+	assert_int_equal(next.pool.top, BUFFERS - 2 * 7 - 3);
+	port_fini(&next);
+	/* The one that has something to come back sends. */
+	assert_int_equal(nic_queue_start(NULL, 0, &region), 0);
+	assert_int_equal(port_init(&next, NULL, &three, &why), 0);
+	assert_int_equal(port_resume(&next, &left, &why), 0);
+	assert_ptr_equal(next.sender, &card[1]);
+	assert_int_equal(next.pool.top, BUFFERS - 2 * 7 - 3);
+	port_fini(&next);
+}
+
+static void test_queues_have_lines_of_their_own(void **state)
+{
+	char text[4096];
+	size_t n;
+
+	(void)state;
+	n = table.stats(table.ctx, text, sizeof(text) - 1);
+	text[n] = '\0';
+	assert_null(strstr(text, "queue_"));
+	init_three();
+	n = table.stats(table.ctx, text, sizeof(text) - 1);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "rx_ring 64\nrx_held 21\n"));
+	assert_non_null(strstr(text, "irq none\nqueue_0_rx_frames 18446744073709551615\n"
+				     "queue_0_rx_dropped 0\n"));
+	assert_string_equal(text + n - sizeof("queue_2_tx_frames 18446744073709551613\n") + 1,
+		"queue_2_tx_frames 18446744073709551613\n");
+	for (size_t size = 1; size <= n; size++)
+		assert_true(table.stats(table.ctx, text, size) <= size);
 }
 
 int main(void)
@@ -637,6 +814,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_damaged_and_chained_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserved_stay_reserved, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_queues_take_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_one_sends_until_it_is_given_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_queues_go_on_in_another_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_queues_have_lines_of_their_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_full_ring_holds_up_and_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(
