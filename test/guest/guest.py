@@ -149,7 +149,8 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
         *emulated(memory),
         "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{log}",
         "-kernel", str(CACHE / "kernel/vmlinuz"), "-initrd", str(initrd),
-        "-append", f"console=ttyS1 panic=-1 oops=panic {'intel_iommu=on' if iommu else ''} {append}"]
+        # no_timer_check: a machine that is not run for a moment takes its timer for broken, and panics.
+        "-append", f"console=ttyS1 panic=-1 oops=panic no_timer_check {'intel_iommu=on' if iommu else ''} {append}"]
     if iommu:
         arguments += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
     for socket in cards:
