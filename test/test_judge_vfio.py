@@ -18,6 +18,7 @@ KINDS = {"msix": r"IR-PCI-MSIX-\S+ +0-edge +vfio-msix\[0\]", "msi": r"IR-PCI-MSI
          "intx": r"IR-IO-APIC +\S+-fasteoi +vfio-intx"}
 NAME = "network:0000-00-01.0_ixgbe"
 FRAMES = 600
+QUEUES = 4
 
 PRELUDE = """
 card=/sys/bus/pci/devices/$CARD
@@ -25,7 +26,7 @@ export SCHEME_ROOT=/run/scheme
 mkdir -p $SCHEME_ROOT
 # Waits until a running process says that it is ready; what it said.
 ready() { until grep -q " ready " $2; do kill -0 $1 || break; sleep 0.1; done; cat $2; kill -0 $1; }
-begin() { pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; ready $pcid /tmp/pcid; }
+begin() { : >/tmp/pcid; pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; ready $pcid /tmp/pcid; }
 end() { kill $1; wait $1; }
 generate() {
 	"$@" rheinfall --generate --json --quiet --expect-lossless --window 32 --size 60,61,124,125,1499,1513,1514 \\
@@ -44,7 +45,9 @@ def boot(run, script, address=CARD, bus="pcie.0", qemu=(), later=(), **what):
     config = (lab.ROOT / "pcid/pcid.toml").read_text()
     files = {"etc/pcid.toml": config, "usr/share/misc/pci.ids": pathlib.Path("/usr/share/misc/pci.ids").read_bytes()}
     for kind in KINDS:
-        files[f"etc/{kind}.toml"] = config.replace('"ixgbed",', f'"ixgbed", "--irq", "--{kind}",')
+        # With MSI-X several queues, for each of which there is a vector.
+        queues = QUEUES if kind == "msix" else 1
+        files[f"etc/{kind}.toml"] = config.replace('"ixgbed",', f'"ixgbed", "--irq", "--queues", "{queues}", "--{kind}",')
         assert files[f"etc/{kind}.toml"] != config
     files["etc/poll.toml"] = config.replace('"ixgbed",', '"ixgbed", "--poll",')
     programs = {f"bin/{name}": lab.program(name) for name in ("pcid", "ixgbed", "rheinfall", "scheme")}
@@ -106,6 +109,7 @@ done
             assert interrupts == ["no interrupts"]
         else:
             assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts[0])
+            assert len(interrupts) == (QUEUES + 1 if kind == "msix" else 1)  # and the link's
     # --strict: nothing that the datasheet forbids was done to it, no memory reached for that was not mapped.
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text
