@@ -70,8 +70,8 @@ LIMITS = {
     ("forward_verbs", "plain"): 85, ("forward_verbs", "avx2"): 46, ("forward_verbs", "avx512"): 44,
     ("rx", "plain"): 42, ("rx", "avx2"): 21, ("rx", "avx512"): 20,
     ("tx", "plain"): 37, ("tx", "avx2"): 18, ("tx", "avx512"): 17,
-    ("fused", "plain"): 98, ("fused", "avx2"): 61, ("fused", "avx512"): 61,
-    ("inplace", "plain"): 38, ("inplace", "avx2"): 31, ("inplace", "avx512"): 31,
+    ("fused", "plain"): 65, ("fused", "avx2"): 31, ("fused", "avx512"): 31,
+    ("inplace", "plain"): 36, ("inplace", "avx2"): 21, ("inplace", "avx512"): 21,
 }
 
 

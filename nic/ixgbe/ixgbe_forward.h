@@ -146,8 +146,11 @@ static always size_t place_give(struct lines to, const struct frame *frames, uin
 		if (!none_above(less(frame, least), most))
 			break;
 		word = (quads4)frame >> 32 | LEGACY_TX_WORD;
-		for (unsigned k = 0; k < RING_LINE; k++)
-			dma_write(to.words + 2 * (i + k) + 1, word[k]);
+		/* One by one: the addresses between them stay. */
+		dma_write(to.words + 2 * i + 1, word[0]);
+		dma_write(to.words + 2 * i + 3, word[1]);
+		dma_write(to.words + 2 * i + 5, word[2]);
+		dma_write(to.words + 2 * i + 7, word[3]);
 	}
 	return i;
 }
