@@ -57,6 +57,19 @@ static inline void write_swapped(dma_word __dma *words, quads4 first, quads4 sec
 	line[1] = __builtin_shufflevector(first, second, 1, 5, 3, 7);
 }
 
+/* The second quadwords of a line, one by one: the addresses between them stay. */
+static inline void write_seconds(dma_word __dma *words, quads4 second)
+{
+	__m128i *slot = (__m128i *)(uintptr_t)(words + 1);
+	__m128i low = _mm256_castsi256_si128((__m256i)second);
+	__m128i high = _mm256_extracti128_si256((__m256i)second, 1);
+
+	_mm_storel_epi64(slot, low);
+	_mm_storeh_pd((double *)(slot + 1), _mm_castsi128_pd(low));
+	_mm_storel_epi64(slot + 2, high);
+	_mm_storeh_pd((double *)(slot + 3), _mm_castsi128_pd(high));
+}
+
 /* The same where the caller has read iova[0] before its loop: it may change for the compiler. */
 static inline quads4 addresses_from(
 	uint64_t first, const uint64_t *iova, bool one_run, quads4 offset)
@@ -146,11 +159,7 @@ static always size_t place_give(struct lines to, const struct frame *frames, uin
 		if (!none_above(less(frame, least), most))
 			break;
 		word = (quads4)frame >> 32 | LEGACY_TX_WORD;
-		/* One by one: the addresses between them stay. */
-		dma_write(to.words + 2 * i + 1, word[0]);
-		dma_write(to.words + 2 * i + 3, word[1]);
-		dma_write(to.words + 2 * i + 5, word[2]);
-		dma_write(to.words + 2 * i + 7, word[3]);
+		write_seconds(to.words + 2 * i, word);
 	}
 	return i;
 }
