@@ -250,12 +250,11 @@ static inline bool take_one(
 	return likely((*word & LEGACY_RX_STATUS) == q->place.whole && len - RX_MIN <= RX_RANGE);
 }
 
-/* The frames that have come, up to n. */
-static always size_t receive(struct ixgbe_queue *q, struct frame *frames, size_t n)
+/* The frames from number i on that have come, up to n. */
+static apart size_t receive_any(struct ixgbe_queue *q, struct frame *frames, size_t i, size_t n)
 {
-	uint32_t at = q->place.at;
+	uint32_t at = q->place.at + (uint32_t)i;
 	uint64_t word;
-	size_t i = 0;
 
 	while (i < n) {
 		size_t lines = 0;
@@ -270,6 +269,19 @@ static always size_t receive(struct ixgbe_queue *q, struct frame *frames, size_t
 		i += lines;
 		at += (uint32_t)lines;
 	}
+	return i;
+}
+
+static always size_t receive(struct ixgbe_queue *q, struct frame *frames, size_t n)
+{
+	uint32_t at = q->place.at;
+	size_t i = 0;
+
+	/* Mostly it is that. */
+	if (line_begins(at, n))
+		i = place_take(q, lines_at(&q->head.rx, at, n), frames);
+	if (i < n)
+		i = receive_any(q, frames, i, n);
 	/* The reads of DD, before the reads of the data that they announced. */
 	dma_read_barrier();
 	return i;
@@ -288,15 +300,21 @@ static inline void give_one(struct ixgbe_queue *q, struct ixgbe_queue *out, uint
 	dma_write(ring_word(&q->head.rx, at, 1), len | LEGACY_TX_WORD);
 }
 
-/* Makes what was received what is to be sent. */
-static always void transmit(
-	struct ixgbe_queue *q, struct ixgbe_queue *out, const struct frame *frames, size_t n)
+/* Has the card report the head when it is beyond `at`. */
+static inline void report_head(const struct ring *ring, uint32_t at)
+{
+	dma_word __dma *word = ring_word(ring, at, 1);
+
+	dma_write(word, dma_read(word) | TX_RS);
+}
+
+/* Makes what was received what is to be sent, from number i on. */
+static apart void transmit_any(struct ixgbe_queue *q, struct ixgbe_queue *out,
+	const struct frame *frames, size_t i, size_t n, uint32_t range)
 {
 	const struct ring *ring = &q->head.rx;
-	uint32_t range = __atomic_load_n(&out->tx_max, __ATOMIC_RELAXED) - TX_MIN;
 	uint32_t last = out->place.every - 1;
-	uint32_t at = q->place.at;
-	size_t i = 0;
+	uint32_t at = q->place.at + (uint32_t)i;
 
 	while (i < n) {
 		size_t run = (~at & last) + 1; /* to the next report */
@@ -312,16 +330,36 @@ static always void transmit(
 		}
 		i += lines;
 		at += (uint32_t)lines;
-		if (!(at & last)) {
-			dma_word __dma *word = ring_word(ring, at - 1, 1);
-
-			dma_write(word, dma_read(word) | TX_RS);
-		}
+		if (!(at & last))
+			report_head(ring, at - 1);
 	}
-	q->place.at = out->place.tail = at;
+}
+
+static always void transmit(
+	struct ixgbe_queue *q, struct ixgbe_queue *out, const struct frame *frames, size_t n)
+{
+	const struct ring *ring = &q->head.rx;
+	uint32_t range = __atomic_load_n(&out->tx_max, __ATOMIC_RELAXED) - TX_MIN;
+	uint32_t last = out->place.every - 1;
+	uint32_t at = q->place.at;
+	uint32_t end = at + (uint32_t)n;
+	size_t run = (~at & last) + 1;
+	size_t i = 0;
+
+	if (run > n)
+		run = n;
+	if (line_begins(at, run)) {
+		i = place_give(lines_at(ring, at, run), frames, range);
+		at += (uint32_t)i;
+		if (i && !(at & last))
+			report_head(ring, at - 1);
+	}
+	if (i < n)
+		transmit_any(q, out, frames, i, n, range);
+	q->place.at = out->place.tail = end;
 	/* The descriptors and the frames, before the tail that gives them to the card. */
 	dma_write_barrier();
-	ixgbe_write_tail(out, out->tdt_direct, out->tdt, at & ring->mask);
+	ixgbe_write_tail(out, out->tdt_direct, out->tdt, end & ring->mask);
 }
 
 size_t ON_PATH(ixgbe_in_place_forward)(
