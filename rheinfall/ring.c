@@ -152,12 +152,17 @@ int ring_receive(struct port *p, struct batch *batch, unsigned max)
 	refill(p);
 	size_t n = scheme_ring_rx_return(p->ring, frames, least(max, SCHEME_BURST));
 	for (size_t i = 0; i < n; i++) {
-		batch->frame[i] = (struct iovec){
+		unsigned at = batch->n;
+		if ((frames[i].flags & SCHEME_FRAME_ERROR) != 0) { /* nothing, but a buffer */
+			p->buffers->free[p->buffers->frees++] = frames[i].offset;
+			continue;
+		}
+		batch->frame[at] = (struct iovec){
 			.iov_base = data(p, frames[i].offset), .iov_len = frames[i].len};
-		batch->offset[i] = frames[i].offset;
+		batch->offset[at] = frames[i].offset;
+		batch->n++;
 	}
-	batch->n = (unsigned)n;
-	return n == 0 && p->left ? -EPIPE : (int)n;
+	return n == 0 && p->left ? -EPIPE : (int)batch->n;
 }
 
 /* --- waiting --- */

@@ -15,6 +15,7 @@ import lab
 import scheme_client
 from owner_client import CHUNK, HEAD, RX, SEALED, SIZE, TX, Owner, ask, buffers, memory
 from stack import Stack, frame
+from test_spine import LOSSLESS, Rheinfall, opened, url
 from test_upgrade import resets, upgrade
 
 
@@ -258,9 +259,6 @@ def test_one_way(run, cable):
 
 def test_the_same_memory_for_two_cards(run):
     """What one card has received the other sends: the same bytes, of which nobody makes a copy."""
-    from stack import MAC
-    MAC.setdefault("c", "02:00:00:00:0c:01")
-    MAC.setdefault("d", "02:00:00:00:0d:01")
     stack = Stack(run, a="cable:left", b="cable:left", c="cable:right", d="cable:right")
     stack.pcid()
     for card in "abcd":
@@ -282,6 +280,83 @@ def test_the_same_memory_for_two_cards(run):
     os.close(frames)
     given_back(stack, "b")
     given_back(stack, "c")
+
+
+@pytest.mark.parametrize("size", ["60", "1514", "imix"])
+@pytest.mark.parametrize("ends", ["queue to queue", "queue to plain", "ring to queue"])
+def test_streams(run, cable, size, ends):
+    here, there = ends.split(" to ")
+
+    def end(card, word):
+        return ["--url", url(card) + ("/queue/0" if word == "queue" else ""), *([] if word == "plain" else ["--ring"])]
+    mirror = Rheinfall(run, *end("b", there))
+    opened(cable, "b")
+    result = Rheinfall(run, *end("a", here), "--generate", "--size", size, "--count", 5000, "--window", 500, "--drain", 5000,
+                       "--expect-lossless").end()
+    assert {name: result[name] for name in LOSSLESS} == LOSSLESS
+    assert result["rx_frames"] == result["tx_frames"] == 5000
+    back = mirror.end(signal.SIGINT)
+    assert back["rx_frames"] == back["tx_frames"] == 5000 and back["tx_dropped"] == 0
+    for card in "ab":
+        given_back(cable, card)
+        stats = cable.stats(card)
+        assert stats["rx_frames"] == stats["tx_frames"] == 5000
+        assert stats["rx_missed"] == stats["bad_writebacks"] == stats["bad_offsets"] == stats["refused"] == 0
+
+
+def test_a_bridge(run):
+    """Two queues, one memory: a frame is written by one card and read by the other, and by nobody else."""
+    stack = Stack(run, a="cable:left", b="cable:left", c="cable:right", d="cable:right")
+    stack.pcid()
+    for card in "abcd":
+        stack.wait_link(card)
+    mirror = Rheinfall(run, "--url", url("d"), "--ring")
+    bridge = Rheinfall(run, "--bridge", url("b") + "/queue/0", url("c") + "/queue/0", "--ring")
+    for card in "bcd":
+        opened(stack, card)
+    for card in "bc":
+        lab.wait_for(lambda: queue(stack, card)["rx_held"] > 400, "the card has buffers")
+    result = Rheinfall(run, "--url", url("a"), "--generate", "--size", "imix", "--count", 5000, "--window", 256,
+                       "--drain", 5000, "--expect-lossless").end()
+    assert {name: result[name] for name in LOSSLESS} == LOSSLESS and result["rx_frames"] == 5000
+    assert mirror.end(signal.SIGINT)["rx_frames"] == 5000
+    assert [lane["frames"] for lane in bridge.end(signal.SIGINT)["lanes"]] == [5000, 5000]
+    given_back(stack, "b")
+    given_back(stack, "c")
+
+
+def test_upgrades_of_a_stream(run, cable):
+    mirror = Rheinfall(run, "--url", url("b") + "/queue/0", "--ring")
+    opened(cable, "b")
+    generator = Rheinfall(run, "--url", url("a") + "/queue/0", "--ring", "--generate", "--size", "imix", "--window", 300,
+                          "--duration", 60, "--drain", 5000)
+    opened(cable, "a")
+    frames = 0
+    for card in "ab", "ba":
+        for one in card:
+            lab.wait_for(lambda: cable.stats("a")["rx_frames"] > frames + 2000, "frames")
+            upgrade(run, one)
+            frames = cable.stats("a")["rx_frames"]
+    lab.wait_for(lambda: cable.stats("a")["rx_frames"] > frames + 2000, "frames after the last upgrade")
+    result = generator.end(signal.SIGINT)
+    assert {name: result[name] for name in LOSSLESS} == LOSSLESS, result
+    assert mirror.end(signal.SIGINT)["rx_frames"] == result["tx_frames"] == result["rx_frames"]
+    for card in "ab":
+        assert cable.stats(card)["upgrades"] == 2
+        given_back(cable, card)
+
+
+def test_what_rheinfall_says(run, cable):
+    code, said = run.call("rheinfall", "--url", url("a") + "/queue/0")
+    assert code == 1 and "a queue is owned by its rings; use it with --ring" in said
+    code, said = run.call("rheinfall", "--url", url("a") + "/queue/7", "--ring")
+    assert code == 1 and "no such scheme or path" in said
+    with own(cable):
+        code, said = run.call("rheinfall", "--url", url("a") + "/queue/0", "--ring")
+        assert code == 1 and "somebody owns its queue: see the path /queue/0" in said
+        code, said = run.call("rheinfall", "--url", url("a"), "--generate", "--count", 10)
+        assert code == 1 and "somebody owns its queue" in said
+    given_back(cable)
 
 
 # --- who dies ---
