@@ -44,14 +44,17 @@ def by_the_system(folder, name, seconds):
 
 
 def end_to_end(folder, options):
-    """rheinfall --ring, ixgbed, nicsim and the wire "sink", all on two cores: as the card counts frames."""
+    """rheinfall by rings, by a queue of its own and without, ixgbed, nicsim and the wire "sink", all on two cores: as
+    the card counts frames."""
     runs = []
     with Rig(folder, "sink") as rig:
         sent(rig, 60, 32, 0.5, "--ring")
         for _ in range(options.repeat):
             rate, _ = sent(rig, 60, 32, options.seconds, "--ring")
+            queue, _ = sent(rig, 60, 32, options.seconds, "--ring", "--url", rig.url(0) + "/queue/0")
             burst, _ = sent(rig, 60, 32, options.seconds)
-            runs.append({"ring_end_to_end_60_fps": rate, "burst_end_to_end_60_fps": burst})
+            runs.append({"ring_end_to_end_60_fps": rate, "queue_end_to_end_60_fps": queue,
+                         "burst_end_to_end_60_fps": burst})
             say("end to end: " + ", ".join(f"{name} {value:,.0f}" for name, value in runs[-1].items()))
     return runs
 
