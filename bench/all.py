@@ -18,12 +18,13 @@ def commit():
 
 
 def compiler(folder):
-    """What meson says of the build folder: compiler, kind of build."""
-    info = folder / "meson-info"
-    found = json.loads((info / "intro-compilers.json").read_text())["host"]["c"]
-    options = {option["name"]: option["value"] for option in json.loads((info / "intro-buildoptions.json").read_text())}
-    return {"name": found["id"], "version": found["full_version"], "buildtype": options["buildtype"],
-            "c_args": options["c_args"]}
+    """What a build folder was made with: the compiler's own first line, and how it is called for one of the files."""
+    command = next(entry["command"] for entry in json.loads((folder / "compile_commands.json").read_text())
+                   if entry["file"].endswith("ixgbe_rx.c"))
+    words = command.split()
+    done = subprocess.run([words[0], "--version"], capture_output=True, text=True, check=False)
+    return {"version": done.stdout.splitlines()[0] if done.stdout else "unknown",
+            "options": " ".join(word for word in words if word.startswith(("-O", "-m", "-std", "-f", "-g")))}
 
 
 def bench(folder, options):

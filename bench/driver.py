@@ -37,10 +37,10 @@ class Cost:
         done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise rig.Failure(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
-        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+        return {line.split(" ")[0]: line.partition(" ")[2] for line in done.stdout.splitlines()}
 
     def row(self, path, mode, warmths, burst=BURST, ring=None, frame=FRAME):
-        """Everything about one way of using the driver. What can't be measured is None; the reason is in "clock"."""
+        """Everything about one way of using the driver. What can't be measured is None; the reason is in "not_measured"."""
         ring = ring or ring_of(mode)
         arguments = ["--path", path, "--mode", mode, "--burst", burst, "--ring", ring, "--frame", frame]
         row = {"mode": mode, "path": path, "burst": burst, "ring": ring, "frame": frame}
@@ -53,13 +53,6 @@ class Cost:
             row[f"{warmth}_cycles"] = min(float(run["cycles_median"]) for run in runs) if runs else None
             row[f"{warmth}_cycles_min"] = min(float(run["cycles_min"]) for run in runs) if runs else None
         return row
-
-
-def number(text):
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def queues(cost):
@@ -93,9 +86,11 @@ def bench(folder, options):
              if ring != ring_of(mode) and fits(mode, BURST, ring)]
     rows += [cost.row(widest, "forward", WARMTHS, frame=frame) for frame in FRAMES if frame != FRAME]
     apart = {name: int(text) for name, text in cost.run("--apart").items()}
-    return {**summary(rows, widest), "path": widest, "paths": paths, "paths_not_run": listed.get("paths_not_run", "").split(),
+    machine = cost.run("--machine")
+    return {**summary(rows, widest), "not_measured": {name[3:]: why for name, why in machine.items() if name.startswith("no_")},
+            "path": widest, "paths": paths, "paths_not_run": listed["paths_not_run"].split(),
             "rows": rows, "queues": queues(cost), "queue": apart,
-            "clock": {name: number(text) for name, text in cost.run("--machine").items()}}
+            "clock": {name: float(text) for name, text in machine.items() if not name.startswith("no_")}}
 
 
 def summary(rows, widest):

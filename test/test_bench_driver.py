@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What measures the driver is to be trusted: its card finds what a driver does wrong, and instructions are counted the
 same each time."""
+import importlib
 import json
+import re
 import subprocess
 import sys
 
@@ -64,15 +66,11 @@ def test_instructions_are_counted_the_same_twice(mode):
     assert count(*arguments) == one
 
 
-# Instructions a frame at burst 32, rings of 512: a tenth above what gcc 12 and clang 14 make of it.
-LIMITS = {
-    ("forward", "plain"): 85, ("forward", "avx2"): 46, ("forward", "avx512"): 44,
-    ("forward_verbs", "plain"): 85, ("forward_verbs", "avx2"): 46, ("forward_verbs", "avx512"): 44,
-    ("rx", "plain"): 42, ("rx", "avx2"): 21, ("rx", "avx512"): 20,
-    ("tx", "plain"): 37, ("tx", "avx2"): 18, ("tx", "avx512"): 17,
-    ("fused", "plain"): 65, ("fused", "avx2"): 31, ("fused", "avx512"): 31,
-    ("inplace", "plain"): 36, ("inplace", "avx2"): 21, ("inplace", "avx512"): 21,
-}
+# Instructions a frame at burst 32, rings of 512: a tenth above what gcc 12 or clang 14, whichever is more, makes of it;
+# with AVX-512, on which no machine here has run, as much as with AVX2.
+LIMITS = {"forward": {"plain": 86, "avx2": 43}, "forward_verbs": {"plain": 86, "avx2": 43},
+          "rx": {"plain": 42.5, "avx2": 19}, "tx": {"plain": 37, "avx2": 16.5},
+          "fused": {"plain": 65, "avx2": 30.5}, "inplace": {"plain": 35, "avx2": 19.5}}
 
 
 def is_optimized():
@@ -83,7 +81,7 @@ def is_optimized():
 @pytest.mark.traced
 @pytest.mark.skipif(not is_optimized(), reason="the compiler does not optimize")
 @pytest.mark.parametrize("path", ["plain", "avx2", "avx512"])
-@pytest.mark.parametrize("mode", ["forward", "forward_verbs", "rx", "tx", "fused", "inplace"])
+@pytest.mark.parametrize("mode", LIMITS)
 def test_a_frame_does_not_become_dearer(mode, path):
     listed = cost("--list").stdout
     if path not in listed.split("paths ")[1].split("\n")[0].split():
@@ -91,7 +89,7 @@ def test_a_frame_does_not_become_dearer(mode, path):
     found = count("--mode", mode, "--path", path)
     if "no_instructions" in found:
         pytest.skip(found["no_instructions"])
-    assert float(found["instructions"]) <= LIMITS[mode, path]
+    assert float(found["instructions"]) <= LIMITS[mode]["avx2" if path == "avx512" else path]
 
 
 @pytest.mark.traced
@@ -134,3 +132,10 @@ def test_plots_are_drawn(tmp_path):
     assert "from memory" in ring and "last-level" not in ring
     assert "ixy on Redox" in (tmp_path / "ways-by-frame.svg").read_text()
     assert (tmp_path / "driver-by-ring.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_measured_is_named():
+    everything = importlib.import_module("all")
+    found = everything.compiler(lab.BUILD)
+    assert re.search(r"\d+\.\d+\.\d+", found["version"]) and "-std=gnu17" in found["options"]
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", everything.commit())
