@@ -711,7 +711,7 @@ static void test_queues_take_turns(void **state)
 static void test_one_sends_until_it_is_given_away(void **state)
 {
 	struct scheme_link link;
-	uint32_t held[21];
+	uint32_t held[21] = {0};
 
 	(void)state;
 	init_three();
@@ -759,7 +759,7 @@ static void test_queues_go_on_in_another_process(void **state)
 {
 	struct pci_error why;
 	struct port_state left;
-	uint32_t held[7];
+	uint32_t held[7] = {0};
 	struct port next;
 
 	(void)state;
