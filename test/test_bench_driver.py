@@ -67,7 +67,7 @@ def test_instructions_are_counted_the_same_twice(mode):
 
 
 # Instructions a frame at burst 32, rings of 512: a tenth above what gcc 12 or clang 14, whichever is more, makes of it;
-# with AVX-512, on which no machine here has run, as much as with AVX2.
+# with AVX-512, which no machine here had, no more than without any.
 LIMITS = {"forward": {"plain": 86, "avx2": 43}, "forward_verbs": {"plain": 86, "avx2": 43},
           "rx": {"plain": 42.5, "avx2": 19}, "tx": {"plain": 37, "avx2": 16.5},
           "fused": {"plain": 65, "avx2": 30.5}, "inplace": {"plain": 35, "avx2": 19.5}}
@@ -89,7 +89,7 @@ def test_a_frame_does_not_become_dearer(mode, path):
     found = count("--mode", mode, "--path", path)
     if "no_instructions" in found:
         pytest.skip(found["no_instructions"])
-    assert float(found["instructions"]) <= LIMITS[mode]["avx2" if path == "avx512" else path]
+    assert float(found["instructions"]) <= LIMITS[mode]["plain" if path == "avx512" else path]
 
 
 @pytest.mark.traced

@@ -50,7 +50,7 @@ void ixgbe_state_save(struct ixgbe *dev)
 
 int ixgbe_state_load(struct ixgbe *dev)
 {
-	bool is_torn[NIC_MAX_QUEUES];
+	bool is_torn[NIC_MAX_QUEUES] = {false};
 	const struct nic_running it = running(dev, is_torn);
 	int rc = nic_state_load(&it);
 
