@@ -9,33 +9,33 @@
 
 /* --- of a queue that stands still --- */
 
-static size_t no_offsets(struct nic_queue *head, const uint32_t *offsets, size_t n)
+static size_t no_offsets(struct nic_queue *q, const uint32_t *offsets, size_t n)
 {
-	(void)head, (void)offsets, (void)n;
+	(void)q, (void)offsets, (void)n;
 	return 0;
 }
 
-size_t nic_no_frames(struct nic_queue *head, struct frame *frames, size_t n)
+size_t nic_no_frames(struct nic_queue *q, struct frame *frames, size_t n)
 {
-	(void)head, (void)frames, (void)n;
+	(void)q, (void)frames, (void)n;
 	return 0;
 }
 
-size_t nic_no_frames_taken(struct nic_queue *head, const struct frame *frames, size_t n)
+size_t nic_no_frames_taken(struct nic_queue *q, const struct frame *frames, size_t n)
 {
-	(void)head, (void)frames, (void)n;
+	(void)q, (void)frames, (void)n;
 	return 0;
 }
 
-size_t nic_no_offsets_back(struct nic_queue *head, uint32_t *offsets, size_t n)
+size_t nic_no_offsets_back(struct nic_queue *q, uint32_t *offsets, size_t n)
 {
-	(void)head, (void)offsets, (void)n;
+	(void)q, (void)offsets, (void)n;
 	return 0;
 }
 
-void nic_no_flush(struct nic_queue *head)
+void nic_no_flush(struct nic_queue *q)
 {
-	(void)head;
+	(void)q;
 }
 
 const struct nic_verbs nic_still_verbs = {
