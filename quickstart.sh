@@ -57,6 +57,11 @@ build/scheme/scheme ls
 echo
 echo "rheinfall mirrors on the right and generates on the left"
 start mirror build/rheinfall/rheinfall --url network:right_ixgbe --quiet
+# It takes all frames, once it is there: what came before would be nobody's.
+for _ in $(seq 200); do
+	[ "$(build/scheme/scheme cat network:right_ixgbe/promisc)" = 1 ] && break
+	sleep 0.1
+done
 for run in "as fast as it goes, 60 bytes:--size 60 --duration 4" \
 	"as fast as it goes, 1514 bytes:--size 1514 --duration 4" \
 	"1,000 frames a second, for latency:--size 60 --rate 1000 --duration 3"; do

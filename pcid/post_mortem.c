@@ -151,7 +151,7 @@ static void write_json(const struct post_mortem *report, FILE *to)
 static int write_file(const struct post_mortem *report, int folder, const char *suffix,
 	void (*write)(const struct post_mortem *report, FILE *to))
 {
-	char name[SCHEME_NAME_MAX + STAMP_LENGTH + 16];
+	char name[sizeof(report->card->name.scheme) + sizeof(report->stamp) + 16];
 	int fd, error = 0;
 	FILE *to;
 
