@@ -39,24 +39,7 @@ void buffers_fini(struct buffers *b)
 	free(b->free);
 }
 
-int ring_open(struct port *p, const char *url, int access)
-{
-	const struct scheme_ring_options options = {
-		.rx_size = RING, .tx_size = RING, .memory = p->buffers->memory};
-	int err = scheme_open_ring(url, access | O_CLOEXEC, &options, &p->ring);
-	if (err)
-		return err;
-	p->status = scheme_ring_status(p->ring);
-	return scheme_ring_fd(p->ring);
-}
-
-static uint8_t *data(const struct port *p, uint32_t offset)
-{
-	return scheme_ring_frames(p->ring, NULL) + offset;
-}
-
-/* --- sending --- */
-
+/* What was sent is free again. */
 static void take_back(struct port *p)
 {
 	struct buffers *b = p->buffers;
@@ -68,6 +51,42 @@ static void take_back(struct port *p)
 			b->free[b->frees++] = offsets[i];
 	} while (n == SCHEME_BURST);
 }
+
+/* Buffers for what comes, as many as there are. */
+static void refill(struct port *p)
+{
+	struct buffers *b = p->buffers;
+	size_t missing = RING - scheme_ring_rx_held(p->ring);
+	if (missing < SCHEME_BURST) /* not one by one */
+		return;
+	if (missing > b->frees) {
+		take_back(p);
+		missing = least(missing, b->frees);
+	}
+	b->frees -= missing;
+	(void)scheme_ring_rx_provide(p->ring, b->free + b->frees, missing);
+}
+
+int ring_open(struct port *p, const char *url, int access)
+{
+	const struct scheme_ring_options options = {
+		.rx_size = RING, .tx_size = RING, .memory = p->buffers->memory};
+	int err = scheme_open_ring(url, access | O_CLOEXEC, &options, &p->ring);
+	if (err)
+		return err;
+	p->status = scheme_ring_status(p->ring);
+	/* Before anything is sent: a card with several queues drops what finds no buffer. */
+	if (access != O_WRONLY)
+		refill(p);
+	return scheme_ring_fd(p->ring);
+}
+
+static uint8_t *data(const struct port *p, uint32_t offset)
+{
+	return scheme_ring_frames(p->ring, NULL) + offset;
+}
+
+/* --- sending --- */
 
 /* Sends what can be sent of n frames; those at an offset (not 0) leave it. */
 static int send_frames(struct port *p, const struct iovec *frames, uint32_t *offsets, size_t n)
@@ -128,20 +147,6 @@ static void drop(struct port *p, struct batch *batch)
 			p->buffers->free[p->buffers->frees++] = batch->offset[i];
 		batch->offset[i] = 0;
 	}
-}
-
-static void refill(struct port *p)
-{
-	struct buffers *b = p->buffers;
-	size_t missing = RING - scheme_ring_rx_held(p->ring);
-	if (missing < SCHEME_BURST) /* not one by one */
-		return;
-	if (missing > b->frees) {
-		take_back(p);
-		missing = least(missing, b->frees);
-	}
-	b->frees -= missing;
-	(void)scheme_ring_rx_provide(p->ring, b->free + b->frees, missing);
 }
 
 int ring_receive(struct port *p, struct batch *batch, unsigned max)

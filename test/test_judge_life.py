@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from test_judge_vfio import CARD, KINDS, NAME, boot, sections
+from test_judge_vfio import CARD, KINDS, NAME, boot, measured, sections
 
 pytestmark = pytest.mark.guest
 
@@ -230,5 +230,120 @@ def test_deaths_with_other_interrupts_and_none(run):
             assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts)
         assert ends[0] == "was killed by signal 9 (Killed)" and "does not answer for 3 s: killed" in ends
         assert (off, after) == ("master 0", "driver none")
+    assert card.stop() == 0
+    assert len(card.lines) == 1, card.text
+
+
+OWNED = """
+stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
+flows() {
+	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
+	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
+}
+driver_number() {
+	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
+}
+queue() { scheme cat network:/queue/0 | sed -n "s/^$1 //p"; }
+# KiB that VFIO has locked of pcid's memory, since the card was opened: what the card reaches.
+reached() { echo $(($(sed -n "s/^VmLck:[^0-9]*\\([0-9]*\\) kB/\\1/p" /proc/$pcid/status) - at_first)); }
+owner() {
+	rheinfall --ring --url $NAME/queue/0 --generate --json --quiet --window $WINDOW --size 60,61,124,125,1499,1513,1514 \\
+		--drain "$@" >/tmp/frames 2>&1 & rheinfall=$!
+	flows 200
+}
+stop() {
+	flows 200
+	kill -INT $rheinfall
+	wait $rheinfall || echo "rheinfall ended with $?"
+	tr -d ' \\n' </tmp/frames
+	echo
+	given_back
+}
+given_back() {
+	until [ "$(queue owned)" = 0 ]; do sleep 0.1; done
+	until [ $(reached) = 0 ]; do sleep 0.1; done
+}
+
+pcid --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 \\
+	--post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
+ready $pcid /tmp/pcid >/dev/null
+at_first=0
+at_first=$(reached)
+
+echo "== upgraded"
+owner 20000
+echo $(queue owned) $(($(reached) - $(queue memory_kib)))
+pcid --upgrade ${NAME#network:}
+flows 200
+pcid --upgrade ${NAME#network:}
+echo $(queue owned) $(($(reached) - $(queue memory_kib)))
+stop
+
+echo "== driver killed"
+owner 3000
+mv /bin/ixgbed /bin/away
+kill -9 $(pidof ixgbed)
+until grep -q "cannot be run" /tmp/pcid; do kill -0 $pcid; sleep 0.01; done
+master
+echo $(reached)
+mv /bin/away /bin/ixgbed
+driver_number 4
+flows 200
+echo $(queue owned) $(($(reached) - $(queue memory_kib)))
+stop
+
+echo "== client killed"
+for kill in 1 2 3; do
+	owner 3000
+	kill -9 $rheinfall
+	wait $rheinfall || echo "ended with $?"
+	given_back
+done
+generate env
+
+echo "== pcid killed"
+owner 20000 --count 5000
+driver=$(pidof ixgbed)
+kill -9 $pcid
+wait $rheinfall || echo "rheinfall ended with $?"
+tr -d ' \\n' </tmp/frames
+echo
+while kill -0 $driver 2>/dev/null; do sleep 0.1; done
+master
+
+echo "== by itself"
+ixgbed --device $CARD --name alone >/tmp/alone 2>&1 & alone=$!
+ready $alone /tmp/alone >/dev/null
+rheinfall --ring --url network:alone/queue/0 --generate --count 1 2>&1 || true
+end $alone
+"""
+
+
+def test_a_client_owns_the_queue(run):
+    """The card works on the client's memory, which pcid has mapped; what is not the card's any more is unlocked."""
+    card, machine = boot(run, f"WINDOW={WINDOW} NAME={NAME}\n{OWNED}")
+    said = sections(machine.finish())
+
+    before, *upgrades, after, result = said["upgraded"]
+    assert (before, after) == ("1 0", "1 0")
+    assert len(upgrades) == 2 and all(" upgraded: pid " in line for line in upgrades)
+    lossless(result)
+
+    quiet, reached, again, result = said["driver killed"]
+    assert (quiet, reached, again) == ("master 0", "0", "1 0")
+    result = summary(result)
+    assert result["rx_frames"] > 400 and result["lost"] <= WINDOW
+    assert result["rx_frames"] + result["lost"] == result["tx_frames"]
+
+    *ends, result = said["client killed"]
+    assert [line for line in ends if line != "Killed"] == ["ended with 137"] * 3  # so says the shell
+    assert measured(result)
+
+    result, quiet = said["pcid killed"]
+    lossless(result)
+    assert json.loads(result)["rx_frames"] == 5000 and quiet == "master 0"
+    assert said["by itself"] == [
+        "rheinfall: network:alone/queue/0: not without pcid: start the driver by it"]
+    # --strict, and no memory reached for that was not mapped.
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text
