@@ -3,7 +3,7 @@
 # outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold.
 #
 #     check.sh            all of it
-#     check.sh NAME ...   only these steps: format build lint unit model races outside sanitize fuzz docs quickstart
+#     check.sh NAME ...   only these: format build lint unit model races docs quickstart fuzz guests sanitize outside
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
@@ -75,14 +75,32 @@ step_races() {
 	"$build/races/test/unit/unit_rings_threads"
 }
 
-step_outside() {
+# Real kernels take long and one processor at most: they run beside what follows, until wait_for_guests.
+guests=
+step_guests() {
 	configure gcc gcc
 	say "guests: QEMU and kernels"
 	test/guest/prepare
-	say "tests from outside, real kernels among them"
-	outside gcc
+	outside gcc -m guest >"$build/guests.log" 2>&1 &
+	guests=$!
+	trap 'wait "$guests"' EXIT # whatever fails: nothing is left running
+}
+
+wait_for_guests() {
+	say "tests with real kernels"
+	trap - EXIT
+	wait "$guests" || { cat "$build/guests.log"; return 1; }
+	guests=
+	tail -n 1 "$build/guests.log"
+}
+
+step_outside() {
+	[ -n "$guests" ] || step_guests
+	say "tests from outside"
+	outside gcc -m "not guest"
 	say "what a card does, with mapped doorbells"
 	IXGBED_DOORBELLS=mapped outside_short gcc
+	wait_for_guests
 }
 
 step_sanitize() {
@@ -112,9 +130,10 @@ step_quickstart() {
 
 mkdir -p "$build"
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit model races docs quickstart fuzz sanitize outside)
+[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit model races docs quickstart fuzz guests sanitize outside)
 for step in "${steps[@]}"; do
 	declare -F "step_$step" >/dev/null || { echo "check.sh: no step $step; see its head" >&2; exit 2; }
 	"step_$step"
 done
+[ -z "$guests" ] || wait_for_guests
 say "all held: ${steps[*]}"

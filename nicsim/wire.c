@@ -165,6 +165,12 @@ void wire_set_link(struct wire *wire, bool up)
 		wire->kind->link(wire);
 }
 
+void wire_forget(struct wire *wire)
+{
+	if (wire->kind->forget)
+		wire->kind->forget(wire);
+}
+
 const char *wire_name(const struct wire *wire)
 {
 	return wire->spec;

@@ -70,6 +70,8 @@ void wire_resume(struct wire *wire);
  * while it is down, what arrives is lost, and the other end of a cable sees its carrier change.
  */
 void wire_set_link(struct wire *wire, bool up);
+/* The card was off for a moment: what it sent and would hear itself is gone. */
+void wire_forget(struct wire *wire);
 /* What it is, for messages: the specification. */
 const char *wire_name(const struct wire *wire);
 

@@ -25,6 +25,7 @@ struct wire_kind {
 	size_t (*send_burst)(struct wire *wire, const struct wire_frame *frames, size_t n);
 	void (*resume)(struct wire *wire);
 	void (*link)(struct wire *wire); /* wire->linked has changed */
+	void (*forget)(struct wire *wire);
 };
 
 struct wire {

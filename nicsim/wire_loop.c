@@ -87,7 +87,7 @@ static void loop_resume(struct wire *wire)
 	loop_defer(wire->loop, &of(wire)->work);
 }
 
-/* A link that went down takes with it what was under way. */
+/* A link that went down takes with it what was under way, and so does a card that was off. */
 static void loop_link(struct wire *wire)
 {
 	struct loopback *it = of(wire);
@@ -105,6 +105,7 @@ const struct wire_kind wire_loop = {
 	.send = loop_send,
 	.resume = loop_resume,
 	.link = loop_link,
+	.forget = loop_link,
 };
 
 static int sink_open(struct wire *wire, const char *args, struct sim_error *why)

@@ -62,6 +62,8 @@ static void power_on(void *ctx)
 	struct x540 *card = ctx;
 
 	reset_mac(card, true);
+	if (card->wire)
+		wire_forget(card->wire);
 	x540_nvm_reset(card);
 	x540_phy_reset(card);
 	memset(card->msix, 0, sizeof(card->msix));

@@ -568,3 +568,19 @@ def test_mac_loopback(one):
     card.set(HLREG0, card.reg(HLREG0) | 1 << 15)
     send(card, frame(100))
     assert card.received(0) == frame(100)
+
+
+def test_a_loop_forgets_what_a_client_sent_that_left(run):
+    run.start("nicsim", "--device", "x540", "--socket", run.dir / "s", "--wire", "loop").expect("^nicsim: x540")
+    with x540.Card(run.dir / "s") as gone:
+        gone.tx()
+        for size in range(60, 70):
+            last = gone.queue_frame(frame(size))
+        gone.kick()
+        gone.sent(last)
+    with x540.Card(run.dir / "s") as card:
+        card.rx()
+        card.tx()
+        card.queue_frame(frame(99))
+        card.kick()
+        assert card.received(0) == frame(99)

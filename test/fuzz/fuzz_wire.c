@@ -63,7 +63,8 @@ static void clean(void)
 static void as_peer(const uint8_t *data, size_t size, size_t piece)
 {
 	static const uint8_t greeting[16] = "\x08\0\x01\0cable 1\0\0\0\x02\0";
-	const struct wire_port port = {NULL, receive, carrier, sendable, NULL};
+	const struct wire_port port = {
+		.receive = receive, .carrier = carrier, .sendable = sendable};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct sim_error why;
 	struct wire *wire;

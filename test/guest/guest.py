@@ -20,7 +20,7 @@ CACHE = pathlib.Path(os.environ.get("IXGBED_GUEST", lab.BUILD / "guest")).resolv
 # An emulated machine is some twenty times slower than the one it runs on.
 PATIENCE = 6 * lab.PATIENCE
 # What a kernel says of a machine that stands still now and then.
-SLOW = r"hrtimer: interrupt took|clocksource: .*(?:watchdog|unstable|skew)|perf: interrupt took too long"
+SLOW = r"TSC found unstable|Not enough CPUs to check clocksource|hrtimer: interrupt took|clocksource: .*(?:watchdog|unstable|skew)|perf: interrupt took too long"
 
 INIT = """#!/bin/sh
 /bin/busybox --install -s /bin
