@@ -45,6 +45,9 @@ enum {
 #define ICR_RXQ0_TXQ0         0x00500000u /* vectors 0 and 1, by IVAR */
 #define IVAR_RXQ0_TXQ0        0x00000908u
 
+/* An emulated machine is slow, and what it stands on may be busy. */
+#define PATIENCE_MS 60000
+
 #define RING   256u               /* bytes: 16 descriptors of 16 */
 #define FRAMES (2 * 1024u * 1024) /* the second chunk holds the frames */
 #define SIZE   1000u
@@ -81,12 +84,12 @@ static int interrupts(struct pci_function *fn, const struct pci_bar *bar)
 	reg_write(bar, IVAR, IVAR_RXQ0_TXQ0);
 	reg_write(bar, IMS, ICR_RXQ0_TXQ0);
 	reg_write(bar, ICS, ICR_RXQ0_TXQ0 & 0x00400000);
-	HOLD("the second MSI-X vector alone", fires(fd[1], 5000) && !fires(fd[0], 0));
+	HOLD("the second MSI-X vector alone", fires(fd[1], PATIENCE_MS) && !fires(fd[0], 0));
 	/* Its cause stands until ICR is read, and may fire it again at any time. */
 	reg_write(bar, IMC, ICR_RXQ0_TXQ0 & 0x00400000);
 	(void)fires(fd[1], 0);
 	reg_write(bar, ICS, ICR_RXQ0_TXQ0 & 0x00100000);
-	HOLD("the first MSI-X vector alone", fires(fd[0], 5000) && !fires(fd[1], 0));
+	HOLD("the first MSI-X vector alone", fires(fd[0], PATIENCE_MS) && !fires(fd[1], 0));
 	reg_write(bar, IMC, ~0u);
 	pci_irq_disable(fn);
 
@@ -94,7 +97,7 @@ static int interrupts(struct pci_function *fn, const struct pci_bar *bar)
 	reg_read(bar, ICR);
 	reg_write(bar, IMS, ICR_LSC);
 	reg_write(bar, ICS, ICR_LSC);
-	HOLD("an MSI", fires(fd[0], 5000));
+	HOLD("an MSI", fires(fd[0], PATIENCE_MS));
 	reg_write(bar, IMC, ~0u);
 	pci_irq_disable(fn);
 
@@ -103,7 +106,7 @@ static int interrupts(struct pci_function *fn, const struct pci_bar *bar)
 	reg_write(bar, IMS, ICR_LSC);
 	for (int i = 0; i < 2; i++) {
 		reg_write(bar, ICS, ICR_LSC);
-		HOLD("an INTx", fires(fd[0], 5000));
+		HOLD("an INTx", fires(fd[0], PATIENCE_MS));
 		HOLD("its cause, read to clear", reg_read(bar, ICR) & ICR_LSC);
 		HOLD("unmasked", pci_irq_unmask(fn) == 0);
 	}
@@ -133,7 +136,7 @@ static int loopback(struct pci_function *fn, const struct pci_bar *bar)
 	tx[1] = TXD_EOP_IFCS_RS | SIZE;
 
 	reg_set(bar, CTRL, CTRL_SLU);
-	HOLD("link", reg_poll(bar, STATUS, STATUS_LU, STATUS_LU, 5000000) == 0);
+	HOLD("link", reg_poll(bar, STATUS, STATUS_LU, STATUS_LU, PATIENCE_MS * 1000) == 0);
 	HOLD("bus mastering", pci_set_bus_master(fn, true) == 0);
 	reg_write(bar, RDBAL, (uint32_t)dma_iova(memory, 0));
 	reg_write(bar, RDBAH, (uint32_t)(dma_iova(memory, 0) >> 32));
@@ -147,8 +150,8 @@ static int loopback(struct pci_function *fn, const struct pci_bar *bar)
 	reg_write(bar, TDH, 0);
 	reg_write(bar, TCTL, TCTL_EN_PSP);
 	reg_write(bar, TDT, 1);
-	HOLD("a frame taken by the card", reg_poll(bar, TDH, 0xffff, 1, 5000000) == 0);
-	HOLD("a frame given back", reg_poll(bar, RDH, 0xffff, 1, 5000000) == 0);
+	HOLD("a frame taken by the card", reg_poll(bar, TDH, 0xffff, 1, PATIENCE_MS * 1000) == 0);
+	HOLD("a frame given back", reg_poll(bar, RDH, 0xffff, 1, PATIENCE_MS * 1000) == 0);
 	dma_read_barrier();
 	HOLD("its descriptor is done", *(volatile uint64_t *)&rx[1] >> 32 & 1);
 	HOLD("every byte of it", memcmp(sent, received, SIZE) == 0);
