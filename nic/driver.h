@@ -62,50 +62,99 @@ size_t nic_no_frames_taken(struct nic_queue *q, const struct frame *frames, size
 size_t nic_no_offsets_back(struct nic_queue *q, uint32_t *offsets, size_t n);
 void nic_no_flush(struct nic_queue *q);
 
+/* Empties the rings of a queue that stands still from now on. */
+void nic_queue_forget(struct nic_queue *q);
+/* What a queue begins with: it stands still, and has rings. -ENOMEM. */
+int nic_queue_init(struct nic_queue *q, struct nic *nic, unsigned index);
+void nic_queue_fini(struct nic_queue *q);
 /* Zeroed, and in cache lines of its own: another queue may be another thread's. For free(). */
 void *nic_line_alloc(size_t size);
-/* Takes the ring memory from `place` on, and a list of buffers. -ENOMEM. */
-int nic_ring_create(
-	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots);
+/* Zeroes all descriptors of a ring that the card does not use. */
+void nic_ring_clear(const struct ring *ring);
 
 struct nic_driver {
 	const char *name;
 	/* Whether it serves that id. False with *why set: it knows the id and refuses it. */
 	bool (*serves)(const struct pci_id *id, const char **why);
-	/* The configuration is checked. nic_close() undoes it whole. */
-	int (*open)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-		struct pci_error *why);
-	void (*close)(struct nic *nic);
-	int (*adopt)(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-		struct pci_error *why);
-	void (*release)(struct nic *nic);
+	size_t size;        /* of its card, which begins with a struct nic */
+	unsigned bar;       /* that the registers are in */
+	uint32_t bar_bytes; /* that it has at least */
+	uint32_t alive;     /* a register that never reads all-ones */
+
+	/* A card's life, of which the class does what is the same for all (nic/life.c). A failure
+	 * says why by nic_fail().
+	 */
+	/* Its books, model and name; the card is only read. destroy() comes also after a failure.
+	 */
+	int (*create)(struct nic *nic);
+	void (*destroy)(struct nic *nic);
+	/* From whatever state to one that runs by the configuration. stop() comes also after a
+	 * failure: no DMA, no interrupt after it.
+	 */
+	int (*start)(struct nic *nic);
+	void (*stop)(struct nic *nic);
+	/* Into the state's memory; and from there into books that were just made, if the card runs
+	 * as they say, which resume() then goes on with.
+	 */
+	void (*save)(struct nic *nic);
+	int (*load)(struct nic *nic);
+	int (*resume)(struct nic *nic);
 	/* The queue stands still, or runs. */
 	int (*queue_start)(struct nic *nic, unsigned index, const struct dma_region *frames);
 	int (*queue_stop)(struct nic *nic, unsigned index);
 
-	size_t (*irq_fds)(const struct nic *nic, int fd[]);
 	int (*irq_ack)(struct nic *nic, size_t which);
 	void (*irq_arm)(struct nic *nic);
 	void (*irq_arm_queue)(struct nic *nic, unsigned index);
-	size_t (*irq_vector)(const struct nic *nic, unsigned index);
-	const char *(*irq_name)(const struct nic *nic);
 
-	void (*mac)(const struct nic *nic, uint8_t mac[6]);
 	int (*link)(struct nic *nic, struct nic_link *link);
 	int (*stats)(struct nic *nic, struct nic_stats *stats); /* but for the queues' two */
 	int (*queue_stats)(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
-	int (*set_promiscuous)(struct nic *nic, bool on);
-	int (*set_mtu)(struct nic *nic, uint16_t mtu);
-	const char *(*model)(const struct nic *nic);
+	/* By the configuration, which says so already. */
+	void (*set_promiscuous)(struct nic *nic);
+	void (*set_mtu)(struct nic *nic);
+};
+
+/* The interrupts that a card has: with several vectors, queue n's is vector n and the last is for
+ * all else; with one it is for all.
+ */
+struct nic_irq {
+	enum pci_irq kind;
+	unsigned vectors; /* 0: polled only */
+	int fd[NIC_MAX_QUEUES + 1];
 };
 
 /* A driver's card begins with this. */
 struct nic {
 	const struct nic_driver *driver;
 	struct pci_function *fn;
+	struct pci_bar bar;
+	struct nic_config config;
+	struct pci_error *why; /* while something may fail with a text; otherwise NULL */
+	struct nic_irq irq;
+	const char *model;
+	uint8_t mac[6];
 	unsigned queues;
 	struct nic_queue *queue[NIC_MAX_QUEUES];
 };
+
+/* The driver for a function and a configuration that are in order. -ENOTSUP, -EINVAL with `why`. */
+int nic_choose(const struct nic_driver **out, struct pci_function *fn,
+	const struct nic_config *config, struct pci_error *why);
+
+/* Says in nic->why what failed, behind the driver's name and the device's address; returns rc. */
+int nic_fail(struct nic *nic, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* reg_poll() whose time-out says so: `what` did not happen, `where` it is written. */
+int nic_wait(struct nic *nic, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
+	const char *what, const char *where);
+
+/* Interrupts of the kind that the configuration asks for, or of the best that the card has: a
+ * vector for each queue and one more, or one for all. Nothing, where it asks for none. The driver
+ * has them masked before, and programs the card after it.
+ */
+int nic_irq_enable(struct nic *nic);
+void nic_irq_disable(struct nic *nic);
 
 /* Where the rings of queue `index` lie in the ring memory: each is aligned to its own size, so that
  * none crosses a chunk's boundary (a ring takes at most 64 KiB). In place: the left card's queue

@@ -120,8 +120,7 @@ static const char *objection(const struct nic_config *config)
 	return NULL;
 }
 
-/* The driver for a function and a configuration that are in order. */
-static int choose(const struct nic_driver **out, struct pci_function *fn,
+int nic_choose(const struct nic_driver **out, struct pci_function *fn,
 	const struct nic_config *config, struct pci_error *why)
 {
 	const struct pci_id *id = pci_ident(fn);
@@ -144,74 +143,9 @@ static int choose(const struct nic_driver **out, struct pci_function *fn,
 	return 0;
 }
 
-int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
-{
-	const struct nic_driver *driver;
-	struct pci_error unread;
-	int rc;
-
-	*out = NULL;
-	if (!why)
-		why = &unread;
-	rc = choose(&driver, fn, config, why);
-	return rc ? rc : driver->open(out, fn, config, why);
-}
-
-void nic_close(struct nic *nic)
-{
-	if (nic)
-		nic->driver->close(nic);
-}
-
 size_t nic_state_bytes(const struct nic_config *config)
 {
 	return queues_in_order(config) ? nic_state_size(config) : 0;
-}
-
-int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
-{
-	const struct nic_driver *driver;
-	struct pci_error unread;
-	int rc;
-
-	*out = NULL;
-	if (!why)
-		why = &unread;
-	rc = choose(&driver, fn, config, why);
-	if (rc)
-		return rc;
-	if (!config->state) {
-		snprintf(why->text, sizeof why->text, "%s %s: no memory with a state", driver->name,
-			pci_address(fn));
-		return -EINVAL;
-	}
-	return driver->adopt(out, fn, config, why);
-}
-
-void nic_release(struct nic *nic)
-{
-	if (nic)
-		nic->driver->release(nic);
-}
-
-int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
-{
-	if (index >= nic->queues || !frames || frames->size < NIC_BUFFER_STRIDE)
-		return -EINVAL;
-	if (pci_gone(nic->fn))
-		return -ENODEV;
-	if (nic->queue[index]->frames)
-		return -EBUSY;
-	return nic->driver->queue_start(nic, index, frames);
-}
-
-int nic_queue_stop(struct nic *nic, unsigned index)
-{
-	if (index >= nic->queues)
-		return -EINVAL;
-	return nic->queue[index]->frames ? nic->driver->queue_stop(nic, index) : 0;
 }
 
 const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index)
@@ -270,7 +204,9 @@ void nic_held(const struct nic_queue *q, uint32_t *offsets)
 
 size_t nic_irq_fds(const struct nic *nic, int fd[])
 {
-	return nic->driver->irq_fds(nic, fd);
+	for (unsigned i = 0; i < nic->irq.vectors; i++)
+		fd[i] = nic->irq.fd[i];
+	return nic->irq.vectors;
 }
 
 int nic_irq_ack(struct nic *nic, size_t which)
@@ -291,12 +227,14 @@ void nic_irq_arm_queue(struct nic *nic, unsigned index)
 
 size_t nic_irq_vector(const struct nic *nic, unsigned index)
 {
-	return index < nic->queues ? nic->driver->irq_vector(nic, index) : 0;
+	return index < nic->queues && nic->irq.vectors > 1 ? index : 0;
 }
 
 const char *nic_irq_name(const struct nic *nic)
 {
-	return nic->driver->irq_name(nic);
+	static const char *const names[PCI_IRQ_KINDS] = {"MSI-X", "MSI", "INTx"};
+
+	return nic->irq.vectors ? names[nic->irq.kind] : "none";
 }
 
 bool nic_gone(const struct nic *nic)
@@ -306,7 +244,7 @@ bool nic_gone(const struct nic *nic)
 
 void nic_mac(const struct nic *nic, uint8_t mac[6])
 {
-	nic->driver->mac(nic, mac);
+	memcpy(mac, nic->mac, sizeof nic->mac);
 }
 
 int nic_link(struct nic *nic, struct nic_link *link)
@@ -349,15 +287,21 @@ void nic_stats_add(struct nic_stats *sum, const struct nic_stats *now)
 
 int nic_set_promiscuous(struct nic *nic, bool on)
 {
-	return nic->driver->set_promiscuous(nic, on);
+	nic->config.promiscuous = on;
+	nic->driver->set_promiscuous(nic);
+	return pci_gone(nic->fn) ? -ENODEV : 0;
 }
 
 int nic_set_mtu(struct nic *nic, uint16_t mtu)
 {
-	return mtu_in_order(mtu) ? nic->driver->set_mtu(nic, mtu) : -EINVAL;
+	if (!mtu_in_order(mtu))
+		return -EINVAL;
+	nic->config.mtu = mtu;
+	nic->driver->set_mtu(nic);
+	return pci_gone(nic->fn) ? -ENODEV : 0;
 }
 
 const char *nic_model(const struct nic *nic)
 {
-	return nic->driver->model(nic);
+	return nic->model;
 }

@@ -56,11 +56,46 @@ void *nic_line_alloc(size_t size)
 	return memory ? memset(memory, 0, lines) : NULL;
 }
 
-int nic_ring_create(
+static int create_ring(
 	struct ring *ring, const struct dma_region *memory, size_t place, uint32_t slots)
 {
 	ring->mask = slots - 1;
 	ring->words = (dma_word __dma *)(uintptr_t)(memory->base + place);
 	ring->buffer = nic_line_alloc(slots * sizeof *ring->buffer);
 	return ring->buffer ? 0 : -ENOMEM;
+}
+
+int nic_queue_init(struct nic_queue *q, struct nic *nic, unsigned index)
+{
+	const struct nic_config *config = &nic->config;
+	struct nic_ring_place place = nic_place_rings(config, index);
+	int rc;
+
+	q->verbs = &nic_still_verbs;
+	q->fn = nic->fn;
+	q->gone = pci_gone_flag(nic->fn);
+	rc = create_ring(&q->rx, config->rings, place.rx, config->rx_ring);
+	return rc ? rc : create_ring(&q->tx, config->rings, place.tx, config->tx_ring);
+}
+
+void nic_queue_fini(struct nic_queue *q)
+{
+	free(q->rx.buffer);
+	free(q->tx.buffer);
+}
+
+void nic_queue_forget(struct nic_queue *q)
+{
+	q->verbs = &nic_still_verbs;
+	q->frames = NULL;
+	q->rx.head = q->rx.tail = q->rx.shown = 0;
+	q->tx.head = q->tx.tail = q->tx.shown = 0;
+}
+
+void nic_ring_clear(const struct ring *ring)
+{
+	for (uint32_t i = 0; i < ring_size(ring); i++) {
+		dma_write(ring_word(ring, i, 0), 0);
+		dma_write(ring_word(ring, i, 1), 0);
+	}
 }

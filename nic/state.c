@@ -3,8 +3,6 @@
  * The memory may have been scribbled on by a process that went mad: it is copied, then judged.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "nic/state.h"
@@ -123,7 +121,7 @@ static uint8_t *save_queue(const struct nic_running *running, unsigned index, ui
 
 void nic_state_save(const struct nic_running *running)
 {
-	const struct nic_config *config = running->config;
+	const struct nic_config *config = &running->nic->config;
 	uint8_t *state = config->state;
 	struct state_head head = {
 		.version = STATE_VERSION,
@@ -149,21 +147,6 @@ void nic_state_save(const struct nic_running *running)
 
 /* --- in --- */
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(const struct nic_running *running, int rc, const char *format, ...)
-{
-	const struct nic *nic = running->nic;
-	char what[160];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
-	va_end(args);
-	snprintf(running->why->text, sizeof running->why->text, "%s %s: state: %s",
-		nic->driver->name, pci_address(nic->fn), what);
-	return rc;
-}
-
 static bool indices_in_order(const struct state_ring *ring, uint32_t slots)
 {
 	return ring->tail - ring->head <= slots - RING_LINE &&
@@ -184,11 +167,13 @@ static int check_offsets(const struct nic_running *running, const struct nic_que
 
 		if (offset - NIC_BUFFER_HEAD > q->frames->size - NIC_BUFFER_STRIDE ||
 			(offset & (DMA_CHUNK_SIZE - 1)) > DMA_CHUNK_SIZE - NIC_BUFFER_SIZE)
-			return refuse(running, -EINVAL, "a receive buffer lies outside");
+			return nic_fail(
+				running->nic, -EINVAL, "state: a receive buffer lies outside");
 	}
 	for (uint32_t at = tx->head; at != tx->tail; at++) {
 		if (tx->buffer[at & tx->mask] >= q->frames->size)
-			return refuse(running, -EINVAL, "a frame to send lies outside");
+			return nic_fail(
+				running->nic, -EINVAL, "state: a frame to send lies outside");
 	}
 	return 0;
 }
@@ -203,50 +188,51 @@ static int check_reports(
 	uint32_t behind = 0; /* slots up to and with the RS before */
 
 	if (*books->tx_done - tx->head > ring_held(tx) || *books->rs_tail - *books->rs_head > left)
-		return refuse(running, -EINVAL, "its transmit indices are not in order");
+		return nic_fail(
+			running->nic, -EINVAL, "state: its transmit indices are not in order");
 	for (uint32_t i = *books->rs_head; i != *books->rs_tail; i++) {
 		uint32_t at = books->rs[i & tx->mask] - *books->tx_done;
 
 		if (at < behind || at >= left)
-			return refuse(running, -EINVAL, "its list of reports is not");
+			return nic_fail(running->nic, -EINVAL, "state: its list of reports is not");
 		behind = at + 1;
 	}
 	if (behind != left)
-		return refuse(running, -EINVAL, "nothing reports the last frame");
+		return nic_fail(running->nic, -EINVAL, "state: nothing reports the last frame");
 	return 0;
 }
 
 static int check_head(const struct nic_running *running, const struct state_head *head)
 {
-	const struct nic_config *config = running->config;
+	const struct nic_config *config = &running->nic->config;
 
 	if (head->magic != STATE_MAGIC)
-		return refuse(running, -EINVAL, "there is none");
+		return nic_fail(running->nic, -EINVAL, "state: there is none");
 	if (head->version != STATE_VERSION)
-		return refuse(
-			running, -EINVAL, "of version %u, not %u", head->version, STATE_VERSION);
+		return nic_fail(running->nic, -EINVAL, "state: of version %u, not %u",
+			head->version, STATE_VERSION);
 	if (head->device != running->device || head->rx_ring != config->rx_ring ||
 		head->tx_ring != config->tx_ring || head->queues != config->queues ||
 		head->mtu != config->mtu || head->promiscuous != (uint32_t)config->promiscuous)
-		return refuse(running, -EINVAL, "of another card or configuration");
+		return nic_fail(running->nic, -EINVAL, "state: of another card or configuration");
 	return 0;
 }
 
 static int check_queue(
 	const struct nic_running *running, unsigned index, const struct state_queue *state)
 {
-	const struct nic_config *config = running->config;
+	const struct nic_config *config = &running->nic->config;
 	const struct dma_region *frames = nic_config_frames(config, index);
 
 	if (state->frames_size && (!frames || frames->size != state->frames_size))
-		return refuse(running, -EINVAL,
-			"queue %u ran in another configuration's frame memory", index);
+		return nic_fail(running->nic, -EINVAL,
+			"state: queue %u ran in another configuration's frame memory", index);
 	if (!indices_in_order(&state->rx, config->rx_ring) ||
 		!indices_in_order(&state->tx, config->tx_ring) ||
 		state->tx.shown != state->tx.tail || state->rx_torn > 1 ||
 		(!state->frames_size &&
 			(state->rx.head != state->rx.tail || state->tx.head != state->tx.tail)))
-		return refuse(running, -EINVAL, "its indices are not in order");
+		return nic_fail(running->nic, -EINVAL, "state: its indices are not in order");
 	return 0;
 }
 
@@ -290,26 +276,26 @@ static int load_queue(const struct nic_running *running, unsigned index, const u
 	q->bad_writebacks = state.bad_writebacks;
 	if (!state.frames_size)
 		return 0;
-	q->frames = nic_config_frames(running->config, index);
+	q->frames = nic_config_frames(&running->nic->config, index);
 	rc = check_offsets(running, q);
 	return rc ? rc : check_reports(running, tx, books);
 }
 
 int nic_state_load(const struct nic_running *running)
 {
-	const struct nic_config *config = running->config;
+	const struct nic_config *config = &running->nic->config;
 	size_t size = nic_state_size(config);
 	struct state_head head;
 	uint8_t *copy = malloc(size);
 	int rc;
 
 	if (!copy)
-		return refuse(running, -ENOMEM, "out of memory");
+		return nic_fail(running->nic, -ENOMEM, "out of memory");
 	memcpy(copy, config->state, size);
 	memcpy(&head, copy, sizeof head);
 	rc = check_head(running, &head);
 	if (!rc && sum_of(&head, copy + sizeof head, config) != head.sum)
-		rc = refuse(running, -EINVAL, "its checksum is wrong");
+		rc = nic_fail(running->nic, -EINVAL, "state: its checksum is wrong");
 	for (unsigned i = 0; i < config->queues && !rc; i++)
 		rc = load_queue(running, i, copy + sizeof head + i * queue_bytes(config));
 	free(copy);

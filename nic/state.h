@@ -21,11 +21,9 @@ struct nic_books {
 
 struct nic_running {
 	struct nic *nic;
-	const struct nic_config *config;
 	uint16_t device; /* PCI id */
 	struct nic_stats *stats;
 	struct nic_books books[NIC_MAX_QUEUES];
-	struct pci_error *why; /* for nic_state_load() */
 };
 
 size_t nic_state_size(const struct nic_config *config);
@@ -35,7 +33,7 @@ void nic_state_save(const struct nic_running *running);
 void nic_state_forget(const struct nic_config *config);
 
 /* Into queues that were just created and stand still: those that ran have their `frames` then.
- * -EINVAL with `why`: it does not check out; -ENOMEM.
+ * -EINVAL by nic_fail(): it does not check out; -ENOMEM.
  */
 int nic_state_load(const struct nic_running *running);
 

@@ -59,22 +59,11 @@ struct e1000_queue {
 	uint32_t *rs; /* ring of the indices that carry an RS whose DD was not seen yet */
 };
 
-struct e1000_irq {
-	enum pci_irq kind;
-	unsigned vectors; /* 0: polled only */
-	int fd[2];        /* the queue's and the link's, or one for both */
-};
-
 struct e1000 {
 	struct nic nic;
-	struct pci_bar bar;
 	const struct e1000_model *model;
-	struct pci_error *why; /* while nic_open() runs; never NULL */
-	struct nic_config config;
-	struct e1000_irq irq;
 	struct nic_stats sum;
 	struct nic_queue_stats queue_sum; /* of no use but for the state's layout */
-	uint8_t mac[6];
 };
 
 static inline struct e1000 *e1000_of(struct nic *nic)
@@ -86,10 +75,6 @@ static inline struct e1000_queue *e1000_queue_of(struct e1000 *dev)
 {
 	return (struct e1000_queue *)dev->nic.queue[0];
 }
-
-/* Says in dev->why what failed, behind the driver's name and the device's address; returns rc. */
-int e1000_fail(struct e1000 *dev, int rc, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* e1000_rx.c, e1000_tx.c */
 size_t e1000_rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t n);
@@ -105,7 +90,7 @@ int e1000_queue_start(struct e1000 *dev, const struct dma_region *frames);
 int e1000_queue_stop(struct e1000 *dev);
 /* Of a queue that runs already: its frames are these, and its verbs work. */
 void e1000_queue_use(struct e1000_queue *q, const struct dma_region *frames);
-/* Filters by dev->config, and whether it receives. */
+/* Filters by dev->nic.config, and whether it receives. */
 void e1000_write_rctl(struct e1000 *dev, bool on);
 /* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */
 uint32_t e1000_frame_max(uint16_t mtu);
@@ -122,12 +107,9 @@ int e1000_irq_start(struct e1000 *dev);
 void e1000_irq_stop(struct e1000 *dev);
 /* Everything off, and forgotten what was pending. */
 void e1000_irq_mask(struct e1000 *dev);
-size_t e1000_irq_fds(const struct nic *nic, int fd[]);
 int e1000_irq_ack(struct nic *nic, size_t which);
 void e1000_irq_arm(struct nic *nic);
 void e1000_irq_arm_queue(struct nic *nic, unsigned index);
-size_t e1000_irq_vector(const struct nic *nic, unsigned index);
-const char *e1000_irq_name(const struct nic *nic);
 
 /* e1000_link.c */
 int e1000_link_start(struct e1000 *dev);

@@ -23,15 +23,15 @@
 
 static bool split(const struct e1000 *dev)
 {
-	return dev->irq.vectors > 1;
+	return dev->nic.irq.vectors > 1;
 }
 
 void e1000_irq_mask(struct e1000 *dev)
 {
-	reg_write(&dev->bar, IMC, UINT32_MAX);
+	reg_write(&dev->nic.bar, IMC, UINT32_MAX);
 	if (dev->model->family == E1000_82576)
-		reg_write(&dev->bar, EIMC, UINT32_MAX);
-	(void)reg_read(&dev->bar, ICR);
+		reg_write(&dev->nic.bar, EIMC, UINT32_MAX);
+	(void)reg_read(&dev->nic.bar, ICR);
 }
 
 /* 82574 datasheet 7.4: a message tells of one of its causes, which clears (EIAC) and masks (IAM)
@@ -39,31 +39,31 @@ void e1000_irq_mask(struct e1000 *dev)
  */
 static void program_82574(struct e1000 *dev)
 {
-	if (dev->irq.kind != PCI_IRQ_MSIX)
+	if (dev->nic.irq.kind != PCI_IRQ_MSIX)
 		return;
-	reg_write(&dev->bar, IVAR_82574,
+	reg_write(&dev->nic.bar, IVAR_82574,
 		(VECTOR_QUEUE | IVAR_ENABLED) | (VECTOR_QUEUE | IVAR_ENABLED) << IVAR_TX |
 			((split(dev) ? VECTOR_LINK : VECTOR_QUEUE) | IVAR_ENABLED) << IVAR_OTHER);
-	reg_write(&dev->bar, EITR_82574(VECTOR_QUEUE), THROTTLE_ITR);
-	reg_write(&dev->bar, IAM, split(dev) ? IRQ_RXQ0 | IRQ_TXQ0 : 0);
-	reg_write(&dev->bar, EIAC_82574, split(dev) ? IRQ_RXQ0 | IRQ_TXQ0 : 0);
-	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_EIAME | CTRL_EXT_PBA_CLR);
+	reg_write(&dev->nic.bar, EITR_82574(VECTOR_QUEUE), THROTTLE_ITR);
+	reg_write(&dev->nic.bar, IAM, split(dev) ? IRQ_RXQ0 | IRQ_TXQ0 : 0);
+	reg_write(&dev->nic.bar, EIAC_82574, split(dev) ? IRQ_RXQ0 | IRQ_TXQ0 : 0);
+	reg_set(&dev->nic.bar, CTRL_EXT, CTRL_EXT_EIAME | CTRL_EXT_PBA_CLR);
 }
 
 /* 82576 datasheet 7.3: as on the 82599. With MSI and INTx the causes are those of 1998. */
 static void program_82576(struct e1000 *dev)
 {
-	if (dev->irq.kind != PCI_IRQ_MSIX) {
-		reg_write(&dev->bar, GPIE, 0);
+	if (dev->nic.irq.kind != PCI_IRQ_MSIX) {
+		reg_write(&dev->nic.bar, GPIE, 0);
 		return;
 	}
-	reg_write(&dev->bar, GPIE, GPIE_MSIX | GPIE_EIAME | GPIE_PBA_SUPPORT);
-	reg_write(&dev->bar, IVAR0, (VECTOR_QUEUE | IVAR_VALID) * 0x0101u);
-	reg_write(&dev->bar, IVAR_MISC,
+	reg_write(&dev->nic.bar, GPIE, GPIE_MSIX | GPIE_EIAME | GPIE_PBA_SUPPORT);
+	reg_write(&dev->nic.bar, IVAR0, (VECTOR_QUEUE | IVAR_VALID) * 0x0101u);
+	reg_write(&dev->nic.bar, IVAR_MISC,
 		((split(dev) ? VECTOR_LINK : VECTOR_QUEUE) | IVAR_VALID) << 8);
-	reg_write(&dev->bar, EITR(VECTOR_QUEUE), THROTTLE_US << 2 | EITR_CNT_IGNR);
-	reg_write(&dev->bar, EIAC, BIT(VECTOR_QUEUE));
-	reg_write(&dev->bar, EIAM, BIT(VECTOR_QUEUE) | BIT(VECTOR_LINK));
+	reg_write(&dev->nic.bar, EITR(VECTOR_QUEUE), THROTTLE_US << 2 | EITR_CNT_IGNR);
+	reg_write(&dev->nic.bar, EIAC, BIT(VECTOR_QUEUE));
+	reg_write(&dev->nic.bar, EIAM, BIT(VECTOR_QUEUE) | BIT(VECTOR_LINK));
 }
 
 static void program(struct e1000 *dev)
@@ -73,63 +73,23 @@ static void program(struct e1000 *dev)
 	case E1000_82576: program_82576(dev); break;
 	default: break;
 	}
-	if (dev->irq.kind != PCI_IRQ_MSIX)
-		reg_write(&dev->bar, ITR, THROTTLE_ITR);
-}
-
-static int enable(struct e1000 *dev, enum pci_irq kind)
-{
-	struct e1000_irq *irq = &dev->irq;
-	unsigned have = pci_irq_count(dev->nic.fn, kind);
-	unsigned want = kind == PCI_IRQ_MSIX && have > 1 ? 2 : 1;
-	int rc;
-
-	if (!have)
-		return -ENOTSUP;
-	rc = pci_irq_enable(dev->nic.fn, kind, want, irq->fd);
-	if (rc)
-		return rc;
-	irq->kind = kind;
-	irq->vectors = want;
-	return 0;
+	if (dev->nic.irq.kind != PCI_IRQ_MSIX)
+		reg_write(&dev->nic.bar, ITR, THROTTLE_ITR);
 }
 
 int e1000_irq_start(struct e1000 *dev)
 {
-	const struct nic_config *config = &dev->config;
-	int rc = -ENOTSUP;
+	int rc = nic_irq_enable(&dev->nic);
 
-	if (!config->interrupts)
-		return 0;
-	if (config->pick_irq) {
-		rc = enable(dev, config->irq);
-	} else {
-		/* In the order of enum pci_irq: the best first. */
-		for (unsigned kind = 0; kind < PCI_IRQ_KINDS && rc == -ENOTSUP; kind++)
-			rc = enable(dev, (enum pci_irq)kind);
-	}
-	if (rc)
-		return e1000_fail(dev, rc, "interrupts cannot be set up%s: use polling",
-			config->pick_irq ? " in the way that was asked for" : "");
-	program(dev);
-	return 0;
+	if (!rc && dev->nic.irq.vectors)
+		program(dev);
+	return rc;
 }
 
 void e1000_irq_stop(struct e1000 *dev)
 {
 	e1000_irq_mask(dev);
-	if (dev->irq.vectors)
-		pci_irq_disable(dev->nic.fn);
-	dev->irq.vectors = 0;
-}
-
-size_t e1000_irq_fds(const struct nic *nic, int fd[])
-{
-	const struct e1000_irq *irq = &((const struct e1000 *)nic)->irq;
-
-	for (unsigned i = 0; i < irq->vectors; i++)
-		fd[i] = irq->fd[i];
-	return irq->vectors;
+	nic_irq_disable(&dev->nic);
 }
 
 /* The causes, which are cleared. Older cards do so when they are read; the 82574 not always
@@ -137,20 +97,20 @@ size_t e1000_irq_fds(const struct nic *nic, int fd[])
  */
 static uint32_t take_causes(struct e1000 *dev)
 {
-	uint32_t causes = reg_read(&dev->bar, ICR);
+	uint32_t causes = reg_read(&dev->nic.bar, ICR);
 
 	if (dev->model->family != E1000_8254X)
-		reg_write(&dev->bar, ICR, causes);
+		reg_write(&dev->nic.bar, ICR, causes);
 	return causes;
 }
 
 static void arm_link(struct e1000 *dev)
 {
 	if (dev->model->family == E1000_82574) {
-		reg_write(&dev->bar, IMS, IRQ_LSC | IRQ_OTHER);
+		reg_write(&dev->nic.bar, IMS, IRQ_LSC | IRQ_OTHER);
 	} else {
-		reg_write(&dev->bar, IMS, IRQ_LSC);
-		reg_write(&dev->bar, EIMS, BIT(VECTOR_LINK));
+		reg_write(&dev->nic.bar, IMS, IRQ_LSC);
+		reg_write(&dev->nic.bar, EIMS, BIT(VECTOR_LINK));
 	}
 }
 
@@ -167,7 +127,7 @@ int e1000_irq_ack(struct nic *nic, size_t which)
 		return NIC_EVENT_QUEUES; /* masked and cleared by the card */
 
 	if (!split(dev))
-		reg_write(&dev->bar, IMC, UINT32_MAX);
+		reg_write(&dev->nic.bar, IMC, UINT32_MAX);
 	causes = take_causes(dev);
 	if (pci_gone(nic->fn))
 		return -ENODEV;
@@ -180,7 +140,7 @@ int e1000_irq_ack(struct nic *nic, size_t which)
 	}
 	/* What was read here of the queue's causes, the 82574 sends no message for any more. */
 	if (dev->model->family == E1000_82574 && (causes & (IRQ_RXQ0 | IRQ_TXQ0)))
-		reg_write(&dev->bar, ICS, causes & (IRQ_RXQ0 | IRQ_TXQ0));
+		reg_write(&dev->nic.bar, ICS, causes & (IRQ_RXQ0 | IRQ_TXQ0));
 	/* A vector of its own need not wait until the queue is idle and all is armed. */
 	arm_link(dev);
 	return events;
@@ -189,19 +149,20 @@ int e1000_irq_ack(struct nic *nic, size_t which)
 void e1000_irq_arm(struct nic *nic)
 {
 	struct e1000 *dev = e1000_of(nic);
-	bool msix = dev->irq.kind == PCI_IRQ_MSIX;
+	bool msix = dev->nic.irq.kind == PCI_IRQ_MSIX;
 
-	if (!dev->irq.vectors)
+	if (!dev->nic.irq.vectors)
 		return;
 	if (msix && dev->model->family == E1000_82576) {
-		reg_write(&dev->bar, IMS, IRQ_LSC);
-		reg_write(&dev->bar, EIMS, BIT(VECTOR_QUEUE) | (split(dev) ? BIT(VECTOR_LINK) : 0));
+		reg_write(&dev->nic.bar, IMS, IRQ_LSC);
+		reg_write(&dev->nic.bar, EIMS,
+			BIT(VECTOR_QUEUE) | (split(dev) ? BIT(VECTOR_LINK) : 0));
 	} else if (msix) {
-		reg_write(&dev->bar, IMS, IRQ_RXQ0 | IRQ_TXQ0 | IRQ_OTHER | IRQ_LSC);
+		reg_write(&dev->nic.bar, IMS, IRQ_RXQ0 | IRQ_TXQ0 | IRQ_OTHER | IRQ_LSC);
 	} else {
-		reg_write(&dev->bar, IMS, IRQ_QUEUES | IRQ_LSC);
+		reg_write(&dev->nic.bar, IMS, IRQ_QUEUES | IRQ_LSC);
 	}
-	if (dev->irq.kind == PCI_IRQ_INTX)
+	if (dev->nic.irq.kind == PCI_IRQ_INTX)
 		pci_irq_unmask(nic->fn);
 }
 
@@ -209,18 +170,4 @@ void e1000_irq_arm_queue(struct nic *nic, unsigned index)
 {
 	(void)index;
 	e1000_irq_arm(nic);
-}
-
-size_t e1000_irq_vector(const struct nic *nic, unsigned index)
-{
-	(void)nic, (void)index;
-	return VECTOR_QUEUE;
-}
-
-const char *e1000_irq_name(const struct nic *nic)
-{
-	static const char *const names[PCI_IRQ_KINDS] = {"MSI-X", "MSI", "INTx"};
-	const struct e1000_irq *irq = &((const struct e1000 *)nic)->irq;
-
-	return irq->vectors ? names[irq->kind] : "none";
 }

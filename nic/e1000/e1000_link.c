@@ -26,8 +26,8 @@
 static int take(struct e1000 *dev, uint32_t reg, uint32_t bit)
 {
 	for (unsigned us = 0; us < SYNC_US && !pci_gone(dev->nic.fn); us += SYNC_GAP) {
-		reg_set(&dev->bar, reg, bit);
-		if (reg_read(&dev->bar, reg) & bit)
+		reg_set(&dev->nic.bar, reg, bit);
+		if (reg_read(&dev->nic.bar, reg) & bit)
 			return 0;
 		pci_delay_us(SYNC_GAP);
 	}
@@ -38,18 +38,18 @@ static int take(struct e1000 *dev, uint32_t reg, uint32_t bit)
 static int lock_sync(struct e1000 *dev)
 {
 	/* Reading 0 takes SMBI; what is left of an owner that died is taken over. */
-	(void)reg_poll(&dev->bar, SWSM, SWSM_SMBI, 0, SYNC_US);
+	(void)reg_poll(&dev->nic.bar, SWSM, SWSM_SMBI, 0, SYNC_US);
 	return take(dev, SWSM, SWSM_SWESMBI);
 }
 
 static void unlock_sync(struct e1000 *dev)
 {
-	reg_clear(&dev->bar, SWSM, SWSM_SMBI | SWSM_SWESMBI);
+	reg_clear(&dev->nic.bar, SWSM, SWSM_SMBI | SWSM_SWESMBI);
 }
 
 static uint32_t phy_bit(struct e1000 *dev)
 {
-	return reg_read(&dev->bar, STATUS) & STATUS_LAN_ID ? SYNC_PHY1 : SYNC_PHY0;
+	return reg_read(&dev->nic.bar, STATUS) & STATUS_LAN_ID ? SYNC_PHY1 : SYNC_PHY0;
 }
 
 static int own_phy_82576(struct e1000 *dev)
@@ -62,9 +62,9 @@ static int own_phy_82576(struct e1000 *dev)
 
 		if (rc)
 			return rc;
-		sync = reg_read(&dev->bar, SW_FW_SYNC);
+		sync = reg_read(&dev->nic.bar, SW_FW_SYNC);
 		if (!(sync & (bit | bit << SYNC_FIRMWARE_SHIFT))) {
-			reg_write(&dev->bar, SW_FW_SYNC, sync | bit);
+			reg_write(&dev->nic.bar, SW_FW_SYNC, sync | bit);
 			unlock_sync(dev);
 			return 0;
 		}
@@ -86,10 +86,10 @@ static int own_phy(struct e1000 *dev)
 static void disown_phy(struct e1000 *dev)
 {
 	switch (dev->model->family) {
-	case E1000_82574: reg_clear(&dev->bar, EXTCNF_CTRL, EXTCNF_MDIO_SW); break;
+	case E1000_82574: reg_clear(&dev->nic.bar, EXTCNF_CTRL, EXTCNF_MDIO_SW); break;
 	case E1000_82576:
 		if (lock_sync(dev) == 0) {
-			reg_clear(&dev->bar, SW_FW_SYNC, phy_bit(dev));
+			reg_clear(&dev->nic.bar, SW_FW_SYNC, phy_bit(dev));
 			unlock_sync(dev);
 		}
 		break;
@@ -103,11 +103,11 @@ static int mdio(struct e1000 *dev, uint32_t command)
 {
 	int rc;
 
-	reg_write(&dev->bar, MDIC, command | PHY << MDIC_PHY_SHIFT);
-	rc = reg_poll(&dev->bar, MDIC, MDIC_READY, MDIC_READY, MDIC_US);
+	reg_write(&dev->nic.bar, MDIC, command | PHY << MDIC_PHY_SHIFT);
+	rc = reg_poll(&dev->nic.bar, MDIC, MDIC_READY, MDIC_READY, MDIC_US);
 	if (rc)
 		return rc;
-	return reg_read(&dev->bar, MDIC) & MDIC_ERROR ? -EIO : 0;
+	return reg_read(&dev->nic.bar, MDIC) & MDIC_ERROR ? -EIO : 0;
 }
 
 static int negotiate(struct e1000 *dev)
@@ -117,7 +117,7 @@ static int negotiate(struct e1000 *dev)
 
 	if (rc)
 		return rc;
-	control = reg_read(&dev->bar, MDIC) & MDIC_DATA_MASK & ~(BMCR_ISOLATE | BMCR_POWEROFF);
+	control = reg_read(&dev->nic.bar, MDIC) & MDIC_DATA_MASK & ~(BMCR_ISOLATE | BMCR_POWEROFF);
 	return mdio(dev,
 		BMCR << MDIC_REG_SHIFT | MDIC_OP_WRITE | control | BMCR_AUTONEG | BMCR_RESTART);
 }
@@ -125,7 +125,7 @@ static int negotiate(struct e1000 *dev)
 /* Flow control is off, so that a slow program here does not stop its neighbours. */
 static void init_mac(struct e1000 *dev)
 {
-	const struct pci_bar *bar = &dev->bar;
+	const struct pci_bar *bar = &dev->nic.bar;
 	uint32_t ctrl =
 		reg_read(bar, CTRL) &
 		~(CTRL_LRST | CTRL_ILOS | CTRL_FRCSPD | CTRL_FRCDPX | CTRL_RFCE | CTRL_TFCE |
@@ -145,25 +145,26 @@ int e1000_link_start(struct e1000 *dev)
 	int rc;
 
 	init_mac(dev); /* 8254x 14.3.1 */
-	if (reg_read(&dev->bar, STATUS) & STATUS_LU)
+	if (reg_read(&dev->nic.bar, STATUS) & STATUS_LU)
 		return 0;
 	rc = own_phy(dev);
 	if (rc == -EBUSY)
-		return e1000_fail(
-			dev, rc, "firmware does not let go of the PHY: power-cycle the card");
+		return nic_fail(
+			&dev->nic, rc, "firmware does not let go of the PHY: power-cycle the card");
 	if (rc)
 		return rc;
 	rc = negotiate(dev);
 	disown_phy(dev);
 	if (rc == -ETIMEDOUT || rc == -EIO)
-		return e1000_fail(dev, rc, "its PHY does not answer (MDIC, 8254x manual 13.4.8)");
+		return nic_fail(
+			&dev->nic, rc, "its PHY does not answer (MDIC, 8254x manual 13.4.8)");
 	return rc;
 }
 
 int e1000_link(struct nic *nic, struct nic_link *link)
 {
 	static const uint32_t mbit[] = {10, 100, 1000, 1000};
-	uint32_t status = reg_read(&e1000_of(nic)->bar, STATUS);
+	uint32_t status = reg_read(&nic->bar, STATUS);
 
 	*link = (struct nic_link){0};
 	if (pci_gone(nic->fn))

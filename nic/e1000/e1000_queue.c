@@ -34,26 +34,19 @@ uint32_t e1000_frame_max(uint16_t mtu)
 
 int e1000_queue_create(struct e1000 *dev)
 {
-	const struct nic_config *config = &dev->config;
-	struct nic_ring_place place = nic_place_rings(config, 0);
+	const struct nic_config *config = &dev->nic.config;
 	struct e1000_queue *q = nic_line_alloc(sizeof *q);
 
 	if (!q)
 		return -ENOMEM;
 	dev->nic.queue[0] = &q->head;
-	q->head.verbs = &nic_still_verbs;
-	q->head.fn = dev->nic.fn;
-	q->head.gone = pci_gone_flag(dev->nic.fn);
-	q->bar = &dev->bar;
+	q->bar = &dev->nic.bar;
 	q->rx = dev->model->family == E1000_82576 ? &e1000_rx_advanced : &e1000_rx_legacy;
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
 	q->tx_max = e1000_frame_max(config->mtu);
 	q->rs = nic_line_alloc(config->tx_ring * sizeof *q->rs);
-	if (!q->rs || nic_ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
-		nic_ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring))
-		return -ENOMEM;
-	return 0;
+	return q->rs ? nic_queue_init(&q->head, &dev->nic, 0) : -ENOMEM;
 }
 
 void e1000_queue_destroy(struct e1000 *dev)
@@ -62,8 +55,7 @@ void e1000_queue_destroy(struct e1000 *dev)
 
 	if (!q)
 		return;
-	free(q->head.rx.buffer);
-	free(q->head.tx.buffer);
+	nic_queue_fini(&q->head);
 	free(q->rs);
 	free(q);
 	dev->nic.queue[0] = NULL;
@@ -81,16 +73,10 @@ void e1000_queue_use(struct e1000_queue *q, const struct dma_region *frames)
 /* Empty rings, and nothing that the verbs could reach. */
 static void forget(struct e1000_queue *q)
 {
-	struct ring *rx = &q->head.rx;
-	struct ring *tx = &q->head.tx;
-
-	q->head.verbs = &nic_still_verbs;
-	q->head.frames = NULL;
+	nic_queue_forget(&q->head);
 	q->iova = NULL;
 	q->region_size = 0;
 	q->rx_span = 0;
-	rx->head = rx->tail = rx->shown = 0;
-	tx->head = tx->tail = tx->shown = 0;
 	q->rx_torn = false;
 	q->tx_done = 0;
 	q->rs_head = q->rs_tail = 0;
@@ -102,61 +88,51 @@ static void forget(struct e1000_queue *q)
 static void place_ring(
 	struct e1000 *dev, const struct ring *ring, size_t place, uint32_t base, uint32_t head)
 {
-	uint64_t iova = dma_iova(dev->config.rings, place);
+	uint64_t iova = dma_iova(dev->nic.config.rings, place);
 
-	for (uint32_t i = 0; i < ring_size(ring); i++) {
-		dma_write(ring_word(ring, i, 0), 0);
-		dma_write(ring_word(ring, i, 1), 0);
-	}
+	nic_ring_clear(ring);
 	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
 	dma_write_barrier();
-	reg_write(&dev->bar, base, (uint32_t)iova);
-	reg_write(&dev->bar, base + 4, (uint32_t)(iova >> 32));
-	reg_write(&dev->bar, base + 8, ring_size(ring) * RING_DESCRIPTOR);
-	reg_write(&dev->bar, head, 0);
-	reg_write(&dev->bar, head + 8, 0); /* the tail */
+	reg_write(&dev->nic.bar, base, (uint32_t)iova);
+	reg_write(&dev->nic.bar, base + 4, (uint32_t)(iova >> 32));
+	reg_write(&dev->nic.bar, base + 8, ring_size(ring) * RING_DESCRIPTOR);
+	reg_write(&dev->nic.bar, head, 0);
+	reg_write(&dev->nic.bar, head + 8, 0); /* the tail */
 }
 
-/* The 82576's tail must wait for its queue's enable bit (82576 datasheet 4.5.9, 4.5.10). */
-static int enable(struct e1000 *dev, uint32_t reg, uint32_t bit, const char *name)
+/* The 82576's tail must wait for its queue's enable bit. */
+static int enable(struct e1000 *dev, uint32_t reg, uint32_t bit, const char *what)
 {
-	int rc;
-
 	if (dev->model->family != E1000_82576)
 		return 0;
-	reg_set(&dev->bar, reg, bit);
-	rc = reg_poll(&dev->bar, reg, bit, bit, QUEUE_US);
-	if (rc == -ETIMEDOUT)
-		return e1000_fail(dev, rc,
-			"the %s queue did not start within %u ms (82576 datasheet 4.5.9): "
-			"power-cycle the card",
-			name, QUEUE_US / 1000);
-	return rc;
+	reg_set(&dev->nic.bar, reg, bit);
+	return nic_wait(&dev->nic, reg, bit, bit, QUEUE_US, what, "82576 datasheet 4.5.9, 4.5.10");
 }
 
 void e1000_write_rctl(struct e1000 *dev, bool on)
 {
 	/* BSIZE 0: buffers of 2048 bytes. Multicast passes whole: the class has no list of groups.
 	 */
-	reg_write(&dev->bar, RCTL,
-		RCTL_BAM | RCTL_MPE | RCTL_SECRC | (dev->config.promiscuous ? RCTL_UPE : 0) |
+	reg_write(&dev->nic.bar, RCTL,
+		RCTL_BAM | RCTL_MPE | RCTL_SECRC | (dev->nic.config.promiscuous ? RCTL_UPE : 0) |
 			(on ? RCTL_EN : 0));
 }
 
 /* 8254x 14.4, 82574 4.6.5, 82576 4.5.9 */
 static int start_rx(struct e1000 *dev)
 {
-	struct nic_ring_place place = nic_place_rings(&dev->config, 0);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, 0);
 	int rc;
 
 	/* Written back at once, interrupts without delay: throttling bounds them. */
-	reg_write(&dev->bar, RDTR, 0);
+	reg_write(&dev->nic.bar, RDTR, 0);
 	if (dev->model->family != E1000_82576)
-		reg_write(&dev->bar, RADV, 0);
+		reg_write(&dev->nic.bar, RADV, 0);
 	place_ring(dev, &dev->nic.queue[0]->rx, place.rx, RDBAL, RDH);
 	if (dev->model->family == E1000_82576)
-		reg_write(&dev->bar, SRRCTL, SRRCTL_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_ADVANCED);
-	rc = enable(dev, RXDCTL, RXDCTL_ENABLE, "receive");
+		reg_write(&dev->nic.bar, SRRCTL,
+			SRRCTL_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_ADVANCED);
+	rc = enable(dev, RXDCTL, RXDCTL_ENABLE, "the receive queue did not start");
 	if (!rc)
 		e1000_write_rctl(dev, true);
 	return rc;
@@ -175,22 +151,22 @@ static uint32_t txdctl(const struct e1000 *dev)
 /* 8254x 14.5, 82574 4.6.6, 82576 4.5.10 */
 static int start_tx(struct e1000 *dev)
 {
-	struct nic_ring_place place = nic_place_rings(&dev->config, 0);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, 0);
 	int rc;
 
 	place_ring(dev, &dev->nic.queue[0]->tx, place.tx, TDBAL, TDH);
 	if (dev->model->family != E1000_82576) {
-		reg_write(&dev->bar, TIDV, 0);
-		reg_write(&dev->bar, TADV, 0);
+		reg_write(&dev->nic.bar, TIDV, 0);
+		reg_write(&dev->nic.bar, TADV, 0);
 		/* 8254x 13.4.34, of copper: 10, 8 and 6 byte times. */
-		reg_write(&dev->bar, TIPG, 10u | 8u << 10 | 6u << 20);
+		reg_write(&dev->nic.bar, TIPG, 10u | 8u << 10 | 6u << 20);
 	}
-	reg_write(&dev->bar, TXDCTL, txdctl(dev));
-	rc = enable(dev, TXDCTL, TXDCTL_ENABLE, "transmit");
+	reg_write(&dev->nic.bar, TXDCTL, txdctl(dev));
+	rc = enable(dev, TXDCTL, TXDCTL_ENABLE, "the transmit queue did not start");
 	if (rc)
 		return rc;
 	/* 13.4.33: 15 collisions, and 64 byte times of full duplex. */
-	reg_write(&dev->bar, TCTL,
+	reg_write(&dev->nic.bar, TCTL,
 		TCTL_EN | TCTL_PSP | TCTL_RTLC | 15u << TCTL_CT_SHIFT | 0x40u << TCTL_COLD_SHIFT);
 	return 0;
 }
@@ -217,13 +193,13 @@ static int disable(struct e1000 *dev, uint32_t reg, uint32_t bit)
 {
 	if (dev->model->family != E1000_82576)
 		return 0;
-	reg_clear(&dev->bar, reg, bit);
-	return reg_poll(&dev->bar, reg, bit, 0, QUEUE_US);
+	reg_clear(&dev->nic.bar, reg, bit);
+	return reg_poll(&dev->nic.bar, reg, bit, 0, QUEUE_US);
 }
 
 int e1000_queue_stop(struct e1000 *dev)
 {
-	const struct pci_bar *bar = &dev->bar;
+	const struct pci_bar *bar = &dev->nic.bar;
 	int rx, tx;
 
 	e1000_write_rctl(dev, false);

@@ -14,7 +14,6 @@ static struct nic_running running(struct e1000 *dev)
 
 	return (struct nic_running){
 		.nic = &dev->nic,
-		.config = &dev->config,
 		.device = dev->model->device,
 		.stats = &dev->sum,
 		.books[0] = {.tx_done = &q->tx_done,
@@ -23,7 +22,6 @@ static struct nic_running running(struct e1000 *dev)
 			.rs = q->rs,
 			.torn = &q->rx_torn,
 			.stats = &dev->queue_sum},
-		.why = dev->why,
 	};
 }
 
@@ -48,24 +46,24 @@ int e1000_state_load(struct e1000 *dev)
 static bool ring_runs(
 	struct e1000 *dev, const struct ring *ring, size_t place, uint32_t base, uint32_t tail)
 {
-	uint64_t iova = dma_iova(dev->config.rings, place);
+	uint64_t iova = dma_iova(dev->nic.config.rings, place);
 
-	return reg_read(&dev->bar, base) == (uint32_t)iova &&
-	       reg_read(&dev->bar, base + 4) == (uint32_t)(iova >> 32) &&
-	       reg_read(&dev->bar, base + 8) == ring_size(ring) * RING_DESCRIPTOR &&
-	       reg_read(&dev->bar, tail) == (ring->shown & ring->mask);
+	return reg_read(&dev->nic.bar, base) == (uint32_t)iova &&
+	       reg_read(&dev->nic.bar, base + 4) == (uint32_t)(iova >> 32) &&
+	       reg_read(&dev->nic.bar, base + 8) == ring_size(ring) * RING_DESCRIPTOR &&
+	       reg_read(&dev->nic.bar, tail) == (ring->shown & ring->mask);
 }
 
 int e1000_state_compare(struct e1000 *dev)
 {
-	struct nic_ring_place place = nic_place_rings(&dev->config, 0);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, 0);
 	const struct nic_queue *q = dev->nic.queue[0];
-	bool receives = reg_read(&dev->bar, RCTL) & RCTL_EN;
-	bool sends = reg_read(&dev->bar, TCTL) & TCTL_EN;
+	bool receives = reg_read(&dev->nic.bar, RCTL) & RCTL_EN;
+	bool sends = reg_read(&dev->nic.bar, TCTL) & TCTL_EN;
 
 	if (q->frames ? receives && sends && ring_runs(dev, &q->rx, place.rx, RDBAL, RDT) &&
 				ring_runs(dev, &q->tx, place.tx, TDBAL, TDT)
 		      : !receives && !sends)
 		return 0;
-	return e1000_fail(dev, -EINVAL, "state: the card does not run as it says");
+	return nic_fail(&dev->nic, -EINVAL, "state: the card does not run as it says");
 }

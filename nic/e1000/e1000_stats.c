@@ -10,8 +10,8 @@
 /* Reading the high half clears both (8254x 13.7.27), thus low first. */
 static uint64_t read_octets(struct e1000 *dev, uint32_t low_reg, uint32_t high_reg)
 {
-	uint32_t low = reg_read(&dev->bar, low_reg);
-	uint32_t high = reg_read(&dev->bar, high_reg);
+	uint32_t low = reg_read(&dev->nic.bar, low_reg);
+	uint32_t high = reg_read(&dev->nic.bar, high_reg);
 
 	return (uint64_t)high << 32 | low;
 }
@@ -19,19 +19,19 @@ static uint64_t read_octets(struct e1000 *dev, uint32_t low_reg, uint32_t high_r
 static void read_all(struct e1000 *dev, struct nic_stats *now)
 {
 	*now = (struct nic_stats){
-		.rx_frames = reg_read(&dev->bar, GPRC),
+		.rx_frames = reg_read(&dev->nic.bar, GPRC),
 		.rx_bytes = read_octets(dev, GORCL, GORCH),
-		.tx_frames = reg_read(&dev->bar, GPTC),
+		.tx_frames = reg_read(&dev->nic.bar, GPTC),
 		.tx_bytes = read_octets(dev, GOTCL, GOTCH),
-		.rx_missed = reg_read(&dev->bar, MPC),
-		.rx_crc_errors = reg_read(&dev->bar, CRCERRS),
+		.rx_missed = reg_read(&dev->nic.bar, MPC),
+		.rx_crc_errors = reg_read(&dev->nic.bar, CRCERRS),
 	};
 	/* RNBC counts frames that waited for a buffer, most of which came: it is no loss. */
-	now->rx_length_errors = (uint64_t)reg_read(&dev->bar, RLEC) + reg_read(&dev->bar, RUC) +
-				reg_read(&dev->bar, RFC) + reg_read(&dev->bar, ROC) +
-				reg_read(&dev->bar, RJC);
-	now->rx_other_errors = (uint64_t)reg_read(&dev->bar, ALGNERRC) +
-			       reg_read(&dev->bar, RXERRC) + reg_read(&dev->bar, SEC);
+	now->rx_length_errors = (uint64_t)reg_read(&dev->nic.bar, RLEC) +
+				reg_read(&dev->nic.bar, RUC) + reg_read(&dev->nic.bar, RFC) +
+				reg_read(&dev->nic.bar, ROC) + reg_read(&dev->nic.bar, RJC);
+	now->rx_other_errors = (uint64_t)reg_read(&dev->nic.bar, ALGNERRC) +
+			       reg_read(&dev->nic.bar, RXERRC) + reg_read(&dev->nic.bar, SEC);
 }
 
 void e1000_stats_clear(struct e1000 *dev)

@@ -92,47 +92,19 @@ struct ixgbe_queue {
 	struct ixgbe_in_place place;
 };
 
-struct ixgbe_irq {
-	enum pci_irq kind;
-	unsigned vectors; /* 0: polled only */
-	int fd[NIC_MAX_QUEUES + 1];
-	uint32_t mask; /* of EIMS when armed */
-};
-
 struct ixgbe {
 	struct nic nic;
-	struct pci_bar bar;
 	const struct ixgbe_model *model;
-	struct pci_error *why; /* while nic_open() runs; never NULL */
-	struct nic_config config;
-	struct ixgbe_irq irq;
+	uint32_t irq_mask;    /* of EIMS when armed */
 	struct nic_stats sum; /* without what is counted by queue */
 	struct nic_queue_stats queue_sum[NIC_MAX_QUEUES];
 	unsigned port; /* of the card: 0 or 1 */
-	uint8_t mac[6];
 };
 
 static inline struct ixgbe *ixgbe_of(struct nic *nic)
 {
 	return (struct ixgbe *)nic;
 }
-
-/* Says in dev->why what failed, behind the driver's name and the device's address; returns rc. */
-int ixgbe_fail(struct ixgbe *dev, int rc, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-/* reg_poll() whose time-out says so: `what` did not happen, `where` it is written. */
-int ixgbe_wait(struct ixgbe *dev, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
-	const char *what, const char *where);
-
-/* ixgbe_init.c */
-int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why);
-void ixgbe_close(struct nic *nic);
-int ixgbe_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why);
-void ixgbe_release(struct nic *nic);
-int ixgbe_set_promiscuous(struct nic *nic, bool on);
-int ixgbe_set_mtu(struct nic *nic, uint16_t mtu);
 
 /* ixgbe_queue.c */
 /* Takes ring memory and books; the card is not touched. -ENOMEM. */
@@ -168,12 +140,9 @@ int ixgbe_link(struct nic *nic, struct nic_link *link);
 /* ixgbe_irq.c */
 int ixgbe_irq_start(struct ixgbe *dev);
 void ixgbe_irq_stop(struct ixgbe *dev);
-size_t ixgbe_irq_fds(const struct nic *nic, int fd[]);
 int ixgbe_irq_ack(struct nic *nic, size_t which);
 void ixgbe_irq_arm(struct nic *nic);
 void ixgbe_irq_arm_queue(struct nic *nic, unsigned index);
-size_t ixgbe_irq_vector(const struct nic *nic, unsigned index);
-const char *ixgbe_irq_name(const struct nic *nic);
 
 /* ixgbe_state.c: config.state, of which there need be none but to load it. */
 void ixgbe_state_save(struct ixgbe *dev);

@@ -24,7 +24,7 @@ int ixgbe_eeprom_wait(struct ixgbe *dev)
 {
 	uint32_t eec = dev->model->family == IXGBE_X550EM_A ? EEC_X550EM_A : EEC;
 
-	return ixgbe_wait(dev, eec, EEC_AUTO_RD, EEC_AUTO_RD, AUTO_READ_US,
+	return nic_wait(&dev->nic, eec, EEC_AUTO_RD, EEC_AUTO_RD, AUTO_READ_US,
 		"the EEPROM was not loaded", "EEC.AUTO_RD, 82599 datasheet 4.6.3.2");
 }
 
@@ -32,11 +32,11 @@ static int read_word(struct ixgbe *dev, uint32_t address, uint16_t *word)
 {
 	int rc;
 
-	reg_write(&dev->bar, EERD, address << EERD_ADDRESS_SHIFT | EERD_START);
-	rc = ixgbe_wait(dev, EERD, EERD_DONE, EERD_DONE, EERD_US, "an EEPROM word was not read",
+	reg_write(&dev->nic.bar, EERD, address << EERD_ADDRESS_SHIFT | EERD_START);
+	rc = nic_wait(&dev->nic, EERD, EERD_DONE, EERD_DONE, EERD_US, "an EEPROM word was not read",
 		"EERD.DONE, 82599 datasheet 8.2.3.2.2");
 	if (!rc)
-		*word = (uint16_t)(reg_read(&dev->bar, EERD) >> EERD_DATA_SHIFT);
+		*word = (uint16_t)(reg_read(&dev->nic.bar, EERD) >> EERD_DATA_SHIFT);
 	return rc;
 }
 
@@ -94,7 +94,7 @@ static int checksum(struct ixgbe *dev, uint32_t size, uint16_t *sum)
 
 int ixgbe_eeprom_check(struct ixgbe *dev)
 {
-	uint32_t eec = reg_read(&dev->bar, EEC);
+	uint32_t eec = reg_read(&dev->nic.bar, EEC);
 	uint32_t size = 64u << ((eec >> EEC_SIZE_SHIFT) & EEC_SIZE_MASK);
 	uint16_t sum = 0;
 	int rc;
@@ -103,7 +103,7 @@ int ixgbe_eeprom_check(struct ixgbe *dev)
 	if (dev->model->family != IXGBE_82599 && dev->model->family != IXGBE_X540)
 		return 0;
 	if (!(eec & EEC_PRES))
-		return ixgbe_fail(dev, -EIO,
+		return nic_fail(&dev->nic, -EIO,
 			"the card has no EEPROM, or one without signature "
 			"(EEC.EE_PRES, 82599 datasheet 8.2.3.2.1): it cannot be used");
 	rc = ixgbe_sync_acquire(dev, SYNC_EEPROM);
@@ -112,7 +112,7 @@ int ixgbe_eeprom_check(struct ixgbe *dev)
 	rc = checksum(dev, size, &sum);
 	ixgbe_sync_release(dev, SYNC_EEPROM);
 	if (rc == -EIO || (!rc && sum != CHECKSUM))
-		return ixgbe_fail(dev, -EIO,
+		return nic_fail(&dev->nic, -EIO,
 			"the EEPROM's checksum is wrong (82599 datasheet 6.2): reprogram the card");
 	return rc;
 }
@@ -120,15 +120,15 @@ int ixgbe_eeprom_check(struct ixgbe *dev)
 int ixgbe_read_mac(struct ixgbe *dev)
 {
 	/* Loaded into the first receive address (8.2.3.7.8, 8.2.3.7.9), first byte lowest. */
-	uint32_t low = reg_read(&dev->bar, RAL(0));
-	uint32_t high = reg_read(&dev->bar, RAH(0));
+	uint32_t low = reg_read(&dev->nic.bar, RAL(0));
+	uint32_t high = reg_read(&dev->nic.bar, RAH(0));
 
 	for (unsigned i = 0; i < 4; i++)
-		dev->mac[i] = (uint8_t)(low >> (8 * i));
+		dev->nic.mac[i] = (uint8_t)(low >> (8 * i));
 	for (unsigned i = 0; i < 2; i++)
-		dev->mac[4 + i] = (uint8_t)(high >> (8 * i));
+		dev->nic.mac[4 + i] = (uint8_t)(high >> (8 * i));
 	if (!(high & RAH_VALID) || (low & 1) || (low == 0 && (high & 0xFFFF) == 0))
-		return ixgbe_fail(dev, -EIO,
+		return nic_fail(&dev->nic, -EIO,
 			"no valid MAC address was loaded (RAL0, RAH0, 82599 datasheet 8.2.3.7.9): "
 			"reprogram the card's EEPROM");
 	return 0;

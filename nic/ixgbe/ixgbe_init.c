@@ -5,55 +5,22 @@
  * that of the 82599 datasheet, 4.6.3; each step names its section, and where the card differs.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "nic/ixgbe/ixgbe.h"
-#include "nic/state.h"
-
-#define BAR_REGISTERS 0u
-#define BAR_SIZE      0x20000u /* 8.1: 128 KiB, before any flash memory */
 
 /* Limits of our own, where the datasheet sets none. */
 #define MASTER_US 80000u /* as Linux waits */
 #define RESET_US  10000u /* it takes about 1 ms (8.2.3.1.1) */
 #define READY_US  1000000u
 
-/* --- failures --- */
-
-int ixgbe_fail(struct ixgbe *dev, int rc, const char *format, ...)
-{
-	char what[200];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
-	va_end(args);
-	snprintf(dev->why->text, sizeof dev->why->text, "ixgbe %s: %s", pci_address(dev->nic.fn),
-		what);
-	return rc;
-}
-
-int ixgbe_wait(struct ixgbe *dev, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
-	const char *what, const char *where)
-{
-	int rc = reg_poll(&dev->bar, reg, mask, value, timeout_us);
-
-	if (rc == -ETIMEDOUT)
-		return ixgbe_fail(dev, rc, "%s within %u ms (%s): power-cycle the card", what,
-			timeout_us / 1000, where);
-	return rc;
-}
-
 /* --- reset --- */
 
 static void mask_interrupts(struct ixgbe *dev)
 {
-	reg_write(&dev->bar, EIMC, EIMC_ALL);
-	reg_write(&dev->bar, EIMC_EX(0), UINT32_MAX);
-	reg_write(&dev->bar, EIMC_EX(1), UINT32_MAX);
-	(void)reg_read(&dev->bar, EICR);
+	reg_write(&dev->nic.bar, EIMC, EIMC_ALL);
+	reg_write(&dev->nic.bar, EIMC_EX(0), UINT32_MAX);
+	reg_write(&dev->nic.bar, EIMC_EX(1), UINT32_MAX);
+	(void)reg_read(&dev->nic.bar, EICR);
 }
 
 /* 5.2.5.3.2, master disable: no new requests, and the pending ones done. False: they are not, and
@@ -61,8 +28,8 @@ static void mask_interrupts(struct ixgbe *dev)
  */
 static bool disable_master(struct ixgbe *dev)
 {
-	reg_set(&dev->bar, CTRL, CTRL_MASTER_DISABLE);
-	return reg_poll(&dev->bar, STATUS, STATUS_MASTER_ENABLE, 0, MASTER_US) == 0;
+	reg_set(&dev->nic.bar, CTRL, CTRL_MASTER_DISABLE);
+	return reg_poll(&dev->nic.bar, STATUS, STATUS_MASTER_ENABLE, 0, MASTER_US) == 0;
 }
 
 /* 4.2.1.6.1, software reset. CTRL.LRST, which also resets the link under manageability firmware, is
@@ -80,7 +47,7 @@ static int reset_once(struct ixgbe *dev)
 		if (rc)
 			return rc;
 	}
-	reg_set(&dev->bar, CTRL, CTRL_RST);
+	reg_set(&dev->nic.bar, CTRL, CTRL_RST);
 	if (shared_phy)
 		ixgbe_sync_release(dev, resource);
 
@@ -88,7 +55,7 @@ static int reset_once(struct ixgbe *dev)
 	 * that Linux makes, too.
 	 */
 	pci_delay_us(1000);
-	rc = ixgbe_wait(dev, CTRL, CTRL_RST, 0, RESET_US, "reset did not end",
+	rc = nic_wait(&dev->nic, CTRL, CTRL_RST, 0, RESET_US, "reset did not end",
 		"CTRL.RST, 82599 datasheet 4.2.1.6.1");
 	if (rc)
 		return rc;
@@ -100,13 +67,13 @@ static int reset_once(struct ixgbe *dev)
 /* 4.2.1.6.1: empties the transmit path that a reset would find with requests pending. */
 static void flush_transmit(struct ixgbe *dev)
 {
-	reg_set(&dev->bar, HLREG0, HLREG0_LPBK);
-	reg_clear(&dev->bar, RXCTRL, RXCTRL_RXEN);
+	reg_set(&dev->nic.bar, HLREG0, HLREG0_LPBK);
+	reg_clear(&dev->nic.bar, RXCTRL, RXCTRL_RXEN);
 	pci_delay_us(3000);
-	reg_set(&dev->bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
+	reg_set(&dev->nic.bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
 	pci_delay_us(20);
-	reg_clear(&dev->bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
-	reg_clear(&dev->bar, HLREG0, HLREG0_LPBK);
+	reg_clear(&dev->nic.bar, GCR_EXT, GCR_EXT_BUFFERS_CLEAR);
+	reg_clear(&dev->nic.bar, HLREG0, HLREG0_LPBK);
 }
 
 static int reset(struct ixgbe *dev)
@@ -114,7 +81,7 @@ static int reset(struct ixgbe *dev)
 	int rc;
 
 	mask_interrupts(dev); /* 4.6.3.1: before and after */
-	reg_clear(&dev->bar, RXCTRL, RXCTRL_RXEN);
+	reg_clear(&dev->nic.bar, RXCTRL, RXCTRL_RXEN);
 	if (!disable_master(dev)) {
 		flush_transmit(dev);
 		rc = reset_once(dev);
@@ -134,14 +101,14 @@ static int reset(struct ixgbe *dev)
 static void disable_flow_control(struct ixgbe *dev)
 {
 	for (unsigned i = 0; i < 4; i++)
-		reg_write(&dev->bar, FCTTV(i), 0);
+		reg_write(&dev->nic.bar, FCTTV(i), 0);
 	for (unsigned i = 0; i < PACKET_BUFFERS; i++) {
-		reg_write(&dev->bar, FCRTL(i), 0);
-		reg_write(&dev->bar, FCRTH(i), 0);
+		reg_write(&dev->nic.bar, FCRTL(i), 0);
+		reg_write(&dev->nic.bar, FCRTH(i), 0);
 	}
-	reg_write(&dev->bar, FCRTV, 0);
-	reg_write(&dev->bar, FCCFG, 0);
-	reg_write(&dev->bar, MFLCN, MFLCN_DPF);
+	reg_write(&dev->nic.bar, FCRTV, 0);
+	reg_write(&dev->nic.bar, FCCFG, 0);
+	reg_write(&dev->nic.bar, MFLCN, MFLCN_DPF);
 }
 
 /* --- receive: 4.6.7 --- */
@@ -149,13 +116,14 @@ static void disable_flow_control(struct ixgbe *dev)
 static void clear_table(struct ixgbe *dev, uint32_t first, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		reg_write(&dev->bar, first + 4 * i, 0);
+		reg_write(&dev->nic.bar, first + 4 * i, 0);
 }
 
-static void write_filters(struct ixgbe *dev, bool promiscuous)
+static void write_filters(struct ixgbe *dev)
 {
 	/* Multicast passes whole: the class has no list of groups. */
-	reg_write(&dev->bar, FCTRL, FCTRL_BAM | FCTRL_MPE | (promiscuous ? FCTRL_UPE : 0));
+	reg_write(&dev->nic.bar, FCTRL,
+		FCTRL_BAM | FCTRL_MPE | (dev->nic.config.promiscuous ? FCTRL_UPE : 0));
 }
 
 static void init_filters(struct ixgbe *dev)
@@ -167,16 +135,17 @@ static void init_filters(struct ixgbe *dev)
 	clear_table(dev, PFVLVFB(0), PFVLVFB_COUNT);
 	clear_table(dev, FTQF(0), FTQF_COUNT); /* undefined after power-up (8.2.3.7.19) */
 	clear_table(dev, MPSAR(0), MPSAR_COUNT);
-	reg_write(&dev->bar, MPSAR(0), 1); /* our address belongs to pool 0 (8.2.3.7.10) */
-	write_filters(dev, dev->config.promiscuous);
+	reg_write(&dev->nic.bar, MPSAR(0), 1); /* our address belongs to pool 0 (8.2.3.7.10) */
+	write_filters(dev);
 }
 
-static void write_frame_size(struct ixgbe *dev, uint16_t mtu)
+static void write_frame_size(struct ixgbe *dev)
 {
 	/* MAXFRS counts the CRC, and matters with JUMBOEN alone (8.2.3.22.8, 8.2.3.22.13). Without
 	 * it the limit is 1518 bytes, which a VLAN tag exceeds.
 	 */
-	reg_write(&dev->bar, MAXFRS, (ixgbe_frame_max(mtu) + 4) << MAXFRS_SHIFT);
+	reg_write(
+		&dev->nic.bar, MAXFRS, (ixgbe_frame_max(dev->nic.config.mtu) + 4) << MAXFRS_SHIFT);
 }
 
 static void init_receive(struct ixgbe *dev)
@@ -186,23 +155,23 @@ static void init_receive(struct ixgbe *dev)
 	uint32_t kib = dev->model->family == IXGBE_82599 ? 512 : 384;
 
 	init_filters(dev);
-	reg_set(&dev->bar, RFCTL, RFCTL_RSC_DIS);
+	reg_set(&dev->nic.bar, RFCTL, RFCTL_RSC_DIS);
 
 	/* The CRC is cut off here and in HLREG0 alike; 4.6.7 wants RSCFRSTSIZE 0, against its
 	 * default, and forgets RSCACKC and FCOE_WRFIX, which 8.2.3.8.8 wants set.
 	 */
-	rdrxctl = reg_read(&dev->bar, RDRXCTL) & ~RDRXCTL_RSCFRSTSIZE;
-	reg_write(&dev->bar, RDRXCTL,
+	rdrxctl = reg_read(&dev->nic.bar, RDRXCTL) & ~RDRXCTL_RSCFRSTSIZE;
+	reg_write(&dev->nic.bar, RDRXCTL,
 		rdrxctl | RDRXCTL_CRC_STRIP | RDRXCTL_RSCACKC | RDRXCTL_FCOE_WRFIX);
 
 	/* 4.6.11.3.4, neither DCB nor virtualization: one packet buffer has it all. */
-	reg_write(&dev->bar, RXPBSIZE(0), kib << RXPBSIZE_KIB_SHIFT);
+	reg_write(&dev->nic.bar, RXPBSIZE(0), kib << RXPBSIZE_KIB_SHIFT);
 	for (unsigned i = 1; i < PACKET_BUFFERS; i++)
-		reg_write(&dev->bar, RXPBSIZE(i), 0);
+		reg_write(&dev->nic.bar, RXPBSIZE(i), 0);
 	/* 8.2.3.3.4: the size less 0x6000, although flow control is off. */
-	reg_write(&dev->bar, FCRTH(0), kib * 1024 - 0x6000);
+	reg_write(&dev->nic.bar, FCRTH(0), kib * 1024 - 0x6000);
 	/* 4.6.7, last lines: no snooping is left out, whatever descriptors say. */
-	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_NS_DIS);
+	reg_set(&dev->nic.bar, CTRL_EXT, CTRL_EXT_NS_DIS);
 }
 
 /* 4.6.7, end: a receiver that is enabled amid traffic may hang unless the security block in front
@@ -212,13 +181,13 @@ static int enable_receive(struct ixgbe *dev)
 {
 	int rc;
 
-	reg_set(&dev->bar, SECRXCTRL, SECRXCTRL_RX_DIS);
-	rc = ixgbe_wait(dev, SECRXSTAT, SECRXSTAT_RDY, SECRXSTAT_RDY, READY_US,
+	reg_set(&dev->nic.bar, SECRXCTRL, SECRXCTRL_RX_DIS);
+	rc = nic_wait(&dev->nic, SECRXSTAT, SECRXSTAT_RDY, SECRXSTAT_RDY, READY_US,
 		"the receive path did not empty", "SECRXSTAT.SECRX_RDY, 82599 datasheet 4.6.7");
 	if (rc)
 		return rc;
-	reg_set(&dev->bar, RXCTRL, RXCTRL_RXEN);
-	reg_clear(&dev->bar, SECRXCTRL, SECRXCTRL_RX_DIS);
+	reg_set(&dev->nic.bar, RXCTRL, RXCTRL_RXEN);
+	reg_clear(&dev->nic.bar, SECRXCTRL, SECRXCTRL_RX_DIS);
 	return 0;
 }
 
@@ -226,32 +195,32 @@ static int enable_receive(struct ixgbe *dev)
 
 static void init_transmit(struct ixgbe *dev)
 {
-	uint32_t hlreg0 = reg_read(&dev->bar, HLREG0) & ~HLREG0_LPBK;
+	uint32_t hlreg0 = reg_read(&dev->nic.bar, HLREG0) & ~HLREG0_LPBK;
 
-	reg_write(&dev->bar, HLREG0,
+	reg_write(&dev->nic.bar, HLREG0,
 		hlreg0 | HLREG0_TXCRCEN | HLREG0_RXCRCSTRP | HLREG0_JUMBOEN | HLREG0_TXPADEN);
-	write_frame_size(dev, dev->config.mtu);
+	write_frame_size(dev);
 
-	reg_set(&dev->bar, RTTDCS, RTTDCS_ARBDIS);
-	reg_write(&dev->bar, DTXMXSZRQ, DTXMXSZRQ_ALL);
+	reg_set(&dev->nic.bar, RTTDCS, RTTDCS_ARBDIS);
+	reg_write(&dev->nic.bar, DTXMXSZRQ, DTXMXSZRQ_ALL);
 	/* 4.6.11.3.4: 160 KiB in one packet buffer. Its threshold leaves room for the largest
 	 * frame; the datasheet's own value, the full size, leaves none. Linux leaves 10 KiB.
 	 */
-	reg_write(&dev->bar, TXPBSIZE(0), 160u << TXPBSIZE_KIB_SHIFT);
-	reg_write(&dev->bar, TXPBTHRESH(0), 160 - 10);
+	reg_write(&dev->nic.bar, TXPBSIZE(0), 160u << TXPBSIZE_KIB_SHIFT);
+	reg_write(&dev->nic.bar, TXPBTHRESH(0), 160 - 10);
 	for (unsigned i = 1; i < PACKET_BUFFERS; i++) {
-		reg_write(&dev->bar, TXPBSIZE(i), 0);
-		reg_write(&dev->bar, TXPBTHRESH(i), 0);
+		reg_write(&dev->nic.bar, TXPBSIZE(i), 0);
+		reg_write(&dev->nic.bar, TXPBTHRESH(i), 0);
 	}
-	reg_write(&dev->bar, MTQC, 0);
+	reg_write(&dev->nic.bar, MTQC, 0);
 	/* No arbitration and no rate limit for any queue. */
 	for (unsigned i = 0; i < TX_QUEUES_ALL; i++) {
-		reg_write(&dev->bar, RTTDQSEL, i);
-		reg_write(&dev->bar, RTTDT1C, 0);
-		reg_write(&dev->bar, RTTBCNRC, 0);
+		reg_write(&dev->nic.bar, RTTDQSEL, i);
+		reg_write(&dev->nic.bar, RTTDT1C, 0);
+		reg_write(&dev->nic.bar, RTTBCNRC, 0);
 	}
-	reg_clear(&dev->bar, RTTDCS, RTTDCS_ARBDIS);
-	reg_set(&dev->bar, DMATXCTL, DMATXCTL_TE);
+	reg_clear(&dev->nic.bar, RTTDCS, RTTDCS_ARBDIS);
+	reg_set(&dev->nic.bar, DMATXCTL, DMATXCTL_TE);
 }
 
 /* --- start --- */
@@ -273,12 +242,12 @@ static int bring_up(struct ixgbe *dev)
 	rc = ixgbe_read_mac(dev);
 	if (rc)
 		return rc;
-	rc = ixgbe_wait(dev, RDRXCTL, RDRXCTL_DMAIDONE, RDRXCTL_DMAIDONE, READY_US,
+	rc = nic_wait(&dev->nic, RDRXCTL, RDRXCTL_DMAIDONE, RDRXCTL_DMAIDONE, READY_US,
 		"DMA did not initialize", "RDRXCTL.DMAIDONE, 82599 datasheet 4.6.3.2");
 	if (rc)
 		return rc;
 	/* Tells firmware that a driver is there (8.2.3.1.3). */
-	reg_set(&dev->bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
+	reg_set(&dev->nic.bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
 	rc = ixgbe_link_start(dev);
 	if (rc)
 		return rc;
@@ -286,18 +255,21 @@ static int bring_up(struct ixgbe *dev)
 	return 0;
 }
 
-static int start_queues(struct ixgbe *dev)
+static int start(struct nic *nic)
 {
-	int rc;
+	struct ixgbe *dev = ixgbe_of(nic);
+	int rc = bring_up(dev);
 
+	if (rc)
+		return rc;
 	init_receive(dev);
 	init_transmit(dev);
 	/* Now that no ring of an earlier driver is left, the card may reach memory. */
 	rc = pci_set_bus_master(dev->nic.fn, true);
 	if (rc)
-		return ixgbe_fail(dev, rc, "bus mastering cannot be turned on");
+		return nic_fail(&dev->nic, rc, "bus mastering cannot be turned on");
 	for (unsigned i = 0; i < dev->nic.queues; i++) {
-		const struct dma_region *frames = nic_config_frames(&dev->config, i);
+		const struct dma_region *frames = nic_config_frames(&dev->nic.config, i);
 
 		rc = frames ? ixgbe_queue_start(dev, i, frames) : 0;
 		if (rc)
@@ -313,9 +285,10 @@ static int start_queues(struct ixgbe *dev)
 /* --- stop --- */
 
 /* Each wait is bounded, and what comes after it is done all the same: bus mastering goes off. */
-static void stop(struct ixgbe *dev)
+static void stop(struct nic *nic)
 {
-	const struct pci_bar *bar = &dev->bar;
+	struct ixgbe *dev = ixgbe_of(nic);
+	const struct pci_bar *bar = &nic->bar;
 
 	ixgbe_irq_stop(dev);
 	for (unsigned i = 0; i < dev->nic.queues; i++)
@@ -328,221 +301,119 @@ static void stop(struct ixgbe *dev)
 	(void)pci_set_bus_master(dev->nic.fn, false);
 }
 
-static void destroy(struct ixgbe *dev)
-{
-	for (unsigned i = 0; i < dev->nic.queues; i++)
-		ixgbe_queue_destroy(dev, i);
-	pci_bar_unmap(&dev->bar);
-	free(dev);
-}
+/* --- books --- */
 
-/* The card's books and its registers; the card is not touched but for STATUS. */
-static int create(struct ixgbe **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
-{
-	struct ixgbe *dev = calloc(1, sizeof *dev);
-	int rc;
-
-	if (!dev) {
-		snprintf(why->text, sizeof why->text, "ixgbe %s: out of memory", pci_address(fn));
-		return -ENOMEM;
-	}
-	dev->nic = (struct nic){.driver = &ixgbe_driver, .fn = fn, .queues = config->queues};
-	dev->model = ixgbe_find_model(pci_ident(fn));
-	dev->config = *config;
-	dev->why = why;
-	rc = pci_bar_map(fn, BAR_REGISTERS, STATUS, &dev->bar, why);
-	if (rc) {
-		free(dev);
-		return rc;
-	}
-	if (dev->bar.size < BAR_SIZE) {
-		rc = -EIO;
-		(void)ixgbe_fail(dev, rc, "BAR 0 has %u bytes, not 128 KiB: is it another card's?",
-			dev->bar.size);
-		goto out_destroy;
-	}
-	dev->port = (reg_read(&dev->bar, STATUS) >> STATUS_LAN_ID_SHIFT) & STATUS_LAN_ID_MASK;
-	for (unsigned i = 0; i < dev->nic.queues; i++) {
-		rc = ixgbe_queue_create(dev, i);
-		if (rc) {
-			(void)ixgbe_fail(dev, rc, "out of memory");
-			goto out_destroy;
-		}
-	}
-	*out = dev;
-	return 0;
-
-out_destroy:
-	destroy(dev);
-	return rc;
-}
-
-int ixgbe_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
-{
-	struct ixgbe *dev;
-	int rc = pci_quiesce(fn);
-
-	if (rc && rc != -ETIMEDOUT) { /* the driver's own reset knows what to do then */
-		snprintf(why->text, sizeof why->text, "ixgbe %s: the function cannot be quiesced",
-			pci_address(fn));
-		return rc;
-	}
-	rc = create(&dev, fn, config, why);
-	if (rc)
-		return rc;
-	nic_state_forget(&dev->config);
-	rc = bring_up(dev);
-	if (!rc)
-		rc = start_queues(dev);
-	/* A register that is read in vain shows only here. */
-	if (pci_gone(fn))
-		rc = ixgbe_fail(dev, -ENODEV, "the card is gone");
-	if (rc) {
-		stop(dev);
-		destroy(dev);
-		return rc;
-	}
-	dev->why = NULL;
-	*out = &dev->nic;
-	return 0;
-}
-
-void ixgbe_close(struct nic *nic)
+/* The card is not touched but for STATUS. */
+static int create(struct nic *nic)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
 
-	stop(dev);
-	destroy(dev);
+	dev->model = ixgbe_find_model(pci_ident(nic->fn));
+	nic->model = dev->model->name;
+	dev->port = (reg_read(&nic->bar, STATUS) >> STATUS_LAN_ID_SHIFT) & STATUS_LAN_ID_MASK;
+	for (unsigned i = 0; i < nic->queues; i++) {
+		int rc = ixgbe_queue_create(dev, i);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static void destroy(struct nic *nic)
+{
+	for (unsigned i = 0; i < nic->queues; i++)
+		ixgbe_queue_destroy(ixgbe_of(nic), i);
 }
 
 /* --- from one process to the next --- */
 
-int ixgbe_adopt(struct nic **out, struct pci_function *fn, const struct nic_config *config,
-	struct pci_error *why)
-{
-	struct ixgbe *dev;
-	int rc = create(&dev, fn, config, why);
-
-	if (rc)
-		return rc;
-	rc = ixgbe_state_load(dev);
-	if (!rc)
-		rc = ixgbe_state_compare(dev);
-	if (!rc)
-		rc = ixgbe_read_mac(dev);
-	nic_state_forget(&dev->config);
-	if (!rc) {
-		/* Off until armed. A message that the vectors miss while they change hands tells of
-		 * frames that the rings hold already.
-		 */
-		reg_write(&dev->bar, EIMC, EIMC_ALL);
-		rc = ixgbe_irq_start(dev);
-	}
-	if (pci_gone(fn))
-		rc = ixgbe_fail(dev, -ENODEV, "the card is gone");
-	if (rc) {
-		destroy(dev);
-		return rc;
-	}
-	dev->why = NULL;
-	*out = &dev->nic;
-	return 0;
-}
-
-void ixgbe_release(struct nic *nic)
+static int load(struct nic *nic)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
+	int rc = ixgbe_state_load(dev);
 
-	ixgbe_state_save(dev);
-	destroy(dev);
+	if (!rc)
+		rc = ixgbe_state_compare(dev);
+	return rc ? rc : ixgbe_read_mac(dev);
+}
+
+static int resume(struct nic *nic)
+{
+	/* Off until armed. A message that the vectors miss while they change hands tells of frames
+	 * that the rings hold already.
+	 */
+	reg_write(&nic->bar, EIMC, EIMC_ALL);
+	return ixgbe_irq_start(ixgbe_of(nic));
+}
+
+static void save(struct nic *nic)
+{
+	ixgbe_state_save(ixgbe_of(nic));
 }
 
 /* --- while it runs --- */
 
-int ixgbe_set_promiscuous(struct nic *nic, bool on)
+static void set_promiscuous(struct nic *nic)
 {
-	struct ixgbe *dev = ixgbe_of(nic);
-
 	/* 8.2.3.7.1 wants the receiver off meanwhile; Linux and DPDK change it while it runs, and a
 	 * frame in between passes by the old rule or the new one.
 	 */
-	write_filters(dev, on);
-	dev->config.promiscuous = on;
-	return pci_gone(nic->fn) ? -ENODEV : 0;
+	write_filters(ixgbe_of(nic));
 }
 
-int ixgbe_set_mtu(struct nic *nic, uint16_t mtu)
+static void set_mtu(struct nic *nic)
 {
-	struct ixgbe *dev = ixgbe_of(nic);
-
-	write_frame_size(dev, mtu);
-	dev->config.mtu = mtu;
+	write_frame_size(ixgbe_of(nic));
 	for (unsigned i = 0; i < nic->queues; i++) {
 		struct ixgbe_queue *q = (struct ixgbe_queue *)nic->queue[i];
 
-		__atomic_store_n(&q->tx_max, ixgbe_frame_max(mtu), __ATOMIC_RELAXED);
+		__atomic_store_n(&q->tx_max, ixgbe_frame_max(nic->config.mtu), __ATOMIC_RELAXED);
 	}
-	return pci_gone(nic->fn) ? -ENODEV : 0;
 }
 
 static int queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
-	struct pci_error unread;
-	int rc;
+	int rc = ixgbe_queue_start(dev, index, frames);
 
-	dev->why = &unread;
-	rc = ixgbe_queue_start(dev, index, frames);
-	dev->why = NULL;
 	if (!rc)
 		ixgbe_rss_spread(dev);
-	return pci_gone(nic->fn) ? -ENODEV : rc;
+	return rc;
 }
 
 static int queue_stop(struct nic *nic, unsigned index)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
-	int rc;
 
 	/* 4.6.7.1.2: first nothing more is led there. */
-	dev->nic.queue[index]->frames = NULL;
+	nic->queue[index]->frames = NULL;
 	ixgbe_rss_spread(dev);
-	rc = ixgbe_queue_stop(dev, index);
-	return pci_gone(nic->fn) ? -ENODEV : rc;
-}
-
-static void get_mac(const struct nic *nic, uint8_t mac[6])
-{
-	memcpy(mac, ((const struct ixgbe *)nic)->mac, 6);
-}
-
-static const char *get_model(const struct nic *nic)
-{
-	return ((const struct ixgbe *)nic)->model->name;
+	return ixgbe_queue_stop(dev, index);
 }
 
 const struct nic_driver ixgbe_driver = {
 	.name = "ixgbe",
 	.serves = ixgbe_serves,
-	.open = ixgbe_open,
-	.close = ixgbe_close,
-	.adopt = ixgbe_adopt,
-	.release = ixgbe_release,
+	.size = sizeof(struct ixgbe),
+	.bar = 0,
+	.bar_bytes = 0x20000, /* 8.1: 128 KiB, before any flash memory */
+	.alive = STATUS,
+	.create = create,
+	.destroy = destroy,
+	.start = start,
+	.stop = stop,
+	.save = save,
+	.load = load,
+	.resume = resume,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
-	.irq_fds = ixgbe_irq_fds,
 	.irq_ack = ixgbe_irq_ack,
 	.irq_arm = ixgbe_irq_arm,
 	.irq_arm_queue = ixgbe_irq_arm_queue,
-	.irq_vector = ixgbe_irq_vector,
-	.irq_name = ixgbe_irq_name,
-	.mac = get_mac,
 	.link = ixgbe_link,
 	.stats = ixgbe_stats,
 	.queue_stats = ixgbe_queue_stats,
-	.set_promiscuous = ixgbe_set_promiscuous,
-	.set_mtu = ixgbe_set_mtu,
-	.model = get_model,
+	.set_promiscuous = set_promiscuous,
+	.set_mtu = set_mtu,
 };

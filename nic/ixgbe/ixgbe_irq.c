@@ -26,98 +26,56 @@ static void route_queue(struct ixgbe *dev, unsigned queue, unsigned vector)
 {
 	unsigned shift = queue % 2 * 16;
 	uint32_t both = (vector | IVAR_VALID) * 0x0101u;
-	uint32_t ivar = reg_read(&dev->bar, IVAR(queue / 2));
+	uint32_t ivar = reg_read(&dev->nic.bar, IVAR(queue / 2));
 
-	reg_write(&dev->bar, IVAR(queue / 2), (ivar & ~(0xFFFFu << shift)) | both << shift);
+	reg_write(&dev->nic.bar, IVAR(queue / 2), (ivar & ~(0xFFFFu << shift)) | both << shift);
 }
 
 static void program(struct ixgbe *dev)
 {
-	struct ixgbe_irq *irq = &dev->irq;
+	const struct nic_irq *irq = &dev->nic.irq;
 	bool split = irq->vectors > 1;
 	uint32_t queues = split ? (1u << dev->nic.queues) - 1 : 1;
 
 	for (unsigned i = 0; i < dev->nic.queues; i++) {
 		route_queue(dev, i, split ? i : 0);
-		reg_write(&dev->bar, EITR(i), EITR_QUEUE | EITR_CNT_WDIS);
+		reg_write(&dev->nic.bar, EITR(i), EITR_QUEUE | EITR_CNT_WDIS);
 	}
-	irq->mask = queues | IRQ_LINK;
+	dev->irq_mask = queues | IRQ_LINK;
 	if (irq->kind == PCI_IRQ_MSIX) {
 		unsigned other = irq->vectors - 1;
 
-		reg_write(&dev->bar, IVAR_MISC, (other | IVAR_VALID) << IVAR_MISC_OTHER_SHIFT);
+		reg_write(&dev->nic.bar, IVAR_MISC, (other | IVAR_VALID) << IVAR_MISC_OTHER_SHIFT);
 		if (split)
-			reg_write(&dev->bar, EITR(other), EITR_OTHER | EITR_CNT_WDIS);
+			reg_write(&dev->nic.bar, EITR(other), EITR_OTHER | EITR_CNT_WDIS);
 		/* 7.3.1.3, 7.3.1.4: clear queues and mask all as a message leaves; reading EICR
 		 * leaves the queues' bits alone.
 		 */
-		reg_write(&dev->bar, EIAC, split ? queues : 0);
-		reg_write(&dev->bar, EIAM, irq->mask);
-		reg_write(&dev->bar, GPIE,
+		reg_write(&dev->nic.bar, EIAC, split ? queues : 0);
+		reg_write(&dev->nic.bar, EIAM, dev->irq_mask);
+		reg_write(&dev->nic.bar, GPIE,
 			GPIE_MSIX | GPIE_EIAME | GPIE_PBA_SUPPORT | (split ? GPIE_OCD : 0));
 	} else {
 		/* Reading EICR clears and, by EIAM, masks what it tells (7.3.1.4). */
-		reg_write(&dev->bar, EIAC, 0);
-		reg_write(&dev->bar, EIAM, irq->mask);
-		reg_write(&dev->bar, GPIE, 0);
+		reg_write(&dev->nic.bar, EIAC, 0);
+		reg_write(&dev->nic.bar, EIAM, dev->irq_mask);
+		reg_write(&dev->nic.bar, GPIE, 0);
 	}
-}
-
-static int enable(struct ixgbe *dev, enum pci_irq kind)
-{
-	struct ixgbe_irq *irq = &dev->irq;
-	unsigned have = pci_irq_count(dev->nic.fn, kind);
-	unsigned want = dev->nic.queues + 1;
-	int rc;
-
-	if (!have)
-		return -ENOTSUP;
-	if (kind != PCI_IRQ_MSIX || have < want)
-		want = 1;
-	rc = pci_irq_enable(dev->nic.fn, kind, want, irq->fd);
-	if (rc)
-		return rc;
-	irq->kind = kind;
-	irq->vectors = want;
-	return 0;
 }
 
 int ixgbe_irq_start(struct ixgbe *dev)
 {
-	const struct nic_config *config = &dev->config;
-	int rc = -ENOTSUP;
+	int rc = nic_irq_enable(&dev->nic);
 
-	if (!config->interrupts)
-		return 0;
-	if (config->pick_irq) {
-		rc = enable(dev, config->irq);
-	} else {
-		/* In the order of enum pci_irq: the best first. */
-		for (unsigned kind = 0; kind < PCI_IRQ_KINDS && rc == -ENOTSUP; kind++)
-			rc = enable(dev, (enum pci_irq)kind);
-	}
-	if (rc)
-		return ixgbe_fail(dev, rc, "interrupts cannot be set up%s: use polling",
-			config->pick_irq ? " in the way that was asked for" : "");
-	program(dev);
-	return 0;
+	if (!rc && dev->nic.irq.vectors)
+		program(dev);
+	return rc;
 }
 
 void ixgbe_irq_stop(struct ixgbe *dev)
 {
-	reg_write(&dev->bar, EIMC, EIMC_ALL);
-	if (dev->irq.vectors)
-		pci_irq_disable(dev->nic.fn);
-	dev->irq.vectors = 0;
-}
-
-size_t ixgbe_irq_fds(const struct nic *nic, int fd[])
-{
-	const struct ixgbe_irq *irq = &((const struct ixgbe *)nic)->irq;
-
-	for (unsigned i = 0; i < irq->vectors; i++)
-		fd[i] = irq->fd[i];
-	return irq->vectors;
+	reg_write(&dev->nic.bar, EIMC, EIMC_ALL);
+	nic_irq_disable(&dev->nic);
 }
 
 int ixgbe_irq_ack(struct nic *nic, size_t which)
@@ -128,19 +86,19 @@ int ixgbe_irq_ack(struct nic *nic, size_t which)
 
 	if (pci_gone(nic->fn))
 		return -ENODEV;
-	if (dev->irq.vectors > 1 && which + 1 < dev->irq.vectors)
+	if (dev->nic.irq.vectors > 1 && which + 1 < dev->nic.irq.vectors)
 		return NIC_EVENT_QUEUES; /* masked and cleared by the card */
 
-	causes = reg_read(&dev->bar, EICR);
+	causes = reg_read(&dev->nic.bar, EICR);
 	if (pci_gone(nic->fn))
 		return -ENODEV;
-	if (dev->irq.vectors == 1 && (causes & IRQ_QUEUES))
+	if (dev->nic.irq.vectors == 1 && (causes & IRQ_QUEUES))
 		events |= NIC_EVENT_QUEUES;
 	if (causes & IRQ_LINK)
 		events |= NIC_EVENT_LINK;
 	/* A vector of its own need not wait until the queues are idle and all is armed. */
-	if (dev->irq.vectors > 1)
-		reg_write(&dev->bar, EIMS, IRQ_LINK);
+	if (dev->nic.irq.vectors > 1)
+		reg_write(&dev->nic.bar, EIMS, IRQ_LINK);
 	return events;
 }
 
@@ -148,10 +106,10 @@ void ixgbe_irq_arm(struct nic *nic)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
 
-	if (!dev->irq.vectors)
+	if (!dev->nic.irq.vectors)
 		return;
-	reg_write(&dev->bar, EIMS, dev->irq.mask);
-	if (dev->irq.kind == PCI_IRQ_INTX)
+	reg_write(&dev->nic.bar, EIMS, dev->irq_mask);
+	if (dev->nic.irq.kind == PCI_IRQ_INTX)
 		pci_irq_unmask(nic->fn);
 }
 
@@ -160,21 +118,8 @@ void ixgbe_irq_arm_queue(struct nic *nic, unsigned index)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
 
-	if (dev->irq.vectors > 1)
-		reg_write(&dev->bar, EIMS, 1u << index);
+	if (dev->nic.irq.vectors > 1)
+		reg_write(&dev->nic.bar, EIMS, 1u << index);
 	else
 		ixgbe_irq_arm(nic);
-}
-
-size_t ixgbe_irq_vector(const struct nic *nic, unsigned index)
-{
-	return ((const struct ixgbe *)nic)->irq.vectors > 1 ? index : 0;
-}
-
-const char *ixgbe_irq_name(const struct nic *nic)
-{
-	static const char *const names[PCI_IRQ_KINDS] = {"MSI-X", "MSI", "INTx"};
-	const struct ixgbe_irq *irq = &((const struct ixgbe *)nic)->irq;
-
-	return irq->vectors ? names[irq->kind] : "none";
 }

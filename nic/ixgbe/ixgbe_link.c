@@ -23,13 +23,13 @@ static int mdio(struct ixgbe *dev, uint32_t where, uint32_t cycle)
 {
 	int rc;
 
-	reg_write(&dev->bar, MSCA, where | MSCA_ADDRESS | MSCA_COMMAND);
-	rc = ixgbe_wait(dev, MSCA, MSCA_COMMAND, 0, MDIO_US, "an MDIO address cycle did not end",
-		"MSCA.MDI_CMD, 82599 datasheet 8.2.3.22.11");
+	reg_write(&dev->nic.bar, MSCA, where | MSCA_ADDRESS | MSCA_COMMAND);
+	rc = nic_wait(&dev->nic, MSCA, MSCA_COMMAND, 0, MDIO_US,
+		"an MDIO address cycle did not end", "MSCA.MDI_CMD, 82599 datasheet 8.2.3.22.11");
 	if (rc)
 		return rc;
-	reg_write(&dev->bar, MSCA, where | cycle | MSCA_COMMAND);
-	return ixgbe_wait(dev, MSCA, MSCA_COMMAND, 0, MDIO_US, "an MDIO cycle did not end",
+	reg_write(&dev->nic.bar, MSCA, where | cycle | MSCA_COMMAND);
+	return nic_wait(&dev->nic, MSCA, MSCA_COMMAND, 0, MDIO_US, "an MDIO cycle did not end",
 		"MSCA.MDI_CMD, 82599 datasheet 8.2.3.22.11");
 }
 
@@ -44,7 +44,7 @@ static int mdio_read(
 	int rc = mdio(dev, mdio_where(phy, device, reg), MSCA_READ);
 
 	if (!rc)
-		*value = (uint16_t)(reg_read(&dev->bar, MSRWD) >> MSRWD_READ_SHIFT);
+		*value = (uint16_t)(reg_read(&dev->nic.bar, MSRWD) >> MSRWD_READ_SHIFT);
 	return rc;
 }
 
@@ -67,7 +67,7 @@ static int wake_phy(struct ixgbe *dev)
 	rc = mdio_read(dev, phy, MDIO_VENDOR_1, MDIO_VENDOR_1_CTRL, &value);
 	if (rc || value == 0xFFFF || !(value & PHY_LOW_POWER))
 		return rc;
-	reg_write(&dev->bar, MSRWD, value & ~PHY_LOW_POWER);
+	reg_write(&dev->nic.bar, MSRWD, value & ~PHY_LOW_POWER);
 	return mdio(dev, mdio_where(phy, MDIO_VENDOR_1, MDIO_VENDOR_1_CTRL), MSCA_WRITE);
 }
 
@@ -90,13 +90,13 @@ static int start_copper(struct ixgbe *dev)
  */
 static void restart_82599(struct ixgbe *dev, uint32_t autoc)
 {
-	reg_write(&dev->bar, AUTOC, (autoc | AUTOC_RESTART_AN) ^ AUTOC_LMS_TOP);
+	reg_write(&dev->nic.bar, AUTOC, (autoc | AUTOC_RESTART_AN) ^ AUTOC_LMS_TOP);
 	for (unsigned i = 0; i < 10 && !pci_gone(dev->nic.fn); i++) {
 		pci_delay_us(4000);
-		if (reg_read(&dev->bar, ANLP1) & ANLP1_STATE_MASK)
+		if (reg_read(&dev->nic.bar, ANLP1) & ANLP1_STATE_MASK)
 			break;
 	}
-	reg_write(&dev->bar, AUTOC, autoc | AUTOC_RESTART_AN);
+	reg_write(&dev->nic.bar, AUTOC, autoc | AUTOC_RESTART_AN);
 }
 
 /* LINKS as it is now: LINK_UP may latch low, so that a first read can be of the past. Linux's and
@@ -104,8 +104,8 @@ static void restart_82599(struct ixgbe *dev, uint32_t autoc)
  */
 static uint32_t read_links(struct ixgbe *dev)
 {
-	(void)reg_read(&dev->bar, LINKS);
-	return reg_read(&dev->bar, LINKS);
+	(void)reg_read(&dev->nic.bar, LINKS);
+	return reg_read(&dev->nic.bar, LINKS);
 }
 
 static int start_82599(struct ixgbe *dev)
@@ -121,18 +121,18 @@ static int start_82599(struct ixgbe *dev)
 	rc = ixgbe_sync_acquire(dev, SYNC_MAC_CSR);
 	if (rc)
 		return rc;
-	autoc = reg_read(&dev->bar, AUTOC);
-	autoc2 = reg_read(&dev->bar, AUTOC2) & ~AUTOC2_LINK_DISABLE;
+	autoc = reg_read(&dev->nic.bar, AUTOC);
+	autoc2 = reg_read(&dev->nic.bar, AUTOC2) & ~AUTOC2_LINK_DISABLE;
 	if (optical) {
 		/* 10 Gbit/s serial over SFI (8.2.3.22.19, 8.2.3.22.22); the transmitter on: Linux
 		 * turns it off with SDP3 when it leaves a card.
 		 */
 		autoc = (autoc & ~AUTOC_LMS_MASK) | AUTOC_LMS_10G_SERIAL;
 		autoc2 = (autoc2 & ~AUTOC2_SERIAL_MASK) | AUTOC2_SERIAL_SFI;
-		if (reg_read(&dev->bar, ESDP) & ESDP_SDP3_OUT)
-			reg_clear(&dev->bar, ESDP, ESDP_SDP3);
+		if (reg_read(&dev->nic.bar, ESDP) & ESDP_SDP3_OUT)
+			reg_clear(&dev->nic.bar, ESDP, ESDP_SDP3);
 	}
-	reg_write(&dev->bar, AUTOC2, autoc2);
+	reg_write(&dev->nic.bar, AUTOC2, autoc2);
 	restart_82599(dev, autoc);
 	ixgbe_sync_release(dev, SYNC_MAC_CSR);
 	return 0;
@@ -140,7 +140,7 @@ static int start_82599(struct ixgbe *dev)
 
 int ixgbe_link_start(struct ixgbe *dev)
 {
-	if (reg_read(&dev->bar, MMNGC) & MMNGC_MNG_VETO)
+	if (reg_read(&dev->nic.bar, MMNGC) & MMNGC_MNG_VETO)
 		return 0;
 	switch (dev->model->family) {
 	case IXGBE_82599: return start_82599(dev);

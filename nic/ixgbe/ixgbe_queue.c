@@ -28,7 +28,7 @@ uint32_t ixgbe_frame_max(uint16_t mtu)
 
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 {
-	const struct nic_config *config = &dev->config;
+	const struct nic_config *config = &dev->nic.config;
 	struct nic_ring_place place = nic_place_rings(config, index);
 	size_t heads = place.heads + (place.tx > place.rx ? CACHE_LINE : 0);
 	struct ixgbe_queue *q = nic_line_alloc(sizeof *q);
@@ -36,10 +36,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	if (!q)
 		return -ENOMEM;
 	dev->nic.queue[index] = &q->head;
-	q->head.verbs = &nic_still_verbs;
-	q->head.fn = dev->nic.fn;
-	q->head.gone = pci_gone_flag(dev->nic.fn);
-	q->bar = &dev->bar;
+	q->bar = &dev->nic.bar;
 	q->rdt = RDT(index);
 	q->tdt = TDT(index);
 	q->rdt_direct = reg_direct(q->bar, q->rdt);
@@ -61,12 +58,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 			.every =
 				config->tx_ring / 4 < HEAD_EVERY ? config->tx_ring / 4 : HEAD_EVERY,
 		};
-	if (!q->rs || nic_ring_create(&q->head.rx, config->rings, place.rx, config->rx_ring) ||
-		nic_ring_create(&q->head.tx, config->rings, place.tx, config->tx_ring)) {
-		ixgbe_queue_destroy(dev, index);
-		return -ENOMEM;
-	}
-	return 0;
+	return q->rs ? nic_queue_init(&q->head, &dev->nic, index) : -ENOMEM;
 }
 
 void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index)
@@ -75,8 +67,7 @@ void ixgbe_queue_destroy(struct ixgbe *dev, unsigned index)
 
 	if (!q)
 		return;
-	free(q->head.rx.buffer);
-	free(q->head.tx.buffer);
+	nic_queue_fini(&q->head);
 	free(q->rs);
 	free(q);
 	dev->nic.queue[index] = NULL;
@@ -104,16 +95,10 @@ void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames)
 /* Empty rings, and nothing that the verbs could reach. */
 static void forget(struct ixgbe_queue *q)
 {
-	struct ring *rx = &q->head.rx;
-	struct ring *tx = &q->head.tx;
-
-	q->head.verbs = &nic_still_verbs;
-	q->head.frames = NULL;
+	nic_queue_forget(&q->head);
 	q->iova = NULL;
 	q->region_size = 0;
 	q->rx_span = 0;
-	rx->head = rx->tail = rx->shown = 0;
-	tx->head = tx->tail = tx->shown = 0;
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_done = 0;
 	q->rs_head = q->rs_tail = 0;
@@ -126,82 +111,74 @@ static void forget(struct ixgbe_queue *q)
 
 /* --- started --- */
 
-static void clear_ring(const struct ring *ring)
-{
-	for (uint32_t i = 0; i < ring_size(ring); i++) {
-		dma_write(ring_word(ring, i, 0), 0);
-		dma_write(ring_word(ring, i, 1), 0);
-	}
-}
-
 /* Programs a ring's base and length. */
 static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
 	uint32_t base_high, uint32_t length)
 {
-	uint64_t iova = dma_iova(dev->config.rings, place);
+	uint64_t iova = dma_iova(dev->nic.config.rings, place);
 
 	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
 	dma_write_barrier();
-	reg_write(&dev->bar, base_low, (uint32_t)iova);
-	reg_write(&dev->bar, base_high, (uint32_t)(iova >> 32));
-	reg_write(&dev->bar, length, ring_size(ring) * RING_DESCRIPTOR);
+	reg_write(&dev->nic.bar, base_low, (uint32_t)iova);
+	reg_write(&dev->nic.bar, base_high, (uint32_t)(iova >> 32));
+	reg_write(&dev->nic.bar, length, ring_size(ring) * RING_DESCRIPTOR);
 }
 
 /* 4.6.7 */
 static int start_rx(struct ixgbe *dev, unsigned i)
 {
-	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, i);
 	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
 	uint32_t drop = dev->nic.queues > 1 ? SRRCTL_DROP_EN : 0;
 	/* In place the address must outlive the write-back (7.1.5). */
-	uint32_t format = dev->config.in_place ? 0 : SRRCTL_ADVANCED;
+	uint32_t format = dev->nic.config.in_place ? 0 : SRRCTL_ADVANCED;
 
-	clear_ring(&dev->nic.queue[i]->rx);
+	nic_ring_clear(&dev->nic.queue[i]->rx);
 	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
-	reg_write(&dev->bar, SRRCTL(i),
+	reg_write(&dev->nic.bar, SRRCTL(i),
 		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | format | drop);
 	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
 	 * Data and header are not to pass the write-back that announces them.
 	 */
-	reg_clear(&dev->bar, DCA_RXCTRL(i),
+	reg_clear(&dev->nic.bar, DCA_RXCTRL(i),
 		DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO | DCA_RXCTRL_HEADER_WRO);
-	reg_write(&dev->bar, RDH(i), 0);
-	reg_write(&dev->bar, RDT(i), 0);
-	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_VME);
-	reg_set(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
+	reg_write(&dev->nic.bar, RDH(i), 0);
+	reg_write(&dev->nic.bar, RDT(i), 0);
+	reg_clear(&dev->nic.bar, RXDCTL(i), RXDCTL_VME);
+	reg_set(&dev->nic.bar, RXDCTL(i), RXDCTL_ENABLE);
 	/* 4.6.7.1.1: the tail must wait for it. */
-	return ixgbe_wait(dev, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
+	return nic_wait(&dev->nic, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
 		"a receive queue did not start", "RXDCTL.ENABLE, 82599 datasheet 4.6.7");
 }
 
 /* 4.6.8 */
 static int start_tx(struct ixgbe *dev, unsigned i)
 {
-	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, i);
 	const struct ixgbe_in_place *in = &ixgbe_queue(dev->nic.queue[i])->place;
 	uint32_t report = 0;
 
-	if (dev->config.in_place) {
+	if (dev->nic.config.in_place) {
 		/* The ring may be receiving already. The head's place is aligned to 16 bytes, which
 		 * is what the card wants, and not to 4 or 8, as is written (TinyNF).
 		 */
 		dma_write(in->head, 0);
 		report = (uint32_t)in->head_iova | TDWBAL_HEAD_WB_EN;
 	} else {
-		clear_ring(&dev->nic.queue[i]->tx);
+		nic_ring_clear(&dev->nic.queue[i]->tx);
 	}
 	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
-	reg_write(&dev->bar, TDWBAL(i), report);
-	reg_write(&dev->bar, TDWBAH(i), (uint32_t)(in->head_iova >> 32));
+	reg_write(&dev->nic.bar, TDWBAL(i), report);
+	reg_write(&dev->nic.bar, TDWBAH(i), (uint32_t)(in->head_iova >> 32));
 	/* Write-backs must not pass each other: a DD tells of all before it, a head too. */
-	reg_clear(&dev->bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
-	reg_write(&dev->bar, TDH(i), 0);
-	reg_write(&dev->bar, TDT(i), 0);
+	reg_clear(&dev->nic.bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
+	reg_write(&dev->nic.bar, TDH(i), 0);
+	reg_write(&dev->nic.bar, TDT(i), 0);
 	/* 7.2.3.4: fetch when fewer than 32 are on the card and a line of four is there. WTHRESH is
 	 * 0, with which RS is obeyed (8.2.3.9.10).
 	 */
-	reg_write(&dev->bar, TXDCTL(i), TXDCTL_PTHRESH(32) | TXDCTL_HTHRESH(4) | TXDCTL_ENABLE);
-	return ixgbe_wait(dev, TXDCTL(i), TXDCTL_ENABLE, TXDCTL_ENABLE, QUEUE_US,
+	reg_write(&dev->nic.bar, TXDCTL(i), TXDCTL_PTHRESH(32) | TXDCTL_HTHRESH(4) | TXDCTL_ENABLE);
+	return nic_wait(&dev->nic, TXDCTL(i), TXDCTL_ENABLE, TXDCTL_ENABLE, QUEUE_US,
 		"a transmit queue did not start", "TXDCTL.ENABLE, 82599 datasheet 4.6.8");
 }
 
@@ -228,8 +205,8 @@ static int stop_rx(struct ixgbe *dev, unsigned i)
 {
 	int rc;
 
-	reg_clear(&dev->bar, RXDCTL(i), RXDCTL_ENABLE);
-	rc = reg_poll(&dev->bar, RXDCTL(i), RXDCTL_ENABLE, 0, QUEUE_US);
+	reg_clear(&dev->nic.bar, RXDCTL(i), RXDCTL_ENABLE);
+	rc = reg_poll(&dev->nic.bar, RXDCTL(i), RXDCTL_ENABLE, 0, QUEUE_US);
 	/* 4.6.7.1.2: the bit is clear when the card has left the ring; 100 us later it has left the
 	 * buffers, too.
 	 */
@@ -246,7 +223,8 @@ static void drain_tx(struct ixgbe *dev, unsigned i)
 	const struct ring *ring = &q->head.tx;
 	uint32_t last = q->rs[(q->rs_tail - 1) & ring->mask];
 
-	if (reg_poll(&dev->bar, TDH(i), UINT32_MAX, reg_read(&dev->bar, TDT(i)), DRAIN_US) ||
+	if (reg_poll(
+		    &dev->nic.bar, TDH(i), UINT32_MAX, reg_read(&dev->nic.bar, TDT(i)), DRAIN_US) ||
 		q->rs_head == q->rs_tail)
 		return;
 	for (unsigned us = 0; us < DRAIN_US; us += DRAIN_STEP_US) {
@@ -260,8 +238,8 @@ static int stop_tx(struct ixgbe *dev, unsigned i)
 {
 	drain_tx(dev, i);
 	/* 4.6.8.1, 5; 8.2.3.9.10: the bit is clear when all activity has ended. */
-	reg_write(&dev->bar, TXDCTL(i), 0);
-	return reg_poll(&dev->bar, TXDCTL(i), TXDCTL_ENABLE, 0, QUEUE_US);
+	reg_write(&dev->nic.bar, TXDCTL(i), 0);
+	return reg_poll(&dev->nic.bar, TXDCTL(i), TXDCTL_ENABLE, 0, QUEUE_US);
 }
 
 int ixgbe_queue_stop(struct ixgbe *dev, unsigned index)

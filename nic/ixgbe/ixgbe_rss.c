@@ -48,7 +48,7 @@ void ixgbe_rss_spread(struct ixgbe *dev)
 
 		for (unsigned i = 0; i < 4; i++)
 			four |= queue_of(dev, running, count, 4 * n + i) << 8 * i;
-		reg_write(&dev->bar, n < RETA_COUNT ? RETA(n) : ERETA(n - RETA_COUNT), four);
+		reg_write(&dev->nic.bar, n < RETA_COUNT ? RETA(n) : ERETA(n - RETA_COUNT), four);
 	}
 }
 
@@ -57,8 +57,8 @@ void ixgbe_rss_start(struct ixgbe *dev)
 	if (dev->nic.queues < 2)
 		return;
 	for (unsigned n = 0; n < RSSRK_COUNT; n++)
-		reg_write(&dev->bar, RSSRK(n), KEY);
+		reg_write(&dev->nic.bar, RSSRK(n), KEY);
 	ixgbe_rss_spread(dev);
-	reg_set(&dev->bar, RXCSUM, RXCSUM_PCSD);
-	reg_write(&dev->bar, MRQC, MRQC_RSS | FIELDS);
+	reg_set(&dev->nic.bar, RXCSUM, RXCSUM_PCSD);
+	reg_write(&dev->nic.bar, MRQC, MRQC_RSS | FIELDS);
 }

@@ -18,10 +18,8 @@ static struct nic_running running(struct ixgbe *dev, bool is_torn[NIC_MAX_QUEUES
 {
 	struct nic_running it = {
 		.nic = &dev->nic,
-		.config = &dev->config,
 		.device = dev->model->device,
 		.stats = &dev->sum,
-		.why = dev->why,
 	};
 
 	for (unsigned i = 0; i < dev->nic.queues; i++) {
@@ -67,37 +65,37 @@ int ixgbe_state_load(struct ixgbe *dev)
 static bool ring_runs(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
 	uint32_t base_high, uint32_t length, uint32_t tail)
 {
-	uint64_t iova = dma_iova(dev->config.rings, place);
+	uint64_t iova = dma_iova(dev->nic.config.rings, place);
 
-	return reg_read(&dev->bar, base_low) == (uint32_t)iova &&
-	       reg_read(&dev->bar, base_high) == (uint32_t)(iova >> 32) &&
-	       reg_read(&dev->bar, length) == ring_size(ring) * RING_DESCRIPTOR &&
-	       reg_read(&dev->bar, tail) == (ring->shown & ring->mask);
+	return reg_read(&dev->nic.bar, base_low) == (uint32_t)iova &&
+	       reg_read(&dev->nic.bar, base_high) == (uint32_t)(iova >> 32) &&
+	       reg_read(&dev->nic.bar, length) == ring_size(ring) * RING_DESCRIPTOR &&
+	       reg_read(&dev->nic.bar, tail) == (ring->shown & ring->mask);
 }
 
 static bool queue_runs(struct ixgbe *dev, unsigned i)
 {
 	const struct nic_queue *q = dev->nic.queue[i];
-	struct nic_ring_place place = nic_place_rings(&dev->config, i);
+	struct nic_ring_place place = nic_place_rings(&dev->nic.config, i);
 
-	return (reg_read(&dev->bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
-	       (reg_read(&dev->bar, TXDCTL(i)) & TXDCTL_ENABLE) &&
+	return (reg_read(&dev->nic.bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
+	       (reg_read(&dev->nic.bar, TXDCTL(i)) & TXDCTL_ENABLE) &&
 	       ring_runs(dev, &q->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i), RDT(i)) &&
 	       ring_runs(dev, &q->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i), TDT(i));
 }
 
 static bool queue_stands(struct ixgbe *dev, unsigned i)
 {
-	return !(reg_read(&dev->bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
-	       !(reg_read(&dev->bar, TXDCTL(i)) & TXDCTL_ENABLE);
+	return !(reg_read(&dev->nic.bar, RXDCTL(i)) & RXDCTL_ENABLE) &&
+	       !(reg_read(&dev->nic.bar, TXDCTL(i)) & TXDCTL_ENABLE);
 }
 
 int ixgbe_state_compare(struct ixgbe *dev)
 {
-	bool same = (reg_read(&dev->bar, RXCTRL) & RXCTRL_RXEN) &&
-		    (reg_read(&dev->bar, DMATXCTL) & DMATXCTL_TE);
+	bool same = (reg_read(&dev->nic.bar, RXCTRL) & RXCTRL_RXEN) &&
+		    (reg_read(&dev->nic.bar, DMATXCTL) & DMATXCTL_TE);
 
 	for (unsigned i = 0; i < dev->nic.queues && same; i++)
 		same = dev->nic.queue[i]->frames ? queue_runs(dev, i) : queue_stands(dev, i);
-	return same ? 0 : ixgbe_fail(dev, -EINVAL, "state: the card does not run as it says");
+	return same ? 0 : nic_fail(&dev->nic, -EINVAL, "state: the card does not run as it says");
 }

@@ -10,8 +10,8 @@
 /* 36 bits. Reading the high half clears both (8.2.3.23.27), thus low first. */
 static uint64_t read_octets(struct ixgbe *dev, uint32_t low_reg, uint32_t high_reg)
 {
-	uint32_t low = reg_read(&dev->bar, low_reg);
-	uint32_t high = reg_read(&dev->bar, high_reg);
+	uint32_t low = reg_read(&dev->nic.bar, low_reg);
+	uint32_t high = reg_read(&dev->nic.bar, high_reg);
 
 	return (uint64_t)(high & 0xF) << 32 | low;
 }
@@ -19,28 +19,29 @@ static uint64_t read_octets(struct ixgbe *dev, uint32_t low_reg, uint32_t high_r
 static void read_all(struct ixgbe *dev, struct nic_stats *now)
 {
 	*now = (struct nic_stats){
-		.rx_frames = reg_read(&dev->bar, GPRC),
+		.rx_frames = reg_read(&dev->nic.bar, GPRC),
 		.rx_bytes = read_octets(dev, GORCL, GORCH),
-		.tx_frames = reg_read(&dev->bar, GPTC),
+		.tx_frames = reg_read(&dev->nic.bar, GPTC),
 		.tx_bytes = read_octets(dev, GOTCL, GOTCH),
-		.rx_crc_errors = reg_read(&dev->bar, CRCERRS),
+		.rx_crc_errors = reg_read(&dev->nic.bar, CRCERRS),
 	};
 	/* Without traffic classes only the first packet buffer is used, but each counter is. */
 	for (unsigned i = 0; i < PACKET_BUFFERS; i++)
-		now->rx_missed += reg_read(&dev->bar, RXMPC(i));
-	now->rx_length_errors = (uint64_t)reg_read(&dev->bar, RLEC) + reg_read(&dev->bar, RUC) +
-				reg_read(&dev->bar, RFC) + reg_read(&dev->bar, ROC) +
-				reg_read(&dev->bar, RJC);
-	now->rx_other_errors = (uint64_t)reg_read(&dev->bar, ILLERRC) + reg_read(&dev->bar, ERRBC);
+		now->rx_missed += reg_read(&dev->nic.bar, RXMPC(i));
+	now->rx_length_errors = (uint64_t)reg_read(&dev->nic.bar, RLEC) +
+				reg_read(&dev->nic.bar, RUC) + reg_read(&dev->nic.bar, RFC) +
+				reg_read(&dev->nic.bar, ROC) + reg_read(&dev->nic.bar, RJC);
+	now->rx_other_errors =
+		(uint64_t)reg_read(&dev->nic.bar, ILLERRC) + reg_read(&dev->nic.bar, ERRBC);
 }
 
 static void read_queue(struct ixgbe *dev, unsigned i, struct nic_queue_stats *now)
 {
 	*now = (struct nic_queue_stats){
-		.rx_frames = reg_read(&dev->bar, QPRC(i)),
+		.rx_frames = reg_read(&dev->nic.bar, QPRC(i)),
 		.rx_bytes = read_octets(dev, QBRCL(i), QBRCH(i)),
-		.rx_dropped = reg_read(&dev->bar, QPRDC(i)),
-		.tx_frames = reg_read(&dev->bar, QPTC(i)),
+		.rx_dropped = reg_read(&dev->nic.bar, QPRDC(i)),
+		.tx_frames = reg_read(&dev->nic.bar, QPTC(i)),
 		.tx_bytes = read_octets(dev, QBTCL(i), QBTCH(i)),
 	};
 }
@@ -54,8 +55,8 @@ void ixgbe_stats_start(struct ixgbe *dev)
 	for (unsigned n = 0; n < NIC_MAX_QUEUES / 4; n++) {
 		uint32_t four = 4 * n * 0x01010101u + 0x03020100u;
 
-		reg_write(&dev->bar, RQSMR(n), four);
-		reg_write(&dev->bar, TQSM(n), four);
+		reg_write(&dev->nic.bar, RQSMR(n), four);
+		reg_write(&dev->nic.bar, TQSM(n), four);
 	}
 	read_all(dev, &past);
 	for (unsigned i = 0; i < dev->nic.queues; i++)

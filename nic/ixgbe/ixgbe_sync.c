@@ -31,7 +31,7 @@ static uint32_t sw_fw_sync(const struct ixgbe *dev)
 static bool take_by_reading(struct ixgbe *dev, uint32_t reg, uint32_t bit)
 {
 	for (unsigned i = 0; i < GUARD_STEPS && !pci_gone(dev->nic.fn); i++) {
-		if (!(reg_read(&dev->bar, reg) & bit))
+		if (!(reg_read(&dev->nic.bar, reg) & bit))
 			return true;
 		pci_delay_us(GUARD_STEP_US);
 	}
@@ -41,8 +41,8 @@ static bool take_by_reading(struct ixgbe *dev, uint32_t reg, uint32_t bit)
 static bool take_swesmbi(struct ixgbe *dev)
 {
 	for (unsigned i = 0; i < GUARD_STEPS && !pci_gone(dev->nic.fn); i++) {
-		reg_set(&dev->bar, swsm(dev), SWSM_SWESMBI);
-		if (reg_read(&dev->bar, swsm(dev)) & SWSM_SWESMBI)
+		reg_set(&dev->nic.bar, swsm(dev), SWSM_SWESMBI);
+		if (reg_read(&dev->nic.bar, swsm(dev)) & SWSM_SWESMBI)
 			return true;
 		pci_delay_us(GUARD_STEP_US);
 	}
@@ -52,10 +52,10 @@ static bool take_swesmbi(struct ixgbe *dev)
 static void guard_release(struct ixgbe *dev)
 {
 	if (dev->model->family == IXGBE_82599) {
-		reg_clear(&dev->bar, swsm(dev), SWSM_SWESMBI | SWSM_SMBI);
+		reg_clear(&dev->nic.bar, swsm(dev), SWSM_SWESMBI | SWSM_SMBI);
 	} else {
-		reg_clear(&dev->bar, sw_fw_sync(dev), SYNC_REGSMP);
-		reg_clear(&dev->bar, swsm(dev), SWSM_SMBI);
+		reg_clear(&dev->nic.bar, sw_fw_sync(dev), SYNC_REGSMP);
+		reg_clear(&dev->nic.bar, swsm(dev), SWSM_SMBI);
 	}
 }
 
@@ -77,7 +77,7 @@ static int guard_acquire(struct ixgbe *dev)
 	if (guard_try(dev))
 		return 0;
 	guard_release(dev);
-	return ixgbe_fail(dev, -EBUSY,
+	return nic_fail(&dev->nic, -EBUSY,
 		"the semaphore between drivers and firmware is not granted within 100 ms "
 		"(SWSM, 82599 datasheet 10.5.4): power-cycle the card");
 }
@@ -93,10 +93,10 @@ int ixgbe_sync_acquire(struct ixgbe *dev, uint32_t resources)
 		if (rc)
 			return rc;
 		/* REGSMP reads 1 while we hold the guard; it must not be written back as 0 yet. */
-		sync = reg_read(&dev->bar, sw_fw_sync(dev));
+		sync = reg_read(&dev->nic.bar, sw_fw_sync(dev));
 		if (!(sync & (resources | firmware)) || i >= OWNER_STEPS) {
 			/* After the time that an owner has, it is taken for dead (10.5.4). */
-			reg_write(&dev->bar, sw_fw_sync(dev), sync | resources);
+			reg_write(&dev->nic.bar, sw_fw_sync(dev), sync | resources);
 			guard_release(dev);
 			return pci_gone(dev->nic.fn) ? -ENODEV : 0;
 		}
@@ -111,6 +111,6 @@ void ixgbe_sync_release(struct ixgbe *dev, uint32_t resources)
 	 */
 	if (!guard_try(dev))
 		guard_release(dev);
-	reg_clear(&dev->bar, sw_fw_sync(dev), resources);
+	reg_clear(&dev->nic.bar, sw_fw_sync(dev), resources);
 	guard_release(dev);
 }
