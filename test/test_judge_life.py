@@ -15,29 +15,12 @@ WINDOW = 32
 FAULTS = ("duplicated", "reordered", "corrupted", "foreign")
 
 SCRIPT = """
-stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
-# Waits until so many frames more have come back.
-flows() {
-	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
-	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
-}
-# Waits for driver number $1.
-driver_number() {
-	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
-}
 # Generates; frames that do not come back within $1 ms are not waited for.
 start() {
 	rheinfall --generate --json --quiet --window $WINDOW --drain $1 --size 60,61,124,125,1499,1513,1514 \\
 		>/tmp/frames 2>&1 &
 	rheinfall=$!
 	flows 200
-}
-stop() {
-	flows 200
-	kill -INT $rheinfall
-	wait $rheinfall || echo "rheinfall ended with $?"
-	tr -d ' \\n' </tmp/frames
-	echo
 }
 interrupts() { sed -n "s/^ *[0-9]*: *\\([0-9]*\\) *IR-PCI-MSIX-$CARD  *0-edge .*/\\1/p" /proc/interrupts; }
 shown() {
@@ -179,14 +162,6 @@ def test_a_driver_is_replaced_and_dies(run):
 
 
 OTHERS = """
-stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
-flows() {
-	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
-	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
-}
-driver_number() {
-	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
-}
 for kind in msi intx poll; do
 	echo "== $kind"
 	pcid --config /etc/$kind.toml --bind $CARD --max-deaths 9/3600 --watchdog 3 --post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
@@ -199,11 +174,7 @@ for kind in msi intx poll; do
 	flows 100
 	kill -STOP $(pidof ixgbed)
 	driver_number 3
-	flows 100
-	kill -INT $rheinfall
-	wait $rheinfall || echo "rheinfall ended with $?"
-	tr -d ' \\n' </tmp/frames
-	echo
+	stop 100
 	stat restarts
 	grep vfio /proc/interrupts || echo "no interrupts"
 	sed -n "s/^pcid: [^ ]* ixgbed pid [0-9]* //p" /tmp/pcid
@@ -235,14 +206,6 @@ def test_deaths_with_other_interrupts_and_none(run):
 
 
 OWNED = """
-stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
-flows() {
-	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
-	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
-}
-driver_number() {
-	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
-}
 queue() { scheme cat network:/queue/0 | sed -n "s/^$1 //p"; }
 # KiB that VFIO has locked of pcid's memory, since the card was opened: what the card reaches.
 reached() { echo $(($(sed -n "s/^VmLck:[^0-9]*\\([0-9]*\\) kB/\\1/p" /proc/$pcid/status) - at_first)); }
@@ -250,14 +213,6 @@ owner() {
 	rheinfall --ring --url $NAME/queue/0 --generate --json --quiet --window $WINDOW --size 60,61,124,125,1499,1513,1514 \\
 		--drain "$@" >/tmp/frames 2>&1 & rheinfall=$!
 	flows 200
-}
-stop() {
-	flows 200
-	kill -INT $rheinfall
-	wait $rheinfall || echo "rheinfall ended with $?"
-	tr -d ' \\n' </tmp/frames
-	echo
-	given_back
 }
 given_back() {
 	until [ "$(queue owned)" = 0 ]; do sleep 0.1; done
@@ -278,6 +233,7 @@ flows 200
 pcid --upgrade ${NAME#network:}
 echo $(queue owned) $(($(reached) - $(queue memory_kib)))
 stop
+given_back
 
 echo "== driver killed"
 owner 3000
@@ -291,6 +247,7 @@ driver_number 4
 flows 200
 echo $(queue owned) $(($(reached) - $(queue memory_kib)))
 stop
+given_back
 
 echo "== client killed"
 for kill in 1 2 3; do

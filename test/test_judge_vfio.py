@@ -36,6 +36,40 @@ generate() {
 # Bus mastering is bit 2 of the command.
 master() { echo "master $(($(hexdump -s 4 -n 1 -e '1/1 "%u"' $card/config) >> 2 & 1))"; }
 driver() { echo "driver $(basename "$(readlink $card/driver || echo none)")"; }
+stat() { scheme cat network:/stats | sed -n "s/^$1 //p"; }
+# Waits until so many frames more have come back.
+flows() {
+	until from=$(stat rx_frames) && [ -n "$from" ]; do sleep 0.1; done
+	until now=$(stat rx_frames) && [ "${now:-0}" -gt $((from + $1)) ]; do sleep 0.1; done
+}
+# Waits for driver number $1.
+driver_number() {
+	until [ "$(grep -c " ready " /tmp/pcid)" -ge $1 ]; do kill -0 $pcid; sleep 0.1; done
+}
+# Ends the rheinfall that runs, once frames come back; what it measured.
+stop() {
+	flows ${1:-200}
+	kill -INT $rheinfall
+	wait $rheinfall || echo "rheinfall ended with $?"
+	tr -d ' \\n' </tmp/frames
+	echo
+}
+# From binding to giving back, over each kind of interrupt that is named.
+each_kind() {
+	for kind; do
+		echo "== $kind"
+		begin $kind
+		until scheme cat network:/link | grep -q up; do sleep 0.1; done
+		scheme ls
+		generate env
+		grep vfio /proc/interrupts || echo "no interrupts"
+		driver
+		master
+		end $pcid
+		master
+		driver
+	done
+}
 """
 
 
@@ -79,37 +113,32 @@ def sections(lines):
     return found
 
 
+def judged(section, kind, ready, shown):
+    """What each_kind printed of a kind of interrupt, or of "poll"; returns the lines of its vectors."""
+    said, listed, result, *interrupts, driver, on, off, after = section
+    assert re.fullmatch(ready, said) and re.fullmatch(shown, listed)
+    assert measured(result)
+    assert (driver, on, off, after) == ("driver vfio-pci", "master 1", "master 0", "driver none")
+    if kind == "poll":
+        assert interrupts == ["no interrupts"]
+    else:
+        assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts[0])
+    return interrupts
+
+
 def test_each_kind_of_interrupt_and_none(run):
     """From binding to giving back: frames both ways, over the kind that was asked for; then a quiet card."""
     card, machine = boot(run, f"""
 echo "== list"
 pcid --config /etc/pcid.toml --list
-for kind in {" ".join(KINDS)} poll; do
-	echo "== $kind"
-	begin $kind
-	scheme ls
-	generate env
-	grep vfio /proc/interrupts || echo "no interrupts"
-	driver
-	master
-	end $pcid
-	master
-	driver
-done
+each_kind {" ".join(KINDS)} poll
 """)
     said = sections(machine.finish())
     assert said["list"][0] == f"{CARD} 8086:1528 Intel Corporation Ethernet Controller 10-Gigabit X540-AT2"
     for kind in [*KINDS, "poll"]:
-        ready, shown, result, *interrupts, driver, on, off, after = said[kind]
-        assert re.fullmatch(rf"pcid: {NAME} ready \(ixgbed pid \d+, {CARD}\)", ready)
-        assert re.fullmatch(rf"{NAME} +02:00:00:00:00:01 +up 10000 +mtu 1500", shown)
-        assert measured(result)
-        assert (driver, on, off, after) == ("driver vfio-pci", "master 1", "master 0", "driver none")
-        if kind == "poll":
-            assert interrupts == ["no interrupts"]
-        else:
-            assert re.search(rf"\d+: +[1-9]\d* +{KINDS[kind]}", interrupts[0])
-            assert len(interrupts) == (QUEUES + 1 if kind == "msix" else 1)  # and the link's
+        interrupts = judged(said[kind], kind, rf"pcid: {NAME} ready \(ixgbed pid \d+, {CARD}\)",
+                            rf"{NAME} +02:00:00:00:00:01 +up 10000 +mtu 1500")
+        assert len(interrupts) == (QUEUES + 1 if kind == "msix" else 1)  # and the link's
     # --strict: nothing that the datasheet forbids was done to it, no memory reached for that was not mapped.
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text

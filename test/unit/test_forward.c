@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "each_path.h"
 #include "fake_card.h"
 #include "nic/forward.h"
-#include "nic/ixgbe/ixgbe_path.h"
 
 #define RING  64u
 #define BIG   1024u
@@ -720,7 +720,7 @@ static void any_order_of_events(void **state)
 	}
 }
 
-int main(void)
+static int group(const char *name, unsigned layout)
 {
 #define FORWARD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
@@ -743,22 +743,15 @@ int main(void)
 		FORWARD_TEST(any_order_of_events),
 	};
 
-	int failed = 0;
+	path = name;
+	one_run = layout & 1;
+	by_verbs = layout & 2;
+	print_message("path %s, chunks %s%s\n", path, one_run ? "in one run" : "in no order",
+		by_verbs ? ", by the verbs" : "");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
 
-	for (const char *const *name = ixgbe_paths; *name; name++) {
-		path = *name;
-		if (!ixgbe_path_verbs(path)) {
-			print_message("path %s: not run, this processor does not have it\n", path);
-			continue;
-		}
-		for (unsigned layout = 0; layout < 4; layout++) {
-			one_run = layout & 1;
-			by_verbs = layout & 2;
-			print_message("path %s, chunks %s%s\n", path,
-				one_run ? "in one run" : "in no order",
-				by_verbs ? ", by the verbs" : "");
-			failed += cmocka_run_group_tests(tests, NULL, NULL);
-		}
-	}
-	return failed;
+int main(void)
+{
+	return on_each_path(ixgbe_path_verbs, 4, group);
 }

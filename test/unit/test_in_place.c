@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
+#include "each_path.h"
 #include "fake_card.h"
 #include "nic/forward.h"
-#include "nic/ixgbe/ixgbe_path.h"
 
 #define RING  64u
 #define EVERY 16u /* slots from one report of the head to the next */
@@ -727,7 +727,7 @@ static void any_order_of_events(void **state)
 	}
 }
 
-int main(void)
+static int group(const char *name, unsigned layout)
 {
 #define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
@@ -752,20 +752,13 @@ int main(void)
 		PAIR_TEST(any_order_of_events),
 	};
 
-	int failed = 0;
+	path = name;
+	one_run = layout;
+	print_message("path %s, chunks %s\n", path, one_run ? "in one run" : "in no order");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
 
-	for (const char *const *name = ixgbe_paths; *name; name++) {
-		path = *name;
-		if (!ixgbe_path_in_place(path)) {
-			print_message("path %s: not run, this processor does not have it\n", path);
-			continue;
-		}
-		for (unsigned layout = 0; layout < 2; layout++) {
-			one_run = layout;
-			print_message("path %s, chunks %s\n", path,
-				one_run ? "in one run" : "in no order");
-			failed += cmocka_run_group_tests(tests, NULL, NULL);
-		}
-	}
-	return failed;
+int main(void)
+{
+	return on_each_path(ixgbe_path_in_place, 2, group);
 }

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "each_path.h"
 #include "fake_card.h"
-#include "nic/ixgbe/ixgbe_path.h"
 
 #define RING 64u
 
@@ -822,7 +822,7 @@ static void gone_means_nothing_is_done(void **state)
 
 #define WITH_CARD(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-int main(void)
+static int group(const char *name, unsigned layout)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_CARD(opens_as_the_datasheet_says),
@@ -848,20 +848,13 @@ int main(void)
 		WITH_CARD(gone_means_nothing_is_done),
 	};
 
-	int failed = 0;
+	path = name;
+	one_run = layout;
+	print_message("path %s, chunks %s\n", path, one_run ? "in one run" : "in no order");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
 
-	for (const char *const *name = ixgbe_paths; *name; name++) {
-		path = *name;
-		if (!ixgbe_path_verbs(path)) {
-			print_message("path %s: not run, this processor does not have it\n", path);
-			continue;
-		}
-		for (unsigned layout = 0; layout < 2; layout++) {
-			one_run = layout;
-			print_message("path %s, chunks %s\n", path,
-				one_run ? "in one run" : "in no order");
-			failed += cmocka_run_group_tests(tests, NULL, NULL);
-		}
-	}
-	return failed;
+int main(void)
+{
+	return on_each_path(ixgbe_path_verbs, 2, group);
 }

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "each_path.h"
 #include "fake_card.h"
-#include "nic/ixgbe/ixgbe_path.h"
 
 #define RING    64u
 #define STEPS   20000u
@@ -280,26 +280,20 @@ static void the_widest_is_taken(void **state)
 	assert_null(ixgbe_path_verbs("mmx"));
 }
 
-int main(void)
+static int group(const char *name, unsigned layout)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(paths_do_the_same, set_up, tear_down),
 		cmocka_unit_test(the_widest_is_taken),
 	};
-	int failed = 0;
 
-	for (const char *const *name = ixgbe_paths; *name; name++) {
-		path = *name;
-		if (!ixgbe_path_verbs(path)) {
-			print_message("path %s: not run, this processor does not have it\n", path);
-			continue;
-		}
-		for (unsigned layout = 0; layout < 2; layout++) {
-			one_run = layout;
-			print_message("path %s, chunks %s\n", path,
-				one_run ? "in one run" : "in no order");
-			failed += cmocka_run_group_tests(tests, NULL, NULL);
-		}
-	}
-	return failed;
+	path = name;
+	one_run = layout;
+	print_message("path %s, chunks %s\n", path, one_run ? "in one run" : "in no order");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return on_each_path(ixgbe_path_verbs, 2, group);
 }
