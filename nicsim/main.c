@@ -16,11 +16,11 @@
 #include "nicsim/confine.h"
 #include "nicsim/detach.h"
 #include "nicsim/dma.h"
+#include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/loop.h"
 #include "nicsim/replay.h"
 #include "nicsim/report.h"
 #include "nicsim/server.h"
-#include "nicsim/x540.h"
 
 #define CARDS_MAX 64u
 #define VERSION   "0.1.0"
@@ -31,12 +31,12 @@ struct slot {
 	const char *socket, *wire;
 	int client;      /* --fd, or -1 */
 	const char *who; /* the socket's path, for people */
-	const struct x540_model *model;
+	const struct ixgbe_model *model;
 	enum sfp_kind module;
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
-	struct x540 *card;
+	struct ixgbe *card;
 	struct server *server;
 };
 
@@ -95,7 +95,7 @@ static int unknown_device(const char *name)
 {
 	char what[128];
 
-	snprintf(what, sizeof(what), "unknown device (there are %s):", x540_model_names());
+	snprintf(what, sizeof(what), "unknown device (there are %s):", ixgbe_model_names());
 	return usage(what, name);
 }
 
@@ -184,13 +184,13 @@ static int parse(struct process *process, int argc, char **argv)
 			return usage("--device must stand before", argv[optind - 2]);
 		switch (option) {
 		case DEVICE:
-			if (!x540_find_model(optarg))
+			if (!ixgbe_find_model(optarg))
 				return unknown_device(optarg);
 			if (process->cards == CARDS_MAX)
 				return usage("too many cards: 64 fit in one process", NULL);
 			slot = &process->slot[process->cards++];
 			slot->client = -1;
-			slot->model = x540_find_model(optarg);
+			slot->model = ixgbe_find_model(optarg);
 			slot->module = slot->model->media == MEDIA_SFP ? SFP_SR : SFP_NONE;
 			slot->mac[0] = 0x02;
 			slot->mac[5] = (uint8_t)process->cards;
@@ -285,7 +285,7 @@ static void log_event(void *ctx, const char *text)
 
 static int open_slot(struct process *process, struct slot *slot, struct sim_error *why)
 {
-	const struct x540_options options = {.model = slot->model,
+	const struct ixgbe_options options = {.model = slot->model,
 		.module = slot->module,
 		.mac = slot->mac,
 		.wire = slot->wire,
@@ -298,13 +298,13 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	rc = dma_create(&slot->dma);
 	if (rc)
 		return rc;
-	rc = x540_create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
+	rc = ixgbe_create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
 	if (rc)
 		return rc;
 	if (slot->client >= 0)
 		return server_attach(&slot->server, process->loop, slot->client,
-			x540_function(slot->card), log_event, &slot->report, why);
-	return server_create(&slot->server, process->loop, slot->socket, x540_function(slot->card),
+			ixgbe_function(slot->card), log_event, &slot->report, why);
+	return server_create(&slot->server, process->loop, slot->socket, ixgbe_function(slot->card),
 		log_event, &slot->report, why);
 }
 
@@ -343,7 +343,7 @@ static void end(struct process *process)
 	for (unsigned i = 0; i < process->cards; i++)
 		server_destroy(process->slot[i].server);
 	for (unsigned i = 0; i < process->cards; i++) {
-		x540_destroy(process->slot[i].card);
+		ixgbe_destroy(process->slot[i].card);
 		dma_destroy(process->slot[i].dma);
 	}
 	if (process->signals.fd >= 0)

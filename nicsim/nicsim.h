@@ -8,7 +8,7 @@
  *     nicsim.h   what the parts share          loop.h     one thread, events, timers, deferred work
  *     server.c   connections                   session.c  the vfio-user commands
  *     dma.c      the client's memory           pci.c      config space, ways to registers, memory
- *     irq.c      interrupts as eventfds        x540*.c    the card: registers, EEPROM, rings
+ *     irq.c      interrupts as eventfds        ixgbe/     the cards: registers, EEPROM, rings
  *     report.c   lines for people              wire*.c    what a port is plugged into
  *     replay.c   a trace against the card      detach.c   into the background, for one client
  *     snapshot.h registers that somebody else writes

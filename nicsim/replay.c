@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 #include "pci/recorder_format.h"
 
 enum { EXIT_SAME = 0, EXIT_DIFFERS = 1, EXIT_NO_TRACE = 2 };
@@ -50,8 +50,8 @@ struct replay {
 	struct flight_trace header;
 	struct loop *loop;
 	struct dma *dma;
-	const struct x540_model *model; /* asked for, else that of the trace, else the X540 */
-	struct x540 *card;
+	const struct ixgbe_model *model; /* asked for, else that of the trace, else the X540 */
+	struct ixgbe *card;
 	struct function *fn;
 	struct report report;
 	struct loop_work work;
@@ -138,7 +138,7 @@ static uint32_t bits_compared(const struct replay *replay, const struct flight_r
 {
 	if (flight_where(record) != 0)
 		return 0xffffffff;
-	if (x540_is_counter(replay->card, record->offset))
+	if (ixgbe_is_counter(replay->card, record->offset))
 		return 0;
 	for (unsigned i = 0; i < OUTSIDE; i++) {
 		uint32_t from = record->offset - outside[i].offset;
@@ -276,20 +276,20 @@ static int make_card(struct replay *replay)
 {
 	struct sim_error why = {"out of memory"};
 	uint8_t mac[6];
-	struct x540_options options = {.module = SFP_SR, .mac = mac, .wire = "sink"};
+	struct ixgbe_options options = {.module = SFP_SR, .mac = mac, .wire = "sink"};
 
 	if (!replay->model && replay->header.vendor == 0x8086)
-		replay->model = x540_find_id(replay->header.device);
+		replay->model = ixgbe_find_id(replay->header.device);
 	if (!replay->model)
-		replay->model = x540_find_model("x540");
+		replay->model = ixgbe_find_model("x540");
 	options.model = replay->model;
 	find_mac(replay, mac);
 	replay->report.who = replay->path;
 	if (loop_create(&replay->loop) || dma_create(&replay->dma) ||
-		x540_create(
+		ixgbe_create(
 			&replay->card, &options, replay->loop, replay->dma, &replay->report, &why))
 		return trouble(replay, why.text);
-	replay->fn = x540_function(replay->card);
+	replay->fn = ixgbe_function(replay->card);
 	function_reset(replay->fn);
 	return 0;
 }
@@ -369,7 +369,7 @@ int replay_main(int argc, char **argv)
 		{"json", no_argument, NULL, JSON},
 		{0},
 	};
-	const struct x540_model *model = NULL;
+	const struct ixgbe_model *model = NULL;
 	struct replay *replay;
 	bool json = false;
 	int option, rc;
@@ -378,7 +378,7 @@ int replay_main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
 		case DEVICE:
-			model = x540_find_model(optarg);
+			model = ixgbe_find_model(optarg);
 			if (!model)
 				return usage("unknown device:", optarg);
 			break;
@@ -396,7 +396,7 @@ int replay_main(int argc, char **argv)
 	replay->json = json;
 	replay->model = model;
 	rc = run(replay);
-	x540_destroy(replay->card);
+	ixgbe_destroy(replay->card);
 	if (replay->dma)
 		dma_destroy(replay->dma);
 	if (replay->loop)

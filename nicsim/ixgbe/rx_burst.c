@@ -5,7 +5,7 @@
  */
 #include <stdatomic.h>
 
-#include "nicsim/x540_burst.h"
+#include "nicsim/ixgbe/burst.h"
 
 #define QUEUE      RX_QUEUE(0u)
 #define FRAME_MIN  60u
@@ -44,13 +44,13 @@ struct stored {
 	uint32_t len;
 };
 
-static uint32_t reg(const struct x540 *card, uint32_t offset)
+static uint32_t reg(const struct ixgbe *card, uint32_t offset)
 {
 	return card->reg[offset / 4];
 }
 
 /* False: this is no time for bursts. */
-static bool make_plan(struct x540 *card, struct plan *plan)
+static bool make_plan(struct ixgbe *card, struct plan *plan)
 {
 	uint32_t srrctl = reg(card, QUEUE + SRRCTL), room = SRRCTL_BUFFER(srrctl);
 	uint32_t hlreg = reg(card, HLREG0), fctrl = reg(card, FCTRL);
@@ -62,7 +62,7 @@ static bool make_plan(struct x540 *card, struct plan *plan)
 	if (!card->doorbells.page || card->rx.used || !(hlreg & HLREG0_RX_STRIP) ||
 		!(reg(card, RXCTRL) & RXCTRL_ENABLE) ||
 		!(reg(card, QUEUE + RXDCTL) & RXDCTL_ENABLE) || !function_is_master(&card->fn) ||
-		!x540_link(card) || plan->head >= plan->size || tail >= plan->size || room == 0)
+		!ixgbe_link(card) || plan->head >= plan->size || tail >= plan->size || room == 0)
 		return false;
 	if (!dma_window(card->fn.dma, base, 16ull * plan->size, DMA_CAN_READ | DMA_CAN_WRITE,
 		    &card->rx.ring))
@@ -90,18 +90,18 @@ static bool is_common(const struct plan *plan, unsigned type, size_t len)
 	       type != TYPE_IPV4 && type != TYPE_IPV6 && type != TYPE_PAUSE && type != plan->vlan;
 }
 
-static bool passes(struct x540 *card, const struct plan *plan, const struct x540_head *head)
+static bool passes(struct ixgbe *card, const struct plan *plan, const struct ixgbe_head *head)
 {
-	if (x540_head_group(head) ? plan->broadcast && x540_head_broadcast(head) : plan->all)
+	if (ixgbe_head_group(head) ? plan->broadcast && ixgbe_head_broadcast(head) : plan->all)
 		return true;
-	return x540_filter(card, (const uint8_t *)head, sizeof(*head));
+	return ixgbe_filter(card, (const uint8_t *)head, sizeof(*head));
 }
 
 /* What the frame itself says: to be stored, ignored, or not common. */
-static enum lot judge(struct x540 *card, const struct plan *plan, const struct x540_head *head,
+static enum lot judge(struct ixgbe *card, const struct plan *plan, const struct ixgbe_head *head,
 	size_t len, struct kind *before)
 {
-	unsigned type = x540_head_type(head);
+	unsigned type = ixgbe_head_type(head);
 
 	if (head->word[0] == before->to && type == before->type && len == before->len)
 		return before->lot;
@@ -112,14 +112,14 @@ static enum lot judge(struct x540 *card, const struct plan *plan, const struct x
 }
 
 /* Where the next frame goes. */
-static bool find_place(struct x540 *card, const struct plan *plan, const struct wire_frame *frame,
+static bool find_place(struct ixgbe *card, const struct plan *plan, const struct wire_frame *frame,
 	uint32_t n, struct stored *place)
 {
 	uint32_t at = plan->head + n;
 	uint64_t address;
 
 	at = at >= plan->size ? at - plan->size : at;
-	address = x540_load(plan->ring + 16ull * at);
+	address = ixgbe_load(plan->ring + 16ull * at);
 	place->to = dma_window_at(&card->rx.buffers, address, frame->len);
 	if (!place->to) {
 		if (!dma_window(
@@ -156,26 +156,26 @@ static void write_back(const struct plan *plan, const struct stored *stored, uin
 	}
 }
 
-static void finish(struct x540 *card, const struct plan *plan, const struct stored *stored,
+static void finish(struct ixgbe *card, const struct plan *plan, const struct stored *stored,
 	uint32_t n, uint64_t octets)
 {
 	uint32_t head = plan->head + n;
 
 	for (uint32_t i = 0; i < n; i++)
-		x540_copy(stored[i].to, stored[i].from, stored[i].len);
+		ixgbe_copy(stored[i].to, stored[i].from, stored[i].len);
 	head = head >= plan->size ? head - plan->size : head;
-	x540_doorbells_head(card, QUEUE + RDH, head);
+	ixgbe_doorbells_head(card, QUEUE + RDH, head);
 	write_back(plan, stored, n);
 	card->reg[(QUEUE + RDH) / 4] = head;
-	x540_count_rx_queued_burst(card, 0, n, octets);
-	x540_cause_queue(card, 0, false);
+	ixgbe_count_rx_queued_burst(card, 0, n, octets);
+	ixgbe_cause_queue(card, 0, false);
 }
 
 /* Common frames up to the first that is none, or finds no room. */
-static size_t burst(struct x540 *card, const struct wire_frame *frames, size_t n, enum lot *end)
+static size_t burst(struct ixgbe *card, const struct wire_frame *frames, size_t n, enum lot *end)
 {
-	struct stored stored[X540_BURST];
-	struct x540_tally good = {0};
+	struct stored stored[IXGBE_BURST];
+	struct ixgbe_tally good = {0};
 	struct kind before = {0};
 	struct plan plan;
 	uint32_t count = 0;
@@ -185,10 +185,10 @@ static size_t burst(struct x540 *card, const struct wire_frame *frames, size_t n
 	*end = UNCOMMON;
 	if (!make_plan(card, &plan))
 		return 0;
-	n = n < X540_BURST ? n : X540_BURST;
-	x540_fetch(plan.ring, plan.size, plan.head, n < plan.free ? (uint32_t)n : plan.free);
+	n = n < IXGBE_BURST ? n : IXGBE_BURST;
+	ixgbe_fetch(plan.ring, plan.size, plan.head, n < plan.free ? (uint32_t)n : plan.free);
 	for (i = 0; i < n; i++) {
-		struct x540_head head = x540_head(frames[i].bytes);
+		struct ixgbe_head head = ixgbe_head(frames[i].bytes);
 		enum lot lot = judge(card, &plan, &head, frames[i].len, &before);
 
 		if (lot == STORE && count == plan.free)
@@ -201,16 +201,16 @@ static size_t burst(struct x540 *card, const struct wire_frame *frames, size_t n
 		seen_octets += frames[i].len + CRC_LEN;
 		if (lot == IGNORE)
 			continue;
-		x540_tally(&good, &head, (uint32_t)frames[i].len);
+		ixgbe_tally(&good, &head, (uint32_t)frames[i].len);
 		if (lot == DROP) {
-			x540_count_rx_dropped(card, 0);
+			ixgbe_count_rx_dropped(card, 0);
 		} else {
 			octets += frames[i].len;
 			count++;
 		}
 	}
 	if (i)
-		x540_count_rx_burst(card, (uint32_t)i, seen_octets, &good);
+		ixgbe_count_rx_burst(card, (uint32_t)i, seen_octets, &good);
 	if (count)
 		finish(card, &plan, stored, count, octets);
 	if (dma_window_lost(&card->rx.ring) || dma_window_lost(&card->rx.buffers))
@@ -219,7 +219,7 @@ static size_t burst(struct x540 *card, const struct wire_frame *frames, size_t n
 }
 
 /* For n frames of one descriptor each, as far as the card knows. */
-static bool has_descriptors(const struct x540 *card, size_t n)
+static bool has_descriptors(const struct ixgbe *card, size_t n)
 {
 	uint32_t size = reg(card, QUEUE + RDLEN) / 16, head = reg(card, QUEUE + RDH);
 	uint32_t tail = reg(card, QUEUE + RDT);
@@ -227,14 +227,14 @@ static bool has_descriptors(const struct x540 *card, size_t n)
 	return head < size && tail < size && (tail >= head ? tail : tail + size) - head >= n;
 }
 
-size_t x540_rx_burst(void *ctx, const struct wire_frame *frames, size_t n)
+size_t ixgbe_rx_burst(void *ctx, const struct wire_frame *frames, size_t n)
 {
-	struct x540 *card = ctx;
+	struct ixgbe *card = ctx;
 	size_t done = 0;
 
 	/* The card has looked at the beginning of this turn; again only if that is not enough. */
 	if (!has_descriptors(card, n))
-		x540_doorbells_receive(card);
+		ixgbe_doorbells_receive(card);
 	while (done < n) {
 		enum lot end;
 
@@ -251,7 +251,7 @@ size_t x540_rx_burst(void *ctx, const struct wire_frame *frames, size_t n)
 			/* The exact way reads a frame more than once: it gets one that stands
 			 * still. */
 			memcpy(copy, frames[done].bytes, frames[done].len);
-			if (!x540_rx_frame(card, copy, frames[done].len, true))
+			if (!ixgbe_rx_frame(card, copy, frames[done].len, true))
 				break;
 			done++;
 		}

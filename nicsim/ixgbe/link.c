@@ -4,12 +4,12 @@
  * power; an 82599 sends through its module's laser (SDP3), or over its backplane, in the mode that
  * AUTOC says.
  */
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 /* Whether the module is there, sends, and does so at the speed that AUTOC asks for. */
-static bool module_sends(const struct x540 *card)
+static bool module_sends(const struct ixgbe *card)
 {
-	bool slow = x540_link_mbit(card) == 1000;
+	bool slow = ixgbe_link_mbit(card) == 1000;
 
 	if (card->reg[ESDP / 4] & ESDP_LASER_OFF)
 		return false;
@@ -23,7 +23,7 @@ static bool module_sends(const struct x540 *card)
 }
 
 /* What the other end of the cable sees of us. The PHY answers while the MAC is reset. */
-static bool sends(const struct x540 *card)
+static bool sends(const struct ixgbe *card)
 {
 	if (card->model->media == MEDIA_COPPER)
 		return !card->phy.low_power;
@@ -32,12 +32,12 @@ static bool sends(const struct x540 *card)
 	return card->model->media == MEDIA_KX4 || module_sends(card);
 }
 
-bool x540_link(const struct x540 *card)
+bool ixgbe_link(const struct ixgbe *card)
 {
 	return card->carrier && sends(card);
 }
 
-unsigned x540_link_mbit(const struct x540 *card)
+unsigned ixgbe_link_mbit(const struct ixgbe *card)
 {
 	uint32_t mode = card->reg[AUTOC / 4] & AUTOC_LMS;
 
@@ -47,41 +47,41 @@ unsigned x540_link_mbit(const struct x540 *card)
 }
 
 /* Something that decides on the link may have changed: the wire hears of it, the driver, too. */
-void x540_link_changed(struct x540 *card)
+void ixgbe_link_changed(struct ixgbe *card)
 {
 	bool was = card->linked;
 
 	if (card->wire)
 		wire_set_link(card->wire, sends(card)); /* may say at once what carrier there is */
-	card->linked = x540_link(card);
+	card->linked = ixgbe_link(card);
 	if (!card->linked)
 		card->link_fell = true;
 	if (card->linked != was)
-		x540_cause(card, EICR_LSC);
+		ixgbe_cause(card, EICR_LSC);
 	/* The MAC sends into nothing while there is no link, and goes on when it is back. */
 	if (card->linked && !was)
-		x540_tx_sendable(card);
+		ixgbe_tx_sendable(card);
 }
 
-void x540_carrier(void *ctx, bool up)
+void ixgbe_carrier(void *ctx, bool up)
 {
-	struct x540 *card = ctx;
+	struct ixgbe *card = ctx;
 
 	if (card->carrier == up)
 		return;
 	card->carrier = up;
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 }
 
-uint32_t x540_read_links(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_links(struct ixgbe *card, uint32_t offset)
 {
-	bool up = x540_link(card);
+	bool up = ixgbe_link(card);
 	uint32_t value = 0;
 
 	(void)offset;
 	if (up)
 		value = LINKS_NOW | LINKS_AN_DONE |
-			(x540_link_mbit(card) == 1000 ? LINKS_SPEED_1G : LINKS_SPEED);
+			(ixgbe_link_mbit(card) == 1000 ? LINKS_SPEED_1G : LINKS_SPEED);
 	if (up && !card->link_fell)
 		value |= LINKS_UP;
 	card->link_fell = !up;
@@ -91,7 +91,7 @@ uint32_t x540_read_links(struct x540 *card, uint32_t offset)
 /* --- the 82599's own --- */
 
 /* As its EEPROM has it: by its media. */
-void x540_link_reset(struct x540 *card)
+void ixgbe_link_reset(struct ixgbe *card)
 {
 	if (card->model->media == MEDIA_SFP) {
 		card->reg[AUTOC / 4] = 0xc09c0004 | AUTOC_LMS_10G_SERIAL;
@@ -99,51 +99,51 @@ void x540_link_reset(struct x540 *card)
 	} else if (card->model->media == MEDIA_KX4) {
 		card->reg[AUTOC / 4] = 0xc09c0004 | AUTOC_LMS_KX4;
 	}
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 }
 
 /* A restart of negotiation is over at once; it is seen as a link that fell and is back. */
-void x540_write_autoc(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_autoc(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	*x540_reg(card, offset) &= ~AUTOC_RESTART;
+	*ixgbe_reg(card, offset) &= ~AUTOC_RESTART;
 	if ((value & AUTOC_RESTART) && card->linked) {
 		card->link_fell = true;
-		x540_cause(card, EICR_LSC);
+		ixgbe_cause(card, EICR_LSC);
 	}
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 }
 
-void x540_write_link(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_link(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	(void)value;
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 }
 
 /* Pins: SDP2 tells that there is a module (82599 datasheet 3.7.3.1, as Linux has it wired). */
-uint32_t x540_read_esdp(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_esdp(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset) & ~ESDP_MODULE;
+	uint32_t value = *ixgbe_reg(card, offset) & ~ESDP_MODULE;
 
 	if (card->model->media == MEDIA_SFP && card->sfp.kind != SFP_NONE)
 		value |= ESDP_MODULE;
 	return value;
 }
 
-void x540_plug_module(struct x540 *card, enum sfp_kind kind)
+void ixgbe_plug_module(struct ixgbe *card, enum sfp_kind kind)
 {
 	bool had = card->sfp.kind != SFP_NONE;
 
 	sfp_plug(&card->sfp, kind);
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 	if (had != (kind != SFP_NONE))
-		x540_cause(card, EICR_SDP2);
+		ixgbe_cause(card, EICR_SDP2);
 }
 
 /* The two lines to the module are read as they are, whoever pulls them down. */
-uint32_t x540_read_i2cctl(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_i2cctl(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset) & (I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT);
+	uint32_t value = *ixgbe_reg(card, offset) & (I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT);
 
 	if (value & I2CCTL_CLOCK_OUT)
 		value |= I2CCTL_CLOCK_IN;
@@ -152,7 +152,7 @@ uint32_t x540_read_i2cctl(struct x540 *card, uint32_t offset)
 	return value;
 }
 
-void x540_write_i2cctl(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_i2cctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	sfp_lines(&card->sfp, (value & I2CCTL_CLOCK_OUT) != 0, (value & I2CCTL_DATA_OUT) != 0);

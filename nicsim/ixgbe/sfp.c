@@ -2,7 +2,7 @@
  *
  * The module's side of the two-wire bus, and what its memories hold.
  */
-#include "nicsim/sfp.h"
+#include "nicsim/ixgbe/sfp.h"
 
 #include <string.h>
 

@@ -6,33 +6,33 @@
  */
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 #define CRC_LEN 4u
 
-void x540_count(struct x540 *card, uint32_t offset)
+void ixgbe_count(struct ixgbe *card, uint32_t offset)
 {
-	++*x540_reg(card, offset);
+	++*ixgbe_reg(card, offset);
 }
 
 /* The high half is the neighbour. */
-static void add36(struct x540 *card, uint32_t low, uint64_t octets)
+static void add36(struct ixgbe *card, uint32_t low, uint64_t octets)
 {
-	uint64_t sum = (*x540_reg(card, low) | (uint64_t)*x540_reg(card, low + 4) << 32) + octets;
+	uint64_t sum = (*ixgbe_reg(card, low) | (uint64_t)*ixgbe_reg(card, low + 4) << 32) + octets;
 
-	*x540_reg(card, low) = (uint32_t)sum;
-	*x540_reg(card, low + 4) = (uint32_t)(sum >> 32) & 0xf;
+	*ixgbe_reg(card, low) = (uint32_t)sum;
+	*ixgbe_reg(card, low + 4) = (uint32_t)(sum >> 32) & 0xf;
 }
 
 /* 64, to 127, 255, 511, 1023, and above: six registers in a row. */
-static void count_size(struct x540 *card, uint32_t first, uint32_t len)
+static void count_size(struct ixgbe *card, uint32_t first, uint32_t len)
 {
 	static const uint32_t upto[] = {64, 127, 255, 511, 1023};
 	unsigned i = 0;
 
 	while (i < 5 && len > upto[i])
 		i++;
-	x540_count(card, first + 4 * i);
+	ixgbe_count(card, first + 4 * i);
 }
 
 static bool is_broadcast(const uint8_t *frame)
@@ -43,62 +43,62 @@ static bool is_broadcast(const uint8_t *frame)
 }
 
 /* Everything that comes in, before any filter. */
-void x540_count_rx_seen(struct x540 *card, uint32_t len)
+void ixgbe_count_rx_seen(struct ixgbe *card, uint32_t len)
 {
-	x540_count(card, TPR);
+	ixgbe_count(card, TPR);
 	add36(card, TORL, len + CRC_LEN);
 }
 
 /* A frame of legal length that passed the filters. */
-void x540_count_rx_good(struct x540 *card, const uint8_t *frame, uint32_t len)
+void ixgbe_count_rx_good(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
 	len += CRC_LEN;
-	x540_count(card, GPRC);
+	ixgbe_count(card, GPRC);
 	add36(card, GORCL, len);
 	count_size(card, PRC64, len);
 	if (is_broadcast(frame))
-		x540_count(card, BPRC);
+		ixgbe_count(card, BPRC);
 	else if (frame[0] & 1)
-		x540_count(card, MPRC);
-	x540_count(card, RXNFGPC);
+		ixgbe_count(card, MPRC);
+	ixgbe_count(card, RXNFGPC);
 	add36(card, RXNFGBCL, len);
 }
 
 /* The counter of a queue: RQSMR and TQSM name 16 of them. */
-static uint32_t counter_of(struct x540 *card, uint32_t map, unsigned queue)
+static uint32_t counter_of(struct ixgbe *card, uint32_t map, unsigned queue)
 {
-	return *x540_reg(card, map + queue / 4 * 4) >> 8 * (queue % 4) & 15;
+	return *ixgbe_reg(card, map + queue / 4 * 4) >> 8 * (queue % 4) & 15;
 }
 
 /* What reached memory: by queue and in total, without CRC if that is stripped. */
-void x540_count_rx_queued(struct x540 *card, unsigned queue, uint32_t len)
+void ixgbe_count_rx_queued(struct ixgbe *card, unsigned queue, uint32_t len)
 {
 	uint32_t counter = counter_of(card, RQSMR(0u), queue);
 
-	x540_count(card, RX_QUEUE(counter) + QPRC);
+	ixgbe_count(card, RX_QUEUE(counter) + QPRC);
 	add36(card, RX_QUEUE(counter) + QBRC_L, len);
-	x540_count(card, RXDGPC);
+	ixgbe_count(card, RXDGPC);
 	add36(card, RXDGBCL, len);
 }
 
-void x540_count_rx_dropped(struct x540 *card, unsigned queue)
+void ixgbe_count_rx_dropped(struct ixgbe *card, unsigned queue)
 {
-	x540_count(card, QPRDC(counter_of(card, RQSMR(0u), queue)));
+	ixgbe_count(card, QPRDC(counter_of(card, RQSMR(0u), queue)));
 }
 
-static void add(struct x540 *card, uint32_t offset, uint32_t n)
+static void add(struct ixgbe *card, uint32_t offset, uint32_t n)
 {
-	*x540_reg(card, offset) += n;
+	*ixgbe_reg(card, offset) += n;
 }
 
-static void add_sizes(struct x540 *card, uint32_t first, const struct x540_tally *tally)
+static void add_sizes(struct ixgbe *card, uint32_t first, const struct ixgbe_tally *tally)
 {
 	for (unsigned i = 0; i < 6; i++)
 		add(card, first + 4 * i, tally->size[i]);
 }
 
-void x540_count_rx_burst(
-	struct x540 *card, uint32_t seen, uint64_t seen_octets, const struct x540_tally *good)
+void ixgbe_count_rx_burst(
+	struct ixgbe *card, uint32_t seen, uint64_t seen_octets, const struct ixgbe_tally *good)
 {
 	add(card, TPR, seen);
 	add36(card, TORL, seen_octets);
@@ -111,7 +111,8 @@ void x540_count_rx_burst(
 	add36(card, RXNFGBCL, good->octets);
 }
 
-void x540_count_rx_queued_burst(struct x540 *card, unsigned queue, uint32_t frames, uint64_t octets)
+void ixgbe_count_rx_queued_burst(
+	struct ixgbe *card, unsigned queue, uint32_t frames, uint64_t octets)
 {
 	uint32_t counter = counter_of(card, RQSMR(0u), queue);
 
@@ -121,7 +122,7 @@ void x540_count_rx_queued_burst(struct x540 *card, unsigned queue, uint32_t fram
 	add36(card, RXDGBCL, octets);
 }
 
-void x540_count_tx_burst(struct x540 *card, unsigned queue, const struct x540_tally *tally)
+void ixgbe_count_tx_burst(struct ixgbe *card, unsigned queue, const struct ixgbe_tally *tally)
 {
 	uint32_t counter = counter_of(card, TQSM(0u), queue);
 
@@ -137,21 +138,21 @@ void x540_count_tx_burst(struct x540 *card, unsigned queue, const struct x540_ta
 	add36(card, TXDGBCL, tally->octets);
 }
 
-void x540_count_tx(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len)
+void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len)
 {
 	uint32_t counter = counter_of(card, TQSM(0u), queue);
 
 	len += CRC_LEN;
-	x540_count(card, GPTC);
+	ixgbe_count(card, GPTC);
 	add36(card, GOTCL, len);
-	x540_count(card, TPT);
+	ixgbe_count(card, TPT);
 	count_size(card, PTC64, len);
 	if (is_broadcast(frame))
-		x540_count(card, BPTC);
+		ixgbe_count(card, BPTC);
 	else if (frame[0] & 1)
-		x540_count(card, MPTC);
-	x540_count(card, TX_QUEUE(counter) + QPTC);
+		ixgbe_count(card, MPTC);
+	ixgbe_count(card, TX_QUEUE(counter) + QPTC);
 	add36(card, QBTC_L(counter), len);
-	x540_count(card, TXDGPC);
+	ixgbe_count(card, TXDGPC);
 	add36(card, TXDGBCL, len);
 }

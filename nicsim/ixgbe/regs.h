@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * The X540's registers that the model acts upon; addresses, then their fields indented. All others
- * are rows of the table in x540_table.c alone. Sources: Intel Ethernet Controller X540 datasheet
+ * are rows of the table in table.c alone. Sources: Intel Ethernet Controller X540 datasheet
  * chapter 8, 82599 datasheet chapter 8 (the same registers), and Linux's ixgbe for what the
  * datasheets leave out.
  */
-#ifndef NICSIM_X540_REGS_H
-#define NICSIM_X540_REGS_H
+#ifndef NICSIM_IXGBE_REGS_H
+#define NICSIM_IXGBE_REGS_H
 
 /* Fields stand indented beneath their register. */
 /* clang-format off */

@@ -2,22 +2,22 @@
  *
  * What the X540 computes over frames: CRC, checksums, segmentation. Pure functions.
  */
-#ifndef NICSIM_X540_OFFLOAD_H
-#define NICSIM_X540_OFFLOAD_H
+#ifndef NICSIM_IXGBE_OFFLOAD_H
+#define NICSIM_IXGBE_OFFLOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define X540_L4_UDP  0u /* TUCMD.L4T */
-#define X540_L4_TCP  1u
-#define X540_L4_SCTP 2u
+#define IXGBE_L4_UDP  0u /* TUCMD.L4T */
+#define IXGBE_L4_TCP  1u
+#define IXGBE_L4_SCTP 2u
 
-#define X540_INSERT_IP 1u /* POPTS.IXSM */
-#define X540_INSERT_L4 2u /* POPTS.TXSM */
+#define IXGBE_INSERT_IP 1u /* POPTS.IXSM */
+#define IXGBE_INSERT_L4 2u /* POPTS.TXSM */
 
 /* What a transmit context descriptor says (82599 datasheet 7.2.3.2.3). */
-struct x540_context {
+struct ixgbe_context {
 	uint16_t vlan;
 	uint16_t mss;    /* payload of a segment */
 	uint16_t ip_len; /* of its header */
@@ -27,27 +27,27 @@ struct x540_context {
 };
 
 /* Which TCP flags the segments of a request keep (DTXTCPFLGL, DTXTCPFLGH), 12 bits each. */
-struct x540_segment_flags {
+struct ixgbe_segment_flags {
 	uint32_t first, middle, last;
 };
 
 /* The frame check sequence, to be appended as it lies in memory (little endian). */
-uint32_t x540_crc32(const uint8_t *data, size_t len);
+uint32_t ixgbe_crc32(const uint8_t *data, size_t len);
 
 /* Inserts what `options` ask for. False, and nothing done, where the context does not fit the
  * frame. */
-bool x540_insert_checksums(
-	uint8_t *frame, uint32_t len, const struct x540_context *context, uint32_t options);
+bool ixgbe_insert_checksums(
+	uint8_t *frame, uint32_t len, const struct ixgbe_context *context, uint32_t options);
 /* The sum of everything from `start` on, put at `at` (legacy descriptors: CSS, CSO). */
-bool x540_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at);
+bool ixgbe_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at);
 
 /* Bytes in front of the payload. */
-uint32_t x540_segment_header(const struct x540_context *context);
+uint32_t ixgbe_segment_header(const struct ixgbe_context *context);
 /* Whether a request of `length` bytes can be cut into frames of at most `max` bytes. */
-bool x540_segment_possible(const struct x540_context *context, uint32_t length, uint32_t max);
+bool ixgbe_segment_possible(const struct ixgbe_context *context, uint32_t length, uint32_t max);
 /* Makes segment `number`, whose payload begins after `sent` bytes of it; returns its length. */
-uint32_t x540_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
-	uint32_t number, const struct x540_context *context,
-	const struct x540_segment_flags *flags);
+uint32_t ixgbe_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
+	uint32_t number, const struct ixgbe_context *context,
+	const struct ixgbe_segment_flags *flags);
 
 #endif

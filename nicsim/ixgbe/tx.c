@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "nicsim/x540_burst.h"
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/burst.h"
+#include "nicsim/ixgbe/card.h"
 
 #define FRAME_MIN 60u /* on a link, without CRC */
 #define CRC_LEN   4u
@@ -39,27 +39,27 @@ struct descriptor {
 	uint32_t command, status;
 };
 
-static uint32_t *reg(struct x540 *card, unsigned queue, uint32_t offset)
+static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 {
-	return x540_reg(card, TX_QUEUE(queue) + offset);
+	return ixgbe_reg(card, TX_QUEUE(queue) + offset);
 }
 
-static bool sending(struct x540 *card)
+static bool sending(struct ixgbe *card)
 {
-	return (*x540_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn);
+	return (*ixgbe_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn);
 }
 
-static bool is_on(struct x540 *card, unsigned queue)
+static bool is_on(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, TXDCTL) & TXDCTL_ENABLE;
 }
 
-static uint32_t ring_size(struct x540 *card, unsigned queue)
+static uint32_t ring_size(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, TDLEN) / 16;
 }
 
-static uint64_t ring_address(struct x540 *card, unsigned queue, uint32_t index)
+static uint64_t ring_address(struct ixgbe *card, unsigned queue, uint32_t index)
 {
 	return (*reg(card, queue, TDBAL) | (uint64_t)*reg(card, queue, TDBAH) << 32) +
 	       16ull * index;
@@ -74,7 +74,7 @@ static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
 /* --- write-back (7.2.3.5) --- */
 
 /* Sets DD and leaves the rest of the descriptor as it is. */
-static void set_done(struct x540 *card, unsigned queue, uint32_t index)
+static void set_done(struct ixgbe *card, unsigned queue, uint32_t index)
 {
 	unsigned *hint = &card->tx.queue[queue].hint_ring;
 	uint64_t at = ring_address(card, queue, index) + 12;
@@ -88,12 +88,12 @@ static void set_done(struct x540 *card, unsigned queue, uint32_t index)
 }
 
 /* 7.2.3.5.2: instead of descriptors, which stay as the driver wrote them. */
-static bool writes_head(struct x540 *card, unsigned queue)
+static bool writes_head(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, TDWBAL) & TDWBAL_ENABLE;
 }
 
-static void write_head(struct x540 *card, unsigned queue)
+static void write_head(struct ixgbe *card, unsigned queue)
 {
 	uint64_t at = (*reg(card, queue, TDWBAL) & ~3u) | (uint64_t)*reg(card, queue, TDWBAH) << 32;
 
@@ -104,9 +104,9 @@ static void write_head(struct x540 *card, unsigned queue)
 }
 
 /* Nothing is left to be written back. */
-static void forget_group(struct x540 *card, unsigned queue)
+static void forget_group(struct ixgbe *card, unsigned queue)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 
 	tx->queue[queue].done = 0;
 	tx->grouped &= ~(1ull << queue);
@@ -115,7 +115,7 @@ static void forget_group(struct x540 *card, unsigned queue)
 }
 
 /* WTHRESH > 0: everything before TDH that has not been written back yet. */
-static void flush(struct x540 *card, unsigned queue)
+static void flush(struct ixgbe *card, unsigned queue)
 {
 	uint32_t size = ring_size(card, queue), head = *reg(card, queue, TDH);
 	uint32_t done = card->tx.queue[queue].done;
@@ -127,25 +127,25 @@ static void flush(struct x540 *card, unsigned queue)
 		set_done(card, queue, at);
 		at = after(at, 1, size);
 	}
-	x540_cause_queue(card, queue, true);
+	ixgbe_cause_queue(card, queue, true);
 }
 
 static void on_flush(struct loop_timer *timer)
 {
-	struct x540 *card = (struct x540 *)((char *)timer - offsetof(struct x540, tx.flush));
+	struct ixgbe *card = (struct ixgbe *)((char *)timer - offsetof(struct ixgbe, tx.flush));
 
 	for (uint64_t left = card->tx.grouped; left; left &= left - 1)
 		flush(card, (unsigned)__builtin_ctzll(left));
 }
 
 /* Groups that will not fill by themselves. */
-static void close_groups(struct x540 *card)
+static void close_groups(struct ixgbe *card)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 
 	for (uint64_t left = tx->grouped; left; left &= left - 1) {
 		unsigned queue = (unsigned)__builtin_ctzll(left);
-		uint64_t wait = x540_irq_interval(card, queue, true);
+		uint64_t wait = ixgbe_irq_interval(card, queue, true);
 
 		if (wait == 0)
 			flush(card, queue);
@@ -155,14 +155,14 @@ static void close_groups(struct x540 *card)
 }
 
 /* n descriptors at TDH are dealt with; bit i of `rs`: the i-th asks for a report. */
-static void complete(struct x540 *card, unsigned queue, uint32_t n, uint64_t rs)
+static void complete(struct ixgbe *card, unsigned queue, uint32_t n, uint64_t rs)
 {
-	struct x540_tx_queue *q = &card->tx.queue[queue];
+	struct ixgbe_tx_queue *q = &card->tx.queue[queue];
 	uint32_t size = ring_size(card, queue), head = *reg(card, queue, TDH);
 	uint32_t threshold = TXDCTL_WTHRESH(*reg(card, queue, TXDCTL));
 
 	*reg(card, queue, TDH) = after(head, n, size);
-	x540_doorbells_head(card, TX_QUEUE(queue) + TDH, *reg(card, queue, TDH));
+	ixgbe_doorbells_head(card, TX_QUEUE(queue) + TDH, *reg(card, queue, TDH));
 	if (threshold && !writes_head(card, queue)) {
 		q->done += n;
 		card->tx.grouped |= 1ull << queue;
@@ -180,14 +180,14 @@ static void complete(struct x540 *card, unsigned queue, uint32_t n, uint64_t rs)
 				set_done(card, queue, after(head, i, size));
 		}
 	}
-	x540_cause_queue(card, queue, true);
+	ixgbe_cause_queue(card, queue, true);
 }
 
 /* --- gathering --- */
 
-static void take_context(struct x540 *card, unsigned queue, const struct descriptor *d)
+static void take_context(struct ixgbe *card, unsigned queue, const struct descriptor *d)
 {
-	card->tx.queue[queue].context[d->status & STATUS_IDX ? 1 : 0] = (struct x540_context){
+	card->tx.queue[queue].context[d->status & STATUS_IDX ? 1 : 0] = (struct ixgbe_context){
 		.ip_len = (uint16_t)(d->address & 0x1ff),
 		.mac_len = (uint8_t)(d->address >> 9 & 0x7f),
 		.vlan = (uint16_t)(d->address >> 16),
@@ -199,9 +199,9 @@ static void take_context(struct x540 *card, unsigned queue, const struct descrip
 }
 
 /* What the first data descriptor of a request says for all of it. */
-static void take_first(struct x540 *card, const struct descriptor *d)
+static void take_first(struct ixgbe *card, const struct descriptor *d)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 
 	tx->command = d->command;
 	tx->status = d->status;
@@ -212,16 +212,16 @@ static void take_first(struct x540 *card, const struct descriptor *d)
 	tx->broken = false;
 }
 
-static void gather(struct x540 *card, unsigned queue, const struct descriptor *d)
+static void gather(struct ixgbe *card, unsigned queue, const struct descriptor *d)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 	uint32_t n = d->command & 0xffff;
 
 	if (tx->broken)
 		return;
-	if (n > X540_TX_DATA - tx->length) {
+	if (n > IXGBE_TX_DATA - tx->length) {
 		report_strict(
-			card->report, "a transmit request of more than %u bytes", X540_TX_DATA);
+			card->report, "a transmit request of more than %u bytes", IXGBE_TX_DATA);
 		tx->broken = true;
 	} else if (n && function_dma_read(&card->fn, &tx->queue[queue].hint_buffer, d->address,
 				tx->data + tx->length, n)) {
@@ -234,9 +234,9 @@ static void gather(struct x540 *card, unsigned queue, const struct descriptor *d
 enum found { REQUEST, NOTHING, SKIPPED };
 
 /* Looks for a whole request at TDH and gathers it; consumes context descriptors on the way. */
-static enum found load(struct x540 *card, unsigned queue)
+static enum found load(struct ixgbe *card, unsigned queue)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 	uint32_t size = ring_size(card, queue), tail = *reg(card, queue, TDT);
 
 	tx->chain = 0;
@@ -260,11 +260,11 @@ static enum found load(struct x540 *card, unsigned queue)
 		}
 		if (tx->chain == 0)
 			take_first(card, &d);
-		if (tx->chain >= X540_TX_CHAIN) {
+		if (tx->chain >= IXGBE_TX_CHAIN) {
 			if (!tx->broken)
 				report_strict(card->report,
 					"a transmit chain of more than %u descriptors",
-					X540_TX_CHAIN);
+					IXGBE_TX_CHAIN);
 			tx->broken = true;
 		}
 		gather(card, queue, &d);
@@ -283,29 +283,29 @@ static enum found load(struct x540 *card, unsigned queue)
 
 /* --- sending --- */
 
-static int put_out(struct x540 *card, const uint8_t *frame, uint32_t len)
+static int put_out(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
 	int rc = 0;
 
-	if (*x540_reg(card, HLREG0) & HLREG0_LOOPBACK)
-		x540_rx_frame(card, frame, len, false);
+	if (*ixgbe_reg(card, HLREG0) & HLREG0_LOOPBACK)
+		ixgbe_rx_frame(card, frame, len, false);
 	else
 		rc = wire_send(card->wire, frame, len);
 	if (rc == 0)
-		x540_count_tx(card, card->tx.turn, frame, len);
+		ixgbe_count_tx(card, card->tx.turn, frame, len);
 	return rc;
 }
 
 /* One frame, with its tag, padding and without a CRC that the driver computed itself. `frame` has
  * room for the padding behind it.
  */
-static int send_frame(struct x540 *card, uint8_t *frame, uint32_t len, uint32_t tag)
+static int send_frame(struct ixgbe *card, uint8_t *frame, uint32_t len, uint32_t tag)
 {
-	struct x540_tx *tx = &card->tx;
-	uint32_t control = *x540_reg(card, HLREG0);
+	struct ixgbe_tx *tx = &card->tx;
+	uint32_t control = *ixgbe_reg(card, HLREG0);
 
 	if (tx->command & CMD_VLE && len >= 12) {
-		uint32_t type = DMATXCTL_VLAN_TYPE(*x540_reg(card, DMATXCTL));
+		uint32_t type = DMATXCTL_VLAN_TYPE(*ixgbe_reg(card, DMATXCTL));
 
 		memcpy(tx->tagged, frame, 12);
 		tx->tagged[12] = (uint8_t)(type >> 8);
@@ -322,7 +322,7 @@ static int send_frame(struct x540 *card, uint8_t *frame, uint32_t len, uint32_t 
 		if (len < SIM_FRAME_MIN + CRC_LEN)
 			return 0;
 		len -= CRC_LEN;
-		check = x540_crc32(frame, len);
+		check = ixgbe_crc32(frame, len);
 		if (memcmp(frame + len, &check, CRC_LEN) != 0) {
 			report_strict(card->report, "a frame with a wrong CRC is not sent");
 			return 0;
@@ -335,40 +335,40 @@ static int send_frame(struct x540 *card, uint8_t *frame, uint32_t len, uint32_t 
 }
 
 /* Cuts the request into segments, from where it left off. */
-static int send_segments(struct x540 *card, const struct x540_context *context)
+static int send_segments(struct ixgbe *card, const struct ixgbe_context *context)
 {
-	struct x540_tx *tx = &card->tx;
-	uint32_t low = *x540_reg(card, DTXTCPFLGL);
-	struct x540_segment_flags flags = {.first = low & 0xfff,
+	struct ixgbe_tx *tx = &card->tx;
+	uint32_t low = *ixgbe_reg(card, DTXTCPFLGL);
+	struct ixgbe_segment_flags flags = {.first = low & 0xfff,
 		.middle = low >> 16 & 0xfff,
-		.last = *x540_reg(card, DTXTCPFLGH) & 0xfff};
-	uint32_t payload = tx->length - x540_segment_header(context);
+		.last = *ixgbe_reg(card, DTXTCPFLGH) & 0xfff};
+	uint32_t payload = tx->length - ixgbe_segment_header(context);
 
 	while (tx->sent < payload) {
-		uint32_t len = x540_segment(
+		uint32_t len = ixgbe_segment(
 			tx->frame, tx->data, tx->length, tx->sent, tx->segments, context, &flags);
 		int rc = send_frame(card, tx->frame, len, context->vlan);
 
 		if (rc)
 			return rc;
-		tx->sent += len - x540_segment_header(context);
+		tx->sent += len - ixgbe_segment_header(context);
 		tx->segments++;
 	}
 	return 0;
 }
 
 /* Of the request that is loaded. */
-static const struct x540_context *context_of(const struct x540_tx *tx)
+static const struct ixgbe_context *context_of(const struct ixgbe_tx *tx)
 {
 	return &tx->queue[tx->turn].context[tx->status & STATUS_IDX ? 1 : 0];
 }
 
 /* Checksums go in once, when the request has been gathered. */
-static void prepare(struct x540 *card)
+static void prepare(struct ixgbe *card)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 	bool extended = tx->command & CMD_DEXT;
-	const struct x540_context *context = context_of(tx);
+	const struct ixgbe_context *context = context_of(tx);
 
 	if (tx->broken)
 		return;
@@ -377,7 +377,7 @@ static void prepare(struct x540 *card)
 			CMD_TYPE(tx->command));
 		tx->broken = true;
 	} else if (extended && tx->command & CMD_TSE) {
-		if (!x540_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
+		if (!ixgbe_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
 			report_strict(card->report,
 				"a segmentation request that does not fit its context");
 			tx->broken = true;
@@ -388,12 +388,12 @@ static void prepare(struct x540 *card)
 		report_strict(card->report, "a transmit request of %u bytes", tx->length);
 		tx->broken = true;
 	} else if (extended) {
-		if (STATUS_POPTS(tx->status) && !x540_insert_checksums(tx->data, tx->length,
+		if (STATUS_POPTS(tx->status) && !ixgbe_insert_checksums(tx->data, tx->length,
 							context, STATUS_POPTS(tx->status)))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
 	} else if (tx->command & CMD_IC) {
-		if (!x540_insert_legacy_checksum(
+		if (!ixgbe_insert_legacy_checksum(
 			    tx->data, tx->length, tx->status >> 8 & 0xff, tx->command >> 16 & 0xff))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
@@ -401,10 +401,10 @@ static void prepare(struct x540 *card)
 }
 
 /* Sends what is loaded. -EAGAIN: the wire is full, later. */
-static int send_request(struct x540 *card)
+static int send_request(struct ixgbe *card)
 {
-	struct x540_tx *tx = &card->tx;
-	const struct x540_context *context = context_of(tx);
+	struct ixgbe_tx *tx = &card->tx;
+	const struct ixgbe_context *context = context_of(tx);
 
 	if (tx->broken)
 		return 0;
@@ -415,7 +415,7 @@ static int send_request(struct x540 *card)
 }
 
 /* The next queue with something to send, after the one that had its turn. */
-static bool next_turn(struct x540_tx *tx)
+static bool next_turn(struct ixgbe_tx *tx)
 {
 	uint64_t later = tx->busy & ~((2ull << tx->turn) - 1);
 
@@ -425,7 +425,7 @@ static bool next_turn(struct x540_tx *tx)
 	return true;
 }
 
-static bool in_order(struct x540 *card, unsigned queue)
+static bool in_order(struct ixgbe *card, unsigned queue)
 {
 	uint32_t size = ring_size(card, queue);
 
@@ -433,16 +433,16 @@ static bool in_order(struct x540 *card, unsigned queue)
 }
 
 /* Sends up to n requests of the queue whose turn it is; returns how many. */
-static unsigned take_turn(struct x540 *card, unsigned n)
+static unsigned take_turn(struct ixgbe *card, unsigned n)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 	unsigned queue = tx->turn, sent = 0;
 
 	while (sent < n && in_order(card, queue)) {
 		enum found found;
 
 		if (!tx->loaded)
-			sent += x540_tx_burst(card, queue, n - sent);
+			sent += ixgbe_tx_burst(card, queue, n - sent);
 		if (sent == n)
 			break;
 		found = tx->loaded ? REQUEST : load(card, queue);
@@ -470,8 +470,8 @@ static unsigned take_turn(struct x540 *card, unsigned n)
 
 static void on_work(struct loop_work *work)
 {
-	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, tx.work));
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe *card = (struct ixgbe *)((char *)work - offsetof(struct ixgbe, tx.work));
+	struct ixgbe_tx *tx = &card->tx;
 
 	for (unsigned left = BURST, turn; left;) {
 		if (!sending(card))
@@ -489,9 +489,9 @@ static void on_work(struct loop_work *work)
 	loop_defer(card->loop, work);
 }
 
-void x540_tx_sendable(void *ctx)
+void ixgbe_tx_sendable(void *ctx)
 {
-	struct x540 *card = ctx;
+	struct ixgbe *card = ctx;
 
 	if (!card->tx.wire_full)
 		return;
@@ -507,11 +507,11 @@ static unsigned queue_of(uint32_t offset)
 }
 
 /* There may be something to send. */
-static void look_at(struct x540 *card, unsigned queue)
+static void look_at(struct ixgbe *card, unsigned queue)
 {
 	uint32_t tail = *reg(card, queue, TDT), size = ring_size(card, queue);
 
-	if (queue >= X540_TX_QUEUES || !is_on(card, queue) || !sending(card))
+	if (queue >= IXGBE_TX_QUEUES || !is_on(card, queue) || !sending(card))
 		return;
 	if (tail >= size)
 		report_strict(card->report, "TDT %u out of a ring of %u", tail, size);
@@ -520,22 +520,22 @@ static void look_at(struct x540 *card, unsigned queue)
 		loop_defer(card->loop, &card->tx.work);
 }
 
-void x540_write_tdt(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_tdt(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)value;
 	look_at(card, queue_of(offset));
 }
 
-void x540_write_txdctl(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_txdctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 	unsigned queue = queue_of(offset);
 
-	if (queue >= X540_TX_QUEUES) {
+	if (queue >= IXGBE_TX_QUEUES) {
 		if (value & TXDCTL_ENABLE)
 			report_strict(card->report,
 				"TX queue %u enabled: without DCB and virtualization there are %u",
-				queue, X540_TX_QUEUES);
+				queue, IXGBE_TX_QUEUES);
 		return;
 	}
 	if (value & TXDCTL_FLUSH) {
@@ -553,30 +553,30 @@ void x540_write_txdctl(struct x540 *card, uint32_t offset, uint32_t value)
 	look_at(card, queue);
 }
 
-void x540_write_dmatxctl(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_dmatxctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	if (!(value & DMATXCTL_ENABLE))
 		return;
-	for (unsigned queue = 0; queue < X540_TX_QUEUES; queue++)
+	for (unsigned queue = 0; queue < IXGBE_TX_QUEUES; queue++)
 		look_at(card, queue);
 }
 
-void x540_tx_init(struct x540 *card)
+void ixgbe_tx_init(struct ixgbe *card)
 {
 	card->tx.work.run = on_work;
 	card->tx.flush.fire = on_flush;
 }
 
-void x540_tx_stop(struct x540 *card)
+void ixgbe_tx_stop(struct ixgbe *card)
 {
 	loop_defer_cancel(card->loop, &card->tx.work);
 	loop_timer_cancel(card->loop, &card->tx.flush);
 }
 
-void x540_tx_reset(struct x540 *card)
+void ixgbe_tx_reset(struct ixgbe *card)
 {
-	struct x540_tx *tx = &card->tx;
+	struct ixgbe_tx *tx = &card->tx;
 
 	tx->loaded = false;
 	tx->wire_full = false;

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 /* --- EEPROM (X540 datasheet chapter 6) --- */
 
@@ -39,7 +39,7 @@ static void build_82599(uint16_t *word)
 }
 
 /* A word that no section uses reads all-ones, as erased flash does. */
-void x540_nvm_build(struct x540 *card)
+void ixgbe_nvm_build(struct ixgbe *card)
 {
 	uint16_t *word = card->nvm.flash;
 	unsigned sum = 0;
@@ -62,17 +62,17 @@ void x540_nvm_build(struct x540 *card)
 	for (unsigned i = 0; i < WORD_CHECKSUM; i++)
 		sum += word[i];
 	word[WORD_CHECKSUM] = (uint16_t)(CHECKSUM - sum);
-	spi_init(&card->nvm.spi, word, X540_NVM_WORDS);
+	spi_init(&card->nvm.spi, word, IXGBE_NVM_WORDS);
 }
 
 /* Power-on loads the shadow RAM from flash. */
-void x540_nvm_reset(struct x540 *card)
+void ixgbe_nvm_reset(struct ixgbe *card)
 {
 	memcpy(card->nvm.shadow, card->nvm.flash, sizeof(card->nvm.shadow));
 }
 
 /* FLUP copies the shadow RAM to flash; done at once. */
-void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_eec(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	if (value & EEC_UPDATE)
@@ -82,9 +82,9 @@ void x540_write_eec(struct x540 *card, uint32_t offset, uint32_t value)
 /* The 82599's EEPROM by its pins (82599 datasheet 3.6.1, 8.2.3.2.1): who asks for them has them at
  * once. What is written so is in the shadow at the next power-on.
  */
-uint32_t x540_read_eec_pins(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_eec_pins(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset);
+	uint32_t value = *ixgbe_reg(card, offset);
 
 	if (value & EEC_REQUEST)
 		value |= EEC_GRANT;
@@ -93,7 +93,7 @@ uint32_t x540_read_eec_pins(struct x540 *card, uint32_t offset)
 	return value;
 }
 
-void x540_write_eec_pins(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_eec_pins(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	bool ours = (value & EEC_REQUEST) != 0;
 
@@ -107,50 +107,50 @@ static uint32_t word_address(uint32_t value)
 	return (value >> 2) & 0x3fff;
 }
 
-void x540_write_eerd(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_eerd(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	uint32_t address = word_address(value), data = 0xffff;
 
 	if (!(value & EERW_START))
 		return;
-	if (address < X540_NVM_WORDS)
+	if (address < IXGBE_NVM_WORDS)
 		data = card->nvm.shadow[address];
 	else
 		report_strict(
-			card->report, "EEPROM read of word 0x%x of 0x%x", address, X540_NVM_WORDS);
-	*x540_reg(card, offset) = data << 16 | address << 2 | EERW_DONE;
+			card->report, "EEPROM read of word 0x%x of 0x%x", address, IXGBE_NVM_WORDS);
+	*ixgbe_reg(card, offset) = data << 16 | address << 2 | EERW_DONE;
 }
 
-void x540_write_eewr(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_eewr(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	uint32_t address = word_address(value);
 
 	if (!(value & EERW_START))
 		return;
-	if (address < X540_NVM_WORDS)
+	if (address < IXGBE_NVM_WORDS)
 		card->nvm.shadow[address] = (uint16_t)(value >> 16);
 	else
-		report_strict(
-			card->report, "EEPROM write of word 0x%x of 0x%x", address, X540_NVM_WORDS);
-	*x540_reg(card, offset) = (value & ~(uint32_t)EERW_START) | EERW_DONE;
+		report_strict(card->report, "EEPROM write of word 0x%x of 0x%x", address,
+			IXGBE_NVM_WORDS);
+	*ixgbe_reg(card, offset) = (value & ~(uint32_t)EERW_START) | EERW_DONE;
 }
 
 /* --- semaphores (X540 datasheet 10.5.4) --- */
 
 /* Reading takes it: who reads 0 owns it. */
-uint32_t x540_read_swsm(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_swsm(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset);
+	uint32_t value = *ixgbe_reg(card, offset);
 
-	*x540_reg(card, offset) |= SWSM_SMBI;
+	*ixgbe_reg(card, offset) |= SWSM_SMBI;
 	return value;
 }
 
-uint32_t x540_read_sw_fw_sync(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset);
+	uint32_t value = *ixgbe_reg(card, offset);
 
-	*x540_reg(card, offset) |= SW_FW_SYNC_REGSMP;
+	*ixgbe_reg(card, offset) |= SW_FW_SYNC_REGSMP;
 	return value;
 }
 
@@ -160,21 +160,21 @@ uint32_t x540_read_sw_fw_sync(struct x540 *card, uint32_t offset)
 
 enum { MMD_PMA = 1, MMD_PCS = 3, MMD_XS = 4, MMD_AN = 7, MMD_VENDOR = 30 };
 
-void x540_phy_reset(struct x540 *card)
+void ixgbe_phy_reset(struct ixgbe *card)
 {
-	card->phy = (struct x540_phy){
+	card->phy = (struct ixgbe_phy){
 		.advertise = 0x0d01, .advertise_10g = 0x1001, .provision = 0x9c00};
-	x540_link_changed(card);
+	ixgbe_link_changed(card);
 }
 
-static uint16_t status(const struct x540 *card)
+static uint16_t status(const struct ixgbe *card)
 {
-	return x540_link(card) ? 0x002e : 0x000a; /* link, negotiation done */
+	return ixgbe_link(card) ? 0x002e : 0x000a; /* link, negotiation done */
 }
 
-static uint16_t phy_read(const struct x540 *card, unsigned mmd, unsigned reg)
+static uint16_t phy_read(const struct ixgbe *card, unsigned mmd, unsigned reg)
 {
-	const struct x540_phy *phy = &card->phy;
+	const struct ixgbe_phy *phy = &card->phy;
 
 	if (mmd != MMD_PMA && mmd != MMD_PCS && mmd != MMD_XS && mmd != MMD_AN && mmd != MMD_VENDOR)
 		return 0xffff;
@@ -187,28 +187,28 @@ static uint16_t phy_read(const struct x540 *card, unsigned mmd, unsigned reg)
 	}
 	switch (mmd << 16 | reg) {
 	case MMD_PMA << 16 | 0x0: return 0x2040; /* 10 Gbit/s */
-	case MMD_PMA << 16 | 0x1: return x540_link(card) ? 0x0006 : 0x0002;
+	case MMD_PMA << 16 | 0x1: return ixgbe_link(card) ? 0x0006 : 0x0002;
 	case MMD_PMA << 16 | 0x4: return 0x0031; /* 10G, 1G, 100M */
 	case MMD_PMA << 16 | 0xb: return 0x00a4; /* 10GBASE-T, 1000BASE-T, 100BASE-TX */
 	case MMD_AN << 16 | 0x0: return 0x1000;
 	case MMD_AN << 16 | 0x1: return status(card);
 	case MMD_AN << 16 | 0x10: return phy->advertise;
-	case MMD_AN << 16 | 0x13: return x540_link(card) ? 0x0c01 : 0;
+	case MMD_AN << 16 | 0x13: return ixgbe_link(card) ? 0x0c01 : 0;
 	case MMD_AN << 16 | 0x20: return phy->advertise_10g;
-	case MMD_AN << 16 | 0x21: return x540_link(card) ? 0x7c00 : 0;
+	case MMD_AN << 16 | 0x21: return ixgbe_link(card) ? 0x7c00 : 0;
 	case MMD_AN << 16 | 0xc400: return phy->provision;
-	case MMD_AN << 16 | 0xc800: return x540_link(card) ? 0x0007 : 0; /* 10 Gbit/s, full */
-	case MMD_AN << 16 | 0xe820: return x540_link(card) ? 0x8800 : 0;
+	case MMD_AN << 16 | 0xc800: return ixgbe_link(card) ? 0x0007 : 0; /* 10 Gbit/s, full */
+	case MMD_AN << 16 | 0xe820: return ixgbe_link(card) ? 0x8800 : 0;
 	case MMD_VENDOR << 16 | 0x0: return phy->low_power ? 0x0800 : 0;
-	case MMD_VENDOR << 16 | 0x1: return x540_link(card) ? 0x0008 : 0;
+	case MMD_VENDOR << 16 | 0x1: return ixgbe_link(card) ? 0x0008 : 0;
 	case MMD_VENDOR << 16 | 0xcc02: return 0x0003; /* the PHY has left its reset */
 	default: return 0;
 	}
 }
 
-static void phy_write(struct x540 *card, unsigned mmd, unsigned reg, uint16_t value)
+static void phy_write(struct ixgbe *card, unsigned mmd, unsigned reg, uint16_t value)
 {
-	struct x540_phy *phy = &card->phy;
+	struct ixgbe_phy *phy = &card->phy;
 
 	switch (mmd << 16 | reg) {
 	case MMD_AN << 16 | 0x10: phy->advertise = value; break;
@@ -216,23 +216,23 @@ static void phy_write(struct x540 *card, unsigned mmd, unsigned reg, uint16_t va
 	case MMD_AN << 16 | 0xc400: phy->provision = value; break;
 	case MMD_VENDOR << 16 | 0x0:
 		phy->low_power = (value & 0x0800) != 0;
-		x540_link_changed(card);
+		ixgbe_link_changed(card);
 		break;
 	default: break; /* the other controls have nothing to control here */
 	}
 }
 
 /* An MDIO command ends at once. Operations: 0 address, 1 write, 2 read and increment, 3 read. */
-void x540_write_msca(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_msca(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	unsigned operation = (value >> 26) & 3, mmd = (value >> 16) & 0x1f;
 	bool ours = card->model->media == MEDIA_COPPER && ((value >> 21) & 0x1f) == PHY_ADDRESS &&
 		    (value & 0x30000000) == 0;
-	uint32_t *data = x540_reg(card, MSRWD);
+	uint32_t *data = ixgbe_reg(card, MSRWD);
 
 	if (!(value & MSCA_COMMAND))
 		return;
-	*x540_reg(card, offset) &= ~MSCA_COMMAND;
+	*ixgbe_reg(card, offset) &= ~MSCA_COMMAND;
 	if (operation == 0) {
 		card->phy.address = (uint16_t)value;
 		return;

@@ -4,8 +4,8 @@
  * two-wire bus, at device addresses A0 (what it is) and A2 (its diagnostics). A cage may be empty:
  * then nobody answers.
  */
-#ifndef NICSIM_SFP_H
-#define NICSIM_SFP_H
+#ifndef NICSIM_IXGBE_SFP_H
+#define NICSIM_IXGBE_SFP_H
 
 #include <stdbool.h>
 #include <stdint.h>

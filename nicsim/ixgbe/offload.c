@@ -3,7 +3,7 @@
  * Arithmetic over frames: the Ethernet CRC, Internet checksums (RFC 1071), SCTP's CRC-32C, and the
  * cutting of a TCP or UDP request into segments (82599 datasheet 7.2.4).
  */
-#include "nicsim/x540_offload.h"
+#include "nicsim/ixgbe/offload.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static uint32_t crc(const uint32_t table[16], const uint8_t *data, size_t len)
 	return ~value;
 }
 
-uint32_t x540_crc32(const uint8_t *data, size_t len)
+uint32_t ixgbe_crc32(const uint8_t *data, size_t len)
 {
 	/* The polynomial 0xEDB88320 (IEEE 802.3, 3.2.9). */
 	static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
@@ -106,11 +106,11 @@ static void insert_ip(uint8_t *ip, uint32_t len)
  */
 static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 {
-	uint32_t field = type == X540_L4_TCP ? 16 : 6;
+	uint32_t field = type == IXGBE_L4_TCP ? 16 : 6;
 	uint8_t length[2];
 	uint16_t value;
 
-	if (type == X540_L4_SCTP) {
+	if (type == IXGBE_L4_SCTP) {
 		uint32_t check;
 
 		memset(l4 + 8, 0, 4);
@@ -120,36 +120,36 @@ static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 	}
 	put_be16(length, extra);
 	value = fold(sum(l4, len) + sum(length, 2));
-	if (type == X540_L4_UDP && value == 0)
+	if (type == IXGBE_L4_UDP && value == 0)
 		value = 0xffff;
 	put_sum(l4 + field, value);
 }
 
 static uint32_t l4_minimum(unsigned type)
 {
-	return type == X540_L4_TCP ? 20 : type == X540_L4_SCTP ? 12 : 8;
+	return type == IXGBE_L4_TCP ? 20 : type == IXGBE_L4_SCTP ? 12 : 8;
 }
 
-bool x540_insert_checksums(
-	uint8_t *frame, uint32_t len, const struct x540_context *context, uint32_t options)
+bool ixgbe_insert_checksums(
+	uint8_t *frame, uint32_t len, const struct ixgbe_context *context, uint32_t options)
 {
 	uint32_t ip = context->mac_len, l4 = ip + context->ip_len;
 
-	if (options & X540_INSERT_IP) {
+	if (options & IXGBE_INSERT_IP) {
 		if (context->ip_len < 20 || l4 > len)
 			return false;
 		if (context->ipv4)
 			insert_ip(frame + ip, context->ip_len);
 	}
-	if (options & X540_INSERT_L4) {
-		if (context->l4_type > X540_L4_SCTP || l4 + l4_minimum(context->l4_type) > len)
+	if (options & IXGBE_INSERT_L4) {
+		if (context->l4_type > IXGBE_L4_SCTP || l4 + l4_minimum(context->l4_type) > len)
 			return false;
 		insert_l4(frame + l4, len - l4, context->l4_type, 0);
 	}
 	return true;
 }
 
-bool x540_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at)
+bool ixgbe_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at)
 {
 	if (start >= len || at + 2 > len)
 		return false;
@@ -159,25 +159,26 @@ bool x540_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, u
 
 /* --- segmentation --- */
 
-uint32_t x540_segment_header(const struct x540_context *context)
+uint32_t ixgbe_segment_header(const struct ixgbe_context *context)
 {
 	return (uint32_t)context->mac_len + context->ip_len + context->l4_len;
 }
 
-bool x540_segment_possible(const struct x540_context *context, uint32_t length, uint32_t max)
+bool ixgbe_segment_possible(const struct ixgbe_context *context, uint32_t length, uint32_t max)
 {
-	uint32_t header = x540_segment_header(context);
+	uint32_t header = ixgbe_segment_header(context);
 
-	return context->mss && context->l4_type <= X540_L4_TCP && context->mac_len >= 14 &&
+	return context->mss && context->l4_type <= IXGBE_L4_TCP && context->mac_len >= 14 &&
 	       context->ip_len >= (context->ipv4 ? 20 : 40) &&
 	       context->l4_len >= l4_minimum(context->l4_type) && header < length &&
 	       header + context->mss <= max;
 }
 
-uint32_t x540_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
-	uint32_t number, const struct x540_context *context, const struct x540_segment_flags *flags)
+uint32_t ixgbe_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
+	uint32_t number, const struct ixgbe_context *context,
+	const struct ixgbe_segment_flags *flags)
 {
-	uint32_t header = x540_segment_header(context), left = length - header - sent;
+	uint32_t header = ixgbe_segment_header(context), left = length - header - sent;
 	uint32_t n = left < context->mss ? left : context->mss;
 	bool first = sent == 0, last = n == left;
 	uint8_t *ip = out + context->mac_len, *l4 = ip + context->ip_len;
@@ -191,7 +192,7 @@ uint32_t x540_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32
 	} else {
 		put_be16(ip + 4, context->ip_len - 40u + context->l4_len + n);
 	}
-	if (context->l4_type == X540_L4_TCP) {
+	if (context->l4_type == IXGBE_L4_TCP) {
 		uint32_t mask = first && last ? 0xfff
 				: first       ? flags->first
 				: last        ? flags->last

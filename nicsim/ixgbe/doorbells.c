@@ -18,8 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "nicsim/ixgbe/card.h"
 #include "nicsim/snapshot.h"
-#include "nicsim/x540_card.h"
 
 #define PAGE        4096u
 #define BLOCK       0x40u /* the registers of a queue */
@@ -36,23 +36,23 @@ _Static_assert(RDT == TDT && RXDCTL == TXDCTL && RXDCTL_ENABLE == TXDCTL_ENABLE 
 	"receive and transmit queues have the same layout, as far as this file knows it");
 
 /* 64 queues a page: receive 0 and 64, transmit 0 and 64. */
-static const uint32_t pages[X540_WINDOW_PAGES] = {
+static const uint32_t pages[IXGBE_WINDOW_PAGES] = {
 	RX_QUEUE(0u), RX_QUEUE(64u), TX_QUEUE(0u), TX_QUEUE(64u)};
 
-_Static_assert(RX_QUEUE(64u) + PAGE == X540_WINDOW_SIZE, "the last page ends the window");
+_Static_assert(RX_QUEUE(64u) + PAGE == IXGBE_WINDOW_SIZE, "the last page ends the window");
 
-static struct x540 *of(struct loop_poll *poll)
+static struct ixgbe *of(struct loop_poll *poll)
 {
-	return (struct x540 *)((char *)poll - offsetof(struct x540, doorbells.poll));
+	return (struct ixgbe *)((char *)poll - offsetof(struct ixgbe, doorbells.poll));
 }
 
-static bool listening(const struct x540 *card)
+static bool listening(const struct ixgbe *card)
 {
 	return function_is_master(&card->fn) &&
 	       (card->reg[RXCTRL / 4] & RXCTRL_ENABLE || card->reg[DMATXCTL / 4] & DMATXCTL_ENABLE);
 }
 
-static uint32_t load(struct x540 *card, uint32_t offset)
+static uint32_t load(struct ixgbe *card, uint32_t offset)
 {
 	return atomic_load_explicit(&card->doorbells.page[offset / 4], memory_order_relaxed);
 }
@@ -60,7 +60,7 @@ static uint32_t load(struct x540 *card, uint32_t offset)
 /* --- from a page to the registers --- */
 
 /* Whether the block holds nothing new but maybe its tail. */
-static bool quiet(struct x540 *card, uint32_t block)
+static bool quiet(struct ixgbe *card, uint32_t block)
 {
 	uint32_t differ = 0;
 
@@ -71,14 +71,14 @@ static bool quiet(struct x540 *card, uint32_t block)
 	return differ == 0;
 }
 
-static void apply(struct x540 *card, uint32_t block, uint32_t i, uint32_t value)
+static void apply(struct ixgbe *card, uint32_t block, uint32_t i, uint32_t value)
 {
 	card->doorbells.seen[block / 4 + i] = value;
-	x540_reg_write(card, block + 4 * i, value);
+	ixgbe_reg_write(card, block + 4 * i, value);
 }
 
 /* In the order in which a driver sets up a queue: control comes late, the tail last. */
-static void apply_block(struct x540 *card, uint32_t block, const uint32_t now[WORDS])
+static void apply_block(struct ixgbe *card, uint32_t block, const uint32_t now[WORDS])
 {
 	const uint32_t *seen = card->doorbells.seen + block / 4;
 	bool on = card->reg[block / 4 + CONTROL] & ENABLE;
@@ -87,7 +87,7 @@ static void apply_block(struct x540 *card, uint32_t block, const uint32_t now[WO
 
 	/* A queue that is on with another ring than before was off in between. */
 	if (on && other_ring)
-		x540_reg_write(card, block + 4 * CONTROL, seen[CONTROL] & ~ENABLE);
+		ixgbe_reg_write(card, block + 4 * CONTROL, seen[CONTROL] & ~ENABLE);
 	for (uint32_t i = 0; i < WORDS; i++) {
 		if (i != TAIL && i != CONTROL && now[i] != seen[i])
 			apply(card, block, i, now[i]);
@@ -99,7 +99,7 @@ static void apply_block(struct x540 *card, uint32_t block, const uint32_t now[WO
 }
 
 /* What the driver wrote into a block; whether it did. */
-static bool take(struct x540 *card, uint32_t block)
+static bool take(struct ixgbe *card, uint32_t block)
 {
 	uint32_t now[WORDS];
 
@@ -114,7 +114,7 @@ static bool take(struct x540 *card, uint32_t block)
 
 /* --- from the registers to a page --- */
 
-static void give(struct x540 *card, uint32_t block)
+static void give(struct ixgbe *card, uint32_t block)
 {
 	uint32_t *seen = card->doorbells.seen;
 
@@ -128,7 +128,7 @@ static void give(struct x540 *card, uint32_t block)
 	}
 }
 
-void x540_doorbells_head(struct x540 *card, uint32_t offset, uint32_t head)
+void ixgbe_doorbells_head(struct ixgbe *card, uint32_t offset, uint32_t head)
 {
 	uint32_t expected;
 
@@ -141,7 +141,7 @@ void x540_doorbells_head(struct x540 *card, uint32_t offset, uint32_t head)
 
 /* --- queues, pages, everything --- */
 
-static void note(struct x540 *card, unsigned page, unsigned queue)
+static void note(struct ixgbe *card, unsigned page, unsigned queue)
 {
 	uint64_t bit = 1ull << queue;
 
@@ -152,7 +152,7 @@ static void note(struct x540 *card, unsigned page, unsigned queue)
 }
 
 /* The queues that are on. */
-static bool settle_page(struct x540 *card, unsigned page)
+static bool settle_page(struct ixgbe *card, unsigned page)
 {
 	bool found = false;
 
@@ -170,7 +170,7 @@ static bool settle_page(struct x540 *card, unsigned page)
 }
 
 /* Whether any word of a page is new, four times as fast as word by word. */
-static bool page_differs(struct x540 *card, uint32_t page)
+static bool page_differs(struct ixgbe *card, uint32_t page)
 {
 	const _Atomic(uint64_t) *shared =
 		(const _Atomic(uint64_t) *)(const void *)(card->doorbells.page + page / 4);
@@ -186,11 +186,11 @@ static bool page_differs(struct x540 *card, uint32_t page)
 	return differ != 0;
 }
 
-static bool settle_all(struct x540 *card)
+static bool settle_all(struct ixgbe *card)
 {
 	bool found = false;
 
-	for (unsigned page = 0; page < X540_WINDOW_PAGES; page++) {
+	for (unsigned page = 0; page < IXGBE_WINDOW_PAGES; page++) {
 		bool fresh = page_differs(card, pages[page]);
 
 		if (!fresh && memcmp(card->reg + pages[page] / 4,
@@ -210,27 +210,27 @@ static bool settle_all(struct x540 *card)
 
 static enum loop_found look(struct loop_poll *poll)
 {
-	struct x540 *card = of(poll);
+	struct ixgbe *card = of(poll);
 	bool found = false;
 
 	if (!card->doorbells.page || !listening(card))
 		return LOOP_NEVER;
-	for (unsigned page = 0; page < X540_WINDOW_PAGES; page++)
+	for (unsigned page = 0; page < IXGBE_WINDOW_PAGES; page++)
 		found |= settle_page(card, page);
 	if (!found || ++card->doorbells.turns % WHOLE_TURNS == 0)
 		found |= settle_all(card);
 	return found ? LOOP_SOMETHING : LOOP_NOTHING;
 }
 
-void x540_doorbells_settle(void *ctx)
+void ixgbe_doorbells_settle(void *ctx)
 {
-	struct x540 *card = ctx;
+	struct ixgbe *card = ctx;
 
 	if (card->doorbells.page)
 		settle_all(card);
 }
 
-void x540_doorbells_receive(struct x540 *card)
+void ixgbe_doorbells_receive(struct ixgbe *card)
 {
 	if (!card->doorbells.page)
 		return;
@@ -240,10 +240,10 @@ void x540_doorbells_receive(struct x540 *card)
 
 /* --- the shared memory --- */
 
-static void drop_window(struct x540 *card)
+static void drop_window(struct ixgbe *card)
 {
 	if (card->doorbells.page)
-		munmap((void *)card->doorbells.page, X540_WINDOW_SIZE);
+		munmap((void *)card->doorbells.page, IXGBE_WINDOW_SIZE);
 	if (card->fn.window.fd >= 0)
 		close(card->fn.window.fd);
 	card->doorbells.page = NULL;
@@ -254,7 +254,7 @@ static void drop_window(struct x540 *card)
  * ever looked at. Sealed, so that it cannot be cut off under the card; a hole punched into it reads
  * as zeros, like anything else that the client might write there.
  */
-static int make_window(struct x540 *card)
+static int make_window(struct ixgbe *card)
 {
 	struct function_window *window = &card->fn.window;
 	void *page;
@@ -263,14 +263,14 @@ static int make_window(struct x540 *card)
 	window->fd = memfd_create("nicsim-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (window->fd < 0)
 		return -errno;
-	if (ftruncate(window->fd, X540_WINDOW_SIZE) < 0 ||
+	if (ftruncate(window->fd, IXGBE_WINDOW_SIZE) < 0 ||
 		fcntl(window->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		goto failed;
-	page = mmap(NULL, X540_WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, window->fd, 0);
+	page = mmap(NULL, IXGBE_WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, window->fd, 0);
 	if (page == MAP_FAILED)
 		goto failed;
 	card->doorbells.page = page;
-	for (unsigned i = 0; i < X540_WINDOW_PAGES; i++) {
+	for (unsigned i = 0; i < IXGBE_WINDOW_PAGES; i++) {
 		memset(card->doorbells.seen + pages[i] / 4, 0, PAGE);
 		card->doorbells.on[i] = 0;
 	}
@@ -283,16 +283,16 @@ failed:
 	return rc;
 }
 
-int x540_doorbells_init(struct x540 *card)
+int ixgbe_doorbells_init(struct ixgbe *card)
 {
 	struct function_window *window = &card->fn.window;
 	int rc;
 
-	for (unsigned i = 0; i < X540_WINDOW_PAGES; i++) {
+	for (unsigned i = 0; i < IXGBE_WINDOW_PAGES; i++) {
 		window->area[i].offset = pages[i];
 		window->area[i].size = PAGE;
 	}
-	window->areas = X540_WINDOW_PAGES;
+	window->areas = IXGBE_WINDOW_PAGES;
 	rc = make_window(card);
 	if (rc)
 		return rc;
@@ -301,9 +301,9 @@ int x540_doorbells_init(struct x540 *card)
 	return 0;
 }
 
-void x540_doorbells_left(void *ctx)
+void ixgbe_doorbells_left(void *ctx)
 {
-	struct x540 *card = ctx;
+	struct ixgbe *card = ctx;
 	int rc;
 
 	if (!card->doorbells.page)
@@ -320,7 +320,7 @@ void x540_doorbells_left(void *ctx)
 	}
 }
 
-void x540_doorbells_destroy(struct x540 *card)
+void ixgbe_doorbells_destroy(struct ixgbe *card)
 {
 	loop_poll_remove(card->loop, &card->doorbells.poll);
 	drop_window(card);

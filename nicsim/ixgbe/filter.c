@@ -5,22 +5,22 @@
  */
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 /* A software reset loads the first receive address from the EEPROM. */
-void x540_filter_reset(struct x540 *card)
+void ixgbe_filter_reset(struct ixgbe *card)
 {
 	uint32_t low = 0;
 
 	for (unsigned i = 0; i < 4; i++)
 		low |= (uint32_t)card->mac[i] << (8 * i);
-	*x540_reg(card, RAL(0)) = low;
-	*x540_reg(card, RAH(0)) = RAH_VALID | (uint32_t)card->mac[4] | (uint32_t)card->mac[5] << 8;
+	*ixgbe_reg(card, RAL(0)) = low;
+	*ixgbe_reg(card, RAH(0)) = RAH_VALID | (uint32_t)card->mac[4] | (uint32_t)card->mac[5] << 8;
 	card->rar_top = 1;
 }
 
 /* Keeps track of how many addresses a search must look at. */
-void x540_write_rah(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_rah(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	unsigned n = (offset - RAH(0)) / 8;
 
@@ -28,52 +28,52 @@ void x540_write_rah(struct x540 *card, uint32_t offset, uint32_t value)
 		if (card->rar_top <= n)
 			card->rar_top = n + 1;
 	} else {
-		while (card->rar_top && !(*x540_reg(card, RAH(card->rar_top - 1)) & RAH_VALID))
+		while (card->rar_top && !(*ixgbe_reg(card, RAH(card->rar_top - 1)) & RAH_VALID))
 			card->rar_top--;
 	}
 }
 
-static bool exact(struct x540 *card, const uint8_t *address)
+static bool exact(struct ixgbe *card, const uint8_t *address)
 {
 	uint32_t low, high;
 
 	memcpy(&low, address, 4);
 	high = RAH_VALID | (uint32_t)address[4] | (uint32_t)address[5] << 8;
 	for (unsigned n = 0; n < card->rar_top; n++) {
-		if (*x540_reg(card, RAL(n)) == low && *x540_reg(card, RAH(n)) == high)
+		if (*ixgbe_reg(card, RAL(n)) == low && *ixgbe_reg(card, RAH(n)) == high)
 			return true;
 	}
 	return false;
 }
 
 /* The multicast table: 12 bits of the address's last 16, which ones MCSTCTRL.MO says. */
-static bool hashed(struct x540 *card, const uint8_t *address)
+static bool hashed(struct ixgbe *card, const uint8_t *address)
 {
 	static const unsigned shift[] = {4, 3, 2, 0};
-	uint32_t control = *x540_reg(card, MCSTCTRL);
+	uint32_t control = *ixgbe_reg(card, MCSTCTRL);
 	uint32_t last = (uint32_t)address[4] | (uint32_t)address[5] << 8;
 	uint32_t hash = (last >> shift[MCSTCTRL_OFFSET(control)]) & 0xfff;
 
 	if (!(control & MCSTCTRL_ENABLE))
 		return false;
-	return *x540_reg(card, MTA(hash >> 5)) >> (hash & 31) & 1;
+	return *ixgbe_reg(card, MTA(hash >> 5)) >> (hash & 31) & 1;
 }
 
-static bool vlan_passes(struct x540 *card, const uint8_t *frame, size_t len)
+static bool vlan_passes(struct ixgbe *card, const uint8_t *frame, size_t len)
 {
-	uint32_t control = *x540_reg(card, VLNCTRL);
+	uint32_t control = *ixgbe_reg(card, VLNCTRL);
 	unsigned type = (unsigned)frame[12] << 8 | frame[13], id;
 
 	if (!(control & VLNCTRL_FILTER) || len < 18 || type != VLNCTRL_TYPE(control))
 		return true;
 	id = ((unsigned)frame[14] << 8 | frame[15]) & 0xfff;
-	return *x540_reg(card, VFTA(id >> 5)) >> (id & 31) & 1;
+	return *ixgbe_reg(card, VFTA(id >> 5)) >> (id & 31) & 1;
 }
 
-bool x540_filter(struct x540 *card, const uint8_t *frame, size_t len)
+bool ixgbe_filter(struct ixgbe *card, const uint8_t *frame, size_t len)
 {
 	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint32_t control = *x540_reg(card, FCTRL);
+	uint32_t control = *ixgbe_reg(card, FCTRL);
 	bool passes;
 
 	if (!(frame[0] & 1))

@@ -2,14 +2,14 @@
  *
  * The table of models.
  */
-#include "nicsim/x540_model.h"
+#include "nicsim/ixgbe/model.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
-static const struct x540_model models[] = {
+static const struct ixgbe_model models[] = {
 	{"x540", "Intel X540-T2", 0x1528, 0x0001, 0x200000, 384, MEDIA_COPPER, ROW_X540},
 	{"82599", "Intel 82599ES, SFP+", 0x10fb, 0x0003, 0x80000, 512, MEDIA_SFP, ROW_82599},
 	{"82599-kx4", "Intel 82599, KX4 backplane", 0x10f7, 0x0001, 0x80000, 512, MEDIA_KX4,
@@ -18,7 +18,7 @@ static const struct x540_model models[] = {
 
 #define MODELS (sizeof(models) / sizeof(*models))
 
-const struct x540_model *x540_find_model(const char *name)
+const struct ixgbe_model *ixgbe_find_model(const char *name)
 {
 	for (size_t i = 0; i < MODELS; i++) {
 		if (strcmp(models[i].name, name) == 0)
@@ -27,7 +27,7 @@ const struct x540_model *x540_find_model(const char *name)
 	return NULL;
 }
 
-const struct x540_model *x540_find_id(uint16_t device)
+const struct ixgbe_model *ixgbe_find_id(uint16_t device)
 {
 	for (size_t i = 0; i < MODELS; i++) {
 		if (models[i].device == device)
@@ -36,7 +36,7 @@ const struct x540_model *x540_find_id(uint16_t device)
 	return NULL;
 }
 
-const char *x540_model_names(void)
+const char *ixgbe_model_names(void)
 {
 	return "x540, 82599, 82599-kx4";
 }

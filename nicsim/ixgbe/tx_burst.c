@@ -5,7 +5,7 @@
  */
 #include <stdatomic.h>
 
-#include "nicsim/x540_burst.h"
+#include "nicsim/ixgbe/burst.h"
 
 #define FRAME_MIN 60u
 #define FRAME_MAX (SIM_FRAME_MAX - 4u)
@@ -21,7 +21,7 @@
 #define LEGACY        0x0000000003000000ull
 #define STATUS_DD     1u
 
-static uint32_t reg(const struct x540 *card, uint32_t offset)
+static uint32_t reg(const struct ixgbe *card, uint32_t offset)
 {
 	return card->reg[offset / 4];
 }
@@ -32,7 +32,7 @@ struct plan {
 	bool head_writeback;
 };
 
-static bool make_plan(struct x540 *card, unsigned queue, struct plan *plan)
+static bool make_plan(struct ixgbe *card, unsigned queue, struct plan *plan)
 {
 	uint32_t tail = reg(card, TX_QUEUE(queue) + TDT), hlreg = reg(card, HLREG0);
 	uint64_t base = reg(card, TX_QUEUE(queue) + TDBAL) |
@@ -65,18 +65,18 @@ static bool is_common(uint64_t second)
 }
 
 /* Whole frames of one descriptor, from the head on. */
-static uint32_t gather(struct x540 *card, unsigned queue, const struct plan *plan, uint32_t most,
+static uint32_t gather(struct ixgbe *card, unsigned queue, const struct plan *plan, uint32_t most,
 	struct wire_frame *frames, uint64_t *second)
 {
 	uint32_t at = plan->head, n;
 
 	most = most < plan->waiting ? most : plan->waiting;
-	x540_fetch(plan->ring, plan->size, plan->head, most);
+	ixgbe_fetch(plan->ring, plan->size, plan->head, most);
 	for (n = 0; n < most; n++) {
 		const uint8_t *d = plan->ring + 16ull * at;
-		uint64_t address = x540_load(d);
+		uint64_t address = ixgbe_load(d);
 
-		second[n] = x540_load(d + 8);
+		second[n] = ixgbe_load(d + 8);
 		if (!is_common(second[n]))
 			break;
 		frames[n].len = second[n] & 0xffff;
@@ -96,7 +96,7 @@ static uint32_t gather(struct x540 *card, unsigned queue, const struct plan *pla
 }
 
 /* DD where a report was asked for (bit i of `reports`: of the i-th), or the head in memory. */
-static void write_back(struct x540 *card, unsigned queue, const struct plan *plan,
+static void write_back(struct ixgbe *card, unsigned queue, const struct plan *plan,
 	const uint64_t *second, uint64_t reports)
 {
 	/* What was read of descriptors and frames, before what lets the driver change them. */
@@ -120,35 +120,35 @@ static void write_back(struct x540 *card, unsigned queue, const struct plan *pla
 	}
 }
 
-unsigned x540_tx_burst(struct x540 *card, unsigned queue, unsigned most)
+unsigned ixgbe_tx_burst(struct ixgbe *card, unsigned queue, unsigned most)
 {
-	struct wire_frame frames[X540_BURST];
-	uint64_t second[X540_BURST], reports = 0;
-	struct x540_tally tally = {0};
+	struct wire_frame frames[IXGBE_BURST];
+	uint64_t second[IXGBE_BURST], reports = 0;
+	struct ixgbe_tally tally = {0};
 	struct plan plan;
 	uint32_t n, sent, head;
 
 	if (!make_plan(card, queue, &plan))
 		return 0;
-	n = gather(card, queue, &plan, most < X540_BURST ? most : X540_BURST, frames, second);
+	n = gather(card, queue, &plan, most < IXGBE_BURST ? most : IXGBE_BURST, frames, second);
 	sent = n ? (uint32_t)wire_send_burst(card->wire, frames, n) : 0;
 	n = sent < n ? sent : n;
 	if (!n)
 		return 0;
 	for (uint32_t i = 0; i < n; i++) {
-		struct x540_head first = x540_head(frames[i].bytes);
+		struct ixgbe_head first = ixgbe_head(frames[i].bytes);
 
-		x540_tally(&tally, &first, (uint32_t)frames[i].len);
+		ixgbe_tally(&tally, &first, (uint32_t)frames[i].len);
 		reports |= (second[i] & CMD_RS ? 1ull : 0ull) << i;
 	}
-	x540_count_tx_burst(card, queue, &tally);
+	ixgbe_count_tx_burst(card, queue, &tally);
 	head = plan.head + n;
 	head = head >= plan.size ? head - plan.size : head;
 	card->reg[(TX_QUEUE(queue) + TDH) / 4] = head;
-	x540_doorbells_head(card, TX_QUEUE(queue) + TDH, head);
+	ixgbe_doorbells_head(card, TX_QUEUE(queue) + TDH, head);
 	if (reports) {
 		write_back(card, queue, &plan, second, reports);
-		x540_cause_queue(card, queue, true);
+		ixgbe_cause_queue(card, queue, true);
 	}
 	if (dma_window_lost(&card->tx.queue[queue].ring) ||
 		dma_window_lost(&card->tx.queue[queue].buffers))

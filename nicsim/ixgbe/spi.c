@@ -2,7 +2,7 @@
  *
  * Data is taken in at a rising clock and put out at a falling one, highest bit first.
  */
-#include "nicsim/spi.h"
+#include "nicsim/ixgbe/spi.h"
 
 #include <string.h>
 

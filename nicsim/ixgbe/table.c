@@ -4,7 +4,7 @@
  * bits can be written, and what else an access does. What has no row reads 0, ignores writes, and
  * is reported in strict mode.
  */
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 enum {
 	CLEARS = 1, /* a read clears it: a counter */
@@ -16,39 +16,39 @@ struct row {
 	uint32_t offset;
 	uint16_t count, stride;
 	uint32_t reset, writable;
-	uint32_t (*read)(struct x540 *card, uint32_t offset);
-	void (*write)(struct x540 *card, uint32_t offset, uint32_t value); /* after the store */
+	uint32_t (*read)(struct ixgbe *card, uint32_t offset);
+	void (*write)(struct ixgbe *card, uint32_t offset, uint32_t value); /* after the store */
 	uint16_t flags;
 	/* `alias` not 0: the row is another name for the registers there. */
 	uint16_t alias_stride;
 	uint32_t alias;
 };
 
-static uint32_t read_fdirctrl(struct x540 *card, uint32_t offset)
+static uint32_t read_fdirctrl(struct ixgbe *card, uint32_t offset)
 {
-	return *x540_reg(card, offset) | FDIRCTRL_INIT_DONE;
+	return *ixgbe_reg(card, offset) | FDIRCTRL_INIT_DONE;
 }
 
 /* The filter commands end at once. */
-static void write_fdircmd(struct x540 *card, uint32_t offset, uint32_t value)
+static void write_fdircmd(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	*x540_reg(card, offset) = value & ~FDIRCMD_COMMAND;
+	*ixgbe_reg(card, offset) = value & ~FDIRCMD_COMMAND;
 }
 
 /* Two halves of a 36-bit counter, low half first: reading the high one clears both (82599
  * datasheet 8.2.3.23). The halves are neighbours.
  */
-static uint32_t read_low(struct x540 *card, uint32_t offset)
+static uint32_t read_low(struct ixgbe *card, uint32_t offset)
 {
-	return *x540_reg(card, offset);
+	return *ixgbe_reg(card, offset);
 }
 
-static uint32_t read_high(struct x540 *card, uint32_t offset)
+static uint32_t read_high(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = *x540_reg(card, offset);
+	uint32_t value = *ixgbe_reg(card, offset);
 
-	*x540_reg(card, offset) = 0;
-	*x540_reg(card, offset - 4) = 0;
+	*ixgbe_reg(card, offset) = 0;
+	*ixgbe_reg(card, offset - 4) = 0;
 	return value;
 }
 
@@ -61,8 +61,8 @@ static uint32_t read_high(struct x540 *card, uint32_t offset)
 	{(base) + 0x0c, n, 0x40, 0x0000a200, 0xff00a2e0}, /* DCA_RXCTRL */ \
 	{(base) + RDH, n, 0x40, 0, 0x0000ffff}, \
 	{(base) + SRRCTL, n, 0x40, 0x00000402, 0x1fc7ff1f}, \
-	{(base) + RDT, n, 0x40, 0, 0x0000ffff, NULL, x540_write_rdt}, \
-	{(base) + RXDCTL, n, 0x40, 0, 0x4200ffff, NULL, x540_write_rxdctl}, \
+	{(base) + RDT, n, 0x40, 0, 0x0000ffff, NULL, ixgbe_write_rdt}, \
+	{(base) + RXDCTL, n, 0x40, 0, 0x4200ffff, NULL, ixgbe_write_rxdctl}, \
 	{(base) + 0x2c, n, 0x40, 0, 0x0000000d} /* RSCCTL */
 
 #define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, CLEARS}
@@ -78,33 +78,33 @@ static const struct row rows[] = {
 	{0, 0, 0, 0, 0},                                        /* row 0: none */
 
 	/* General (X540 datasheet 8.2.4.1) */
-	{CTRL, 2, 4, 0, CTRL_MASTER_DISABLE, NULL, x540_write_ctrl},
-	{STATUS, 1, 4, 0, 0, x540_read_status},
+	{CTRL, 2, 4, 0, CTRL_MASTER_DISABLE, NULL, ixgbe_write_ctrl},
+	{STATUS, 1, 4, 0, 0, ixgbe_read_status},
 	{0x00018, 1, 4, 0, 0x1405c000},                         /* CTRL_EXT */
 	{ESDP, 1, 4, 0, 0x0003ffff, NULL, NULL, ROW_X540},
-	{ESDP, 1, 4, 0x00000800, 0x0003fffb, x540_read_esdp, x540_write_link, ROW_82599},
+	{ESDP, 1, 4, 0x00000800, 0x0003fffb, ixgbe_read_esdp, ixgbe_write_link, ROW_82599},
 	{I2CCTL, 1, 4, 0, 0x0000000f, NULL, NULL, ROW_X540},
 	{I2CCTL, 1, 4, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT,
-		x540_read_i2cctl, x540_write_i2cctl, ROW_82599},
+		ixgbe_read_i2cctl, ixgbe_write_i2cctl, ROW_82599},
 	{0x00030, 1, 4, 0, 0xffffffff},                         /* PHY_GPIO */
-	{FRTIMER, 1, 4, 0, 0, x540_read_timer},
+	{FRTIMER, 1, 4, 0, 0, ixgbe_read_timer},
 	{0x0004c, 1, 4, 0, 0x00000fff},                         /* TCPTIMER */
 	{0x00200, 1, 4, 0x00006084, 0xcfcfcfcf},                /* LEDCTL */
 	{0x05078, 1, 4, 0x81000000, 0xffff0000},                /* EXVET */
 	{0x14f10, 1, 4, 0, 0xffffffff},                         /* SMADARCTL */
 
 	/* Non-volatile memory, semaphores, manageability (8.2.4.2, 8.2.4.30): no firmware runs */
-	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, x540_write_eec, POWER | ROW_X540},
-	{EEC, 1, 4, 0x00002712, 0x00000077, x540_read_eec_pins, x540_write_eec_pins,
+	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, ixgbe_write_eec, POWER | ROW_X540},
+	{EEC, 1, 4, 0x00002712, 0x00000077, ixgbe_read_eec_pins, ixgbe_write_eec_pins,
 		POWER | ROW_82599},
-	{EERD, 1, 4, EERW_DONE, 0, NULL, x540_write_eerd, POWER},
-	{EEWR, 1, 4, EERW_DONE, 0, NULL, x540_write_eewr, POWER},
+	{EERD, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eerd, POWER},
+	{EEWR, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eewr, POWER},
 	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER},      /* FLA */
 	FIXED(0x10110, 0x000c0000),                             /* EEMNGCTL: configuration done */
-	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, x540_read_swsm, NULL, POWER},
+	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, ixgbe_read_swsm, NULL, POWER},
 	FIXED(0x10148, 0x00008000),                             /* FWSM: the firmware is valid, in no mode */
 	FIXED(0x10150, 0),                                      /* FACTPS */
-	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, x540_read_sw_fw_sync, NULL, POWER | ROW_X540},
+	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, ixgbe_read_sw_fw_sync, NULL, POWER | ROW_X540},
 	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, NULL, NULL, POWER | ROW_82599},
 	{0x10200, 1, 4, 0, 0x00000003},                         /* GRC */
 	{0x15800, 448, 4, 0, 0xffffffff},                       /* FLEX_MNG */
@@ -132,16 +132,16 @@ static const struct row rows[] = {
 	FIXED(0x110f4, 0x00004000),                             /* BARCTRL */
 
 	/* Interrupts (8.2.4.5) */
-	{EICR, 1, 4, 0, 0, x540_read_eicr, x540_write_eicr},
-	{EICS, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMS, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMC, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
+	{EICR, 1, 4, 0, 0, ixgbe_read_eicr, ixgbe_write_eicr},
+	{EICS, 1, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EIMS, 1, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EIMC, 1, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
 	{EIAC, 1, 4, 0, 0x7fffffff},
-	{EIAM, 1, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EICS_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMS_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIMC_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
-	{EIAM_EX(0), 2, 4, 0, 0, x540_read_mask, x540_write_mask},
+	{EIAM, 1, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EICS_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EIMS_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EIMC_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
+	{EIAM_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
 	{EITR(0), 24, 4, 0, 0x001ffff8},
 	{EITR(24), 105, 4, 0, 0x001ffff8},
 	{0x00894, 1, 4, 0, 0xffffffff},                         /* EITRSEL */
@@ -171,15 +171,15 @@ static const struct row rows[] = {
 	{0x0ea00, 64, 4, 0, 0xffffffff},                        /* PSRTYPE */
 	ALIAS(0x05480, 16, 4, 0x0ea00, 4),
 	{RAL(0), RAR_ENTRIES, 8, 0, 0xffffffff},
-	{RAH(0), RAR_ENTRIES, 8, 0, 0x8000ffff, NULL, x540_write_rah},
+	{RAH(0), RAR_ENTRIES, 8, 0, 0x8000ffff, NULL, ixgbe_write_rah},
 	ALIAS(0x05400, 16, 8, RAL(0), 8),
 	ALIAS(0x05404, 16, 8, RAH(0), 8),
 	{0x0a600, 256, 4, 0, 0xffffffff},                       /* MPSAR */
 	{VFTA(0), 128, 4, 0, 0xffffffff},
-	{MRQC, 1, 4, 0, 0xffff200f, NULL, x540_write_mrqc},
+	{MRQC, 1, 4, 0, 0xffff200f, NULL, ixgbe_write_mrqc},
 	{RETA(0), RETA_COUNT, 4, 0, 0x0f0f0f0f},
 	ALIAS(0x05c00, RETA_COUNT, 4, RETA(0), 4),
-	{RSSRK(0), RSSRK_COUNT, 4, 0, 0xffffffff, NULL, x540_write_rssrk},
+	{RSSRK(0), RSSRK_COUNT, 4, 0, 0xffffffff, NULL, ixgbe_write_rssrk},
 	ALIAS(0x05c80, RSSRK_COUNT, 4, RSSRK(0), 4),
 	{0x0e000, 128, 4, 0, 0xffffffff},                       /* SAQF */
 	{0x0e200, 128, 4, 0, 0xffffffff},                       /* DAQF */
@@ -219,7 +219,7 @@ static const struct row rows[] = {
 	{0x02f20, 1, 4, 0, 0xffffffff},                         /* RDDCC */
 	{0x02f30, 2, 4, 0, 0xffffffff},                         /* RDMAM, RDMAD */
 	{0x02f8c, 1, 4, 0, 0xffffffff},                         /* DRECCCTL2 */
-	{RXCTRL, 1, 4, 0, RXCTRL_ENABLE, NULL, x540_write_rxctrl},
+	{RXCTRL, 1, 4, 0, RXCTRL_ENABLE, NULL, ixgbe_write_rxctrl},
 	{0x03008, 1, 4, 0, 0xffffffff},                         /* PFCTOP */
 	{0x03020, 1, 4, 0, 0x00ffffff},                         /* RTRUP2TC */
 	{0x03028, 1, 4, 0x00000020, 0x000000ff},                /* RSCDBU */
@@ -246,11 +246,11 @@ static const struct row rows[] = {
 	{TX_QUEUE(0u) + TDLEN, 128, 0x40, 0, 0x000fff80},
 	{TX_QUEUE(0u) + 0x0c, 128, 0x40, 0x00002a00, 0xff002a20}, /* DCA_TXCTRL */
 	{TX_QUEUE(0u) + TDH, 128, 0x40, 0, 0x0000ffff},
-	{TX_QUEUE(0u) + TDT, 128, 0x40, 0, 0x0000ffff, NULL, x540_write_tdt},
-	{TX_QUEUE(0u) + TXDCTL, 128, 0x40, 0, 0x067f7f7f, NULL, x540_write_txdctl},
+	{TX_QUEUE(0u) + TDT, 128, 0x40, 0, 0x0000ffff, NULL, ixgbe_write_tdt},
+	{TX_QUEUE(0u) + TXDCTL, 128, 0x40, 0, 0x067f7f7f, NULL, ixgbe_write_txdctl},
 	{TX_QUEUE(0u) + TDWBAL, 128, 0x40, 0, 0xffffffff},
 	{TX_QUEUE(0u) + TDWBAH, 128, 0x40, 0, 0xffffffff},
-	{DMATXCTL, 1, 4, 0x81000000, 0xffff006b, NULL, x540_write_dmatxctl},
+	{DMATXCTL, 1, 4, 0x81000000, 0xffff006b, NULL, ixgbe_write_dmatxctl},
 	{DTXTCPFLGL, 1, 4, 0x0f760ff6, 0x0fff0fff},
 	{DTXTCPFLGH, 1, 4, 0x00000f7f, 0x00000fff},
 	{0x08100, 1, 4, 0x00000010, 0x00000fff},                /* DTXMXSZRQ */
@@ -346,7 +346,7 @@ static const struct row rows[] = {
 	FIXED(0x04244, 0),                                      /* HLREG1 */
 	{0x04248, 1, 4, 0x0000ffff, 0x0000ffff},                /* PAP */
 	{0x0424c, 1, 4, 0, 0xffffffff},                         /* MACA */
-	{MSCA, 1, 4, 0, 0xffffffff, NULL, x540_write_msca},
+	{MSCA, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_msca},
 	{MSRWD, 1, 4, 0, 0x0000ffff},
 	{MAXFRS, 1, 4, 0x05ee0000, 0xffff0000},
 	FIXED(0x04288, 0),                                      /* PCSS1 */
@@ -356,9 +356,9 @@ static const struct row rows[] = {
 	{0x04298, 1, 4, 0, 0xffffffff},                         /* SERDESC */
 	{0x0429c, 1, 4, 0, 0xffffffff},                         /* MACS */
 	{AUTOC, 1, 4, 0, 0, NULL, NULL, ROW_X540},              /* none, the PHY negotiates */
-	/* 82599 datasheet 8.2.3.22.19 to .25; x540_reset_link() has their values after a reset */
-	{AUTOC, 1, 4, 0, 0xffffffff, NULL, x540_write_autoc, ROW_82599},
-	{AUTOC2, 1, 4, 0, 0xffffffff, NULL, x540_write_link, ROW_82599},
+	/* 82599 datasheet 8.2.3.22.19 to .25; ixgbe_reset_link() has their values after a reset */
+	{AUTOC, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_autoc, ROW_82599},
+	{AUTOC2, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_link, ROW_82599},
 	{0x042ac, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* AUTOC3 */
 	{ANLP1, 1, 4, 0x00080000, 0, NULL, NULL, ROW_82599},    /* past its first state */
 	{0x042b4, 1, 4, 0, 0, NULL, NULL, ROW_82599},           /* ANLP2 */
@@ -369,7 +369,7 @@ static const struct row rows[] = {
 	{0x04210, 2, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GDBG0, 1 */
 	{0x04218, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_82599},  /* PCS1GANA */
 	{0x0421c, 3, 4, 0, 0, NULL, NULL, ROW_82599},           /* PCS1GANLP ... */
-	{LINKS, 1, 4, 0, 0, x540_read_links},
+	{LINKS, 1, 4, 0, 0, ixgbe_read_links},
 	FIXED(0x04324, 0),                                      /* LINKS2 */
 	{0x04318, 1, 4, 0, 0},                                  /* MPVC */
 	{0x04330, 1, 4, 0, 0xffffffff},                         /* MACC */
@@ -408,14 +408,14 @@ static const struct row rows[] = {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 /* Rows of a family's own are of no other. */
-static bool has_row(const struct x540 *card, const struct row *row)
+static bool has_row(const struct ixgbe *card, const struct row *row)
 {
 	unsigned family = row->flags & (ROW_X540 | ROW_82599);
 
 	return family == 0 || family == card->model->rows;
 }
 
-void x540_table_init(struct x540 *card)
+void ixgbe_table_init(struct ixgbe *card)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
 		if (!has_row(card, &rows[r]))
@@ -425,18 +425,18 @@ void x540_table_init(struct x540 *card)
 	}
 }
 
-void x540_table_reset(struct x540 *card, bool power)
+void ixgbe_table_reset(struct ixgbe *card, bool power)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
 		if (rows[r].alias || (rows[r].flags & POWER && !power) || !has_row(card, &rows[r]))
 			continue;
 		for (unsigned i = 0; i < rows[r].count; i++)
-			*x540_reg(card, rows[r].offset + i * rows[r].stride) = rows[r].reset;
+			*ixgbe_reg(card, rows[r].offset + i * rows[r].stride) = rows[r].reset;
 	}
 }
 
 /* The row of a register; an alias is followed to where it leads. */
-static const struct row *find(const struct x540 *card, uint32_t *offset)
+static const struct row *find(const struct ixgbe *card, uint32_t *offset)
 {
 	const struct row *row = &rows[card->row[*offset / 4]];
 
@@ -447,12 +447,12 @@ static const struct row *find(const struct x540 *card, uint32_t *offset)
 	return row;
 }
 
-bool x540_is_counter(const struct x540 *card, uint32_t offset)
+bool ixgbe_is_counter(const struct ixgbe *card, uint32_t offset)
 {
-	return offset < X540_CSR_SIZE && (find(card, &offset)->flags & CLEARS) != 0;
+	return offset < IXGBE_CSR_SIZE && (find(card, &offset)->flags & CLEARS) != 0;
 }
 
-uint32_t x540_reg_read(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset)
 {
 	const struct row *row = find(card, &offset);
 	uint32_t value;
@@ -463,16 +463,16 @@ uint32_t x540_reg_read(struct x540 *card, uint32_t offset)
 	}
 	if (row->read)
 		return row->read(card, offset);
-	value = *x540_reg(card, offset);
+	value = *ixgbe_reg(card, offset);
 	if (row->flags & CLEARS)
-		*x540_reg(card, offset) = 0;
+		*ixgbe_reg(card, offset) = 0;
 	return value;
 }
 
-void x540_reg_write(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_reg_write(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	const struct row *row = find(card, &offset);
-	uint32_t *reg = x540_reg(card, offset);
+	uint32_t *reg = ixgbe_reg(card, offset);
 
 	if (row == rows) {
 		report_strict(

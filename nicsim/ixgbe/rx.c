@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 #define CRC_LEN    4u
 #define FRAME_MIN  60u   /* on a link, without CRC */
@@ -23,33 +23,33 @@
 /* What becomes of a frame at the ring. */
 enum outcome { STORED, NO_DESCRIPTOR, IN_VAIN };
 
-static uint32_t *reg(struct x540 *card, unsigned queue, uint32_t offset)
+static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 {
-	return x540_reg(card, RX_QUEUE(queue) + offset);
+	return ixgbe_reg(card, RX_QUEUE(queue) + offset);
 }
 
-static bool listening(struct x540 *card)
+static bool listening(struct ixgbe *card)
 {
-	return (*x540_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn);
+	return (*ixgbe_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn);
 }
 
-static bool is_on(struct x540 *card, unsigned queue)
+static bool is_on(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, RXDCTL) & RXDCTL_ENABLE;
 }
 
 /* Without a descriptor it drops, instead of holding up the others. */
-static bool drops(struct x540 *card, unsigned queue)
+static bool drops(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, SRRCTL) & SRRCTL_DROP;
 }
 
-static uint32_t ring_size(struct x540 *card, unsigned queue)
+static uint32_t ring_size(struct ixgbe *card, unsigned queue)
 {
 	return *reg(card, queue, RDLEN) / 16;
 }
 
-static uint64_t ring_address(struct x540 *card, unsigned queue, uint32_t index)
+static uint64_t ring_address(struct ixgbe *card, unsigned queue, uint32_t index)
 {
 	return (*reg(card, queue, RDBAL) | (uint64_t)*reg(card, queue, RDBAH) << 32) +
 	       16ull * index;
@@ -58,20 +58,20 @@ static uint64_t ring_address(struct x540 *card, unsigned queue, uint32_t index)
 /* --- one frame into the ring --- */
 
 /* Whether the queue wants this frame's VLAN tag taken out. */
-static bool has_tag(struct x540 *card, unsigned queue, const uint8_t *frame, uint32_t len)
+static bool has_tag(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len)
 {
 	unsigned type = (unsigned)frame[12] << 8 | frame[13];
 
 	return *reg(card, queue, RXDCTL) & RXDCTL_VME && len >= 18 &&
-	       type == VLNCTRL_TYPE(*x540_reg(card, VLNCTRL));
+	       type == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL));
 }
 
 /* What goes to memory is not the frame itself: without its tag, with its CRC. Changes *len. */
 static const uint8_t *edit(
-	struct x540 *card, const uint8_t *frame, uint32_t *len, bool tag, bool crc)
+	struct ixgbe *card, const uint8_t *frame, uint32_t *len, bool tag, bool crc)
 {
 	uint8_t *out = card->rx.edited;
-	uint32_t cut = tag ? TAG_LEN : 0, check = crc ? x540_crc32(frame, *len) : 0;
+	uint32_t cut = tag ? TAG_LEN : 0, check = crc ? ixgbe_crc32(frame, *len) : 0;
 
 	memcpy(out, frame, 12);
 	memcpy(out + 12, frame + 12 + cut, *len - 12 - cut);
@@ -84,7 +84,7 @@ static const uint8_t *edit(
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
-static int write_back(struct x540 *card, unsigned queue, uint32_t index, uint64_t second,
+static int write_back(struct ixgbe *card, unsigned queue, uint32_t index, uint64_t second,
 	bool advanced, uint64_t first)
 {
 	unsigned *hint = &card->rx.queue[queue].hint_ring;
@@ -100,25 +100,25 @@ static int write_back(struct x540 *card, unsigned queue, uint32_t index, uint64_
 /* The first quadword of an advanced descriptor: no packet type, no split header; the hash only with
  * RXCSUM.PCSD, else there is room for a fragment's checksum, which is not computed.
  */
-static uint64_t first_word(struct x540 *card, const struct x540_path *path)
+static uint64_t first_word(struct ixgbe *card, const struct ixgbe_path *path)
 {
-	if (!(*x540_reg(card, RXCSUM) & RXCSUM_PCSD))
+	if (!(*ixgbe_reg(card, RXCSUM) & RXCSUM_PCSD))
 		return 0;
 	return path->type | (uint64_t)path->hash << 32;
 }
 
 /* Puts a frame into as many descriptors as it takes. */
 static enum outcome store(
-	struct x540 *card, const struct x540_path *path, const uint8_t *frame, uint32_t len)
+	struct ixgbe *card, const struct ixgbe_path *path, const uint8_t *frame, uint32_t len)
 {
 	unsigned queue = path->queue;
-	struct x540_rx_queue *q = &card->rx.queue[queue];
+	struct ixgbe_rx_queue *q = &card->rx.queue[queue];
 	uint32_t size = ring_size(card, queue);
 	uint32_t head = *reg(card, queue, RDH), tail = *reg(card, queue, RDT);
 	uint32_t srrctl = *reg(card, queue, SRRCTL);
 	uint32_t room = SRRCTL_BUFFER(srrctl), at = 0;
 	bool advanced = SRRCTL_TYPE(srrctl) != 0;
-	bool crc = !(*x540_reg(card, HLREG0) & HLREG0_RX_STRIP);
+	bool crc = !(*ixgbe_reg(card, HLREG0) & HLREG0_RX_STRIP);
 	bool tagged = has_tag(card, queue, frame, len);
 	uint32_t stored = len + (crc ? CRC_LEN : 0) - (tagged ? TAG_LEN : 0);
 	uint64_t tag = tagged ? (uint64_t)frame[14] << 8 | frame[15] : 0;
@@ -147,7 +147,7 @@ static enum outcome store(
 			if (last && tagged)
 				second |= (uint64_t)STATUS_VP << 32 | tag << 48;
 		}
-		x540_doorbells_head(card, RX_QUEUE(queue) + RDH, head + 1 == size ? 0 : head + 1);
+		ixgbe_doorbells_head(card, RX_QUEUE(queue) + RDH, head + 1 == size ? 0 : head + 1);
 		if (write_back(card, queue, head, second, advanced, first))
 			goto lost;
 		head = head + 1 == size ? 0 : head + 1;
@@ -155,8 +155,8 @@ static enum outcome store(
 		at += piece;
 		left -= piece;
 	}
-	x540_count_rx_queued(card, queue, len);
-	x540_cause_queue(card, queue, false);
+	ixgbe_count_rx_queued(card, queue, len);
+	ixgbe_cause_queue(card, queue, false);
 	return STORED;
 
 lost:
@@ -168,46 +168,46 @@ lost:
 /* --- the packet buffer --- */
 
 /* RXPBSIZE, which the buffer of this model bounds. */
-static uint32_t capacity(struct x540 *card)
+static uint32_t capacity(struct ixgbe *card)
 {
-	uint32_t size = *x540_reg(card, RXPBSIZE(0));
+	uint32_t size = *ixgbe_reg(card, RXPBSIZE(0));
 
-	return size < X540_RX_BUFFER ? size : X540_RX_BUFFER;
+	return size < IXGBE_RX_BUFFER ? size : IXGBE_RX_BUFFER;
 }
 
-static void copy_in(struct x540_rx *rx, uint32_t at, const void *from, uint32_t len)
+static void copy_in(struct ixgbe_rx *rx, uint32_t at, const void *from, uint32_t len)
 {
-	uint32_t end = X540_RX_BUFFER - at % X540_RX_BUFFER;
+	uint32_t end = IXGBE_RX_BUFFER - at % IXGBE_RX_BUFFER;
 	uint32_t n = len < end ? len : end;
 
-	memcpy(rx->buffer + at % X540_RX_BUFFER, from, n);
+	memcpy(rx->buffer + at % IXGBE_RX_BUFFER, from, n);
 	memcpy(rx->buffer, (const uint8_t *)from + n, len - n);
 }
 
-static void copy_out(const struct x540_rx *rx, uint32_t at, void *to, uint32_t len)
+static void copy_out(const struct ixgbe_rx *rx, uint32_t at, void *to, uint32_t len)
 {
-	uint32_t end = X540_RX_BUFFER - at % X540_RX_BUFFER;
+	uint32_t end = IXGBE_RX_BUFFER - at % IXGBE_RX_BUFFER;
 	uint32_t n = len < end ? len : end;
 
-	memcpy(to, rx->buffer + at % X540_RX_BUFFER, n);
+	memcpy(to, rx->buffer + at % IXGBE_RX_BUFFER, n);
 	memcpy((uint8_t *)to + n, rx->buffer, len - n);
 }
 
 /* What stands in front of a frame. */
 struct entry {
 	uint32_t len;
-	struct x540_path path;
+	struct ixgbe_path path;
 };
 
-static bool has_room(struct x540 *card, uint32_t len)
+static bool has_room(struct ixgbe *card, uint32_t len)
 {
 	return card->rx.used + sizeof(struct entry) + len <= capacity(card);
 }
 
 static bool push(
-	struct x540 *card, const struct x540_path *path, const uint8_t *frame, uint32_t len)
+	struct ixgbe *card, const struct ixgbe_path *path, const uint8_t *frame, uint32_t len)
 {
-	struct x540_rx *rx = &card->rx;
+	struct ixgbe_rx *rx = &card->rx;
 	struct entry entry = {.len = len, .path = *path};
 
 	if (!has_room(card, len))
@@ -218,30 +218,30 @@ static bool push(
 	return true;
 }
 
-static const uint8_t *peek(struct x540_rx *rx, struct entry *entry)
+static const uint8_t *peek(struct ixgbe_rx *rx, struct entry *entry)
 {
-	uint32_t at = (rx->head + (uint32_t)sizeof(*entry)) % X540_RX_BUFFER;
+	uint32_t at = (rx->head + (uint32_t)sizeof(*entry)) % IXGBE_RX_BUFFER;
 
 	copy_out(rx, rx->head, entry, sizeof(*entry));
-	if (at + entry->len <= X540_RX_BUFFER)
+	if (at + entry->len <= IXGBE_RX_BUFFER)
 		return rx->buffer + at;
 	copy_out(rx, at, rx->frame, entry->len);
 	return rx->frame;
 }
 
-static void pop(struct x540 *card, const struct entry *entry)
+static void pop(struct ixgbe *card, const struct entry *entry)
 {
-	struct x540_rx *rx = &card->rx;
+	struct ixgbe_rx *rx = &card->rx;
 	uint32_t len = (uint32_t)sizeof(*entry) + entry->len;
 
-	rx->head = (rx->head + len) % X540_RX_BUFFER;
+	rx->head = (rx->head + len) % IXGBE_RX_BUFFER;
 	rx->used -= len;
 }
 
 /* The frame at the head of the packet buffer. False: it stays, and all behind it. One whose queue
  * was turned off meanwhile waits for it to be turned on (82599 datasheet 4.6.7.1.1).
  */
-static bool move_one(struct x540 *card)
+static bool move_one(struct ixgbe *card)
 {
 	struct entry entry;
 	const uint8_t *frame = peek(&card->rx, &entry);
@@ -253,7 +253,7 @@ static bool move_one(struct x540 *card)
 	if (outcome == NO_DESCRIPTOR) {
 		if (!drops(card, queue))
 			return false;
-		x540_count_rx_dropped(card, queue);
+		ixgbe_count_rx_dropped(card, queue);
 	}
 	pop(card, &entry);
 	return true;
@@ -262,8 +262,8 @@ static bool move_one(struct x540 *card)
 /* Moves what waits in the packet buffer, then lets the wire bring more. */
 static void on_work(struct loop_work *work)
 {
-	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, rx.work));
-	struct x540_rx *rx = &card->rx;
+	struct ixgbe *card = (struct ixgbe *)((char *)work - offsetof(struct ixgbe, rx.work));
+	struct ixgbe_rx *rx = &card->rx;
 
 	for (unsigned n = 0; rx->used && rx->on && listening(card); n++) {
 		if (n == BURST) {
@@ -284,52 +284,52 @@ static void on_work(struct loop_work *work)
 /* The longest frame without CRC: MAXFRS with jumbo frames, else 1518; tagged frames may be longer
  * by their tag (82599 datasheet 8.2.3.22.13).
  */
-static uint32_t longest(struct x540 *card, const uint8_t *frame)
+static uint32_t longest(struct ixgbe *card, const uint8_t *frame)
 {
 	uint32_t max = LEGACY_MAX;
 
-	if (*x540_reg(card, HLREG0) & HLREG0_JUMBO)
-		max = *x540_reg(card, MAXFRS) >> 16;
-	if (((unsigned)frame[12] << 8 | frame[13]) == VLNCTRL_TYPE(*x540_reg(card, VLNCTRL)))
+	if (*ixgbe_reg(card, HLREG0) & HLREG0_JUMBO)
+		max = *ixgbe_reg(card, MAXFRS) >> 16;
+	if (((unsigned)frame[12] << 8 | frame[13]) == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)))
 		max += TAG_LEN;
 	return max < CRC_LEN ? 0 : max - CRC_LEN;
 }
 
 /* Pause frames end in the MAC. */
-static bool is_control(struct x540 *card, const uint8_t *frame)
+static bool is_control(struct ixgbe *card, const uint8_t *frame)
 {
 	static const uint8_t group[6] = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x01};
-	uint32_t control = *x540_reg(card, MFLCN);
+	uint32_t control = *ixgbe_reg(card, MFLCN);
 
 	if (((unsigned)frame[12] << 8 | frame[13]) != TYPE_PAUSE || memcmp(frame, group, 6) != 0)
 		return false;
 	if (control & MFLCN_RFCE && frame[14] == 0 && frame[15] == 1)
-		x540_count(card, frame[16] | frame[17] ? LXOFFRXCNT : LXONRXCNT);
+		ixgbe_count(card, frame[16] | frame[17] ? LXOFFRXCNT : LXONRXCNT);
 	return !(control & MFLCN_PASS_CONTROL);
 }
 
 /* The length field of an 802.3 frame must not promise more than there is. */
-static bool length_wrong(struct x540 *card, const uint8_t *frame, uint32_t len)
+static bool length_wrong(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
 	unsigned type = (unsigned)frame[12] << 8 | frame[13];
 
-	return *x540_reg(card, HLREG0) & HLREG0_LEN_ERRORS && type < 0x600 && type > len - 14;
+	return *ixgbe_reg(card, HLREG0) & HLREG0_LEN_ERRORS && type < 0x600 && type > len - 14;
 }
 
-bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait)
+bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait)
 {
-	struct x540 *card = ctx;
-	struct x540_rx *rx = &card->rx;
+	struct ixgbe *card = ctx;
+	struct ixgbe_rx *rx = &card->rx;
 	uint32_t len = (uint32_t)length;
-	struct x540_path path;
+	struct ixgbe_path path;
 
-	x540_doorbells_receive(card);
+	ixgbe_doorbells_receive(card);
 	/* A wire that can wait does so until somebody listens. */
 	if (may_wait && (!rx->on || !listening(card) || !has_room(card, len))) {
 		rx->wire_waits = true;
 		return false;
 	}
-	if (!(*x540_reg(card, RXCTRL) & RXCTRL_ENABLE) || !x540_link(card) || len > SIM_FRAME_MAX)
+	if (!(*ixgbe_reg(card, RXCTRL) & RXCTRL_ENABLE) || !ixgbe_link(card) || len > SIM_FRAME_MAX)
 		return true;
 	if (len < FRAME_MIN) {
 		/* A wire may leave out the padding that any sender on a link puts there. */
@@ -338,34 +338,34 @@ bool x540_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wait
 		frame = rx->padded;
 		len = FRAME_MIN;
 	}
-	x540_count_rx_seen(card, len);
+	ixgbe_count_rx_seen(card, len);
 	if (len > longest(card, frame)) {
-		x540_count(card, ROC);
+		ixgbe_count(card, ROC);
 		return true;
 	}
 	if (length_wrong(card, frame, len)) {
-		x540_count(card, RLEC);
+		ixgbe_count(card, RLEC);
 		return true;
 	}
-	if (is_control(card, frame) || !x540_filter(card, frame, len))
+	if (is_control(card, frame) || !ixgbe_filter(card, frame, len))
 		return true;
-	x540_count_rx_good(card, frame, len);
-	path = x540_rss(card, frame, len);
+	ixgbe_count_rx_good(card, frame, len);
+	path = ixgbe_rss(card, frame, len);
 	if (!is_on(card, path.queue))
-		x540_doorbells_settle(card); /* maybe it is on meanwhile */
+		ixgbe_doorbells_settle(card); /* maybe it is on meanwhile */
 	if (!is_on(card, path.queue))
 		return true; /* for a queue that is off */
 	if (rx->used == 0 && listening(card)) {
 		if (store(card, &path, frame, len) != NO_DESCRIPTOR)
 			return true;
 		if (drops(card, path.queue)) {
-			x540_count_rx_dropped(card, path.queue);
+			ixgbe_count_rx_dropped(card, path.queue);
 			return true;
 		}
 	}
 	if (!push(card, &path, frame, len)) {
-		x540_count(card, RXMPC(0u));
-		x540_cause(card, EICR_RX_MISS);
+		ixgbe_count(card, RXMPC(0u));
+		ixgbe_cause(card, EICR_RX_MISS);
 	}
 	return true;
 }
@@ -379,13 +379,13 @@ static unsigned queue_of(uint32_t offset)
 }
 
 /* Something changed that frames may wait for. */
-static void look_again(struct x540 *card)
+static void look_again(struct ixgbe *card)
 {
 	if (card->rx.used || card->rx.wire_waits)
 		loop_defer(card->loop, &card->rx.work);
 }
 
-static void check_tail(struct x540 *card, unsigned queue)
+static void check_tail(struct ixgbe *card, unsigned queue)
 {
 	uint32_t tail = *reg(card, queue, RDT), size = ring_size(card, queue);
 
@@ -393,20 +393,20 @@ static void check_tail(struct x540 *card, unsigned queue)
 		report_strict(card->report, "RDT %u out of a ring of %u", tail, size);
 }
 
-void x540_write_rdt(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_rdt(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)value;
 	check_tail(card, queue_of(offset));
 	look_again(card);
 }
 
-static void check_queue(struct x540 *card, unsigned queue)
+static void check_queue(struct ixgbe *card, unsigned queue)
 {
 	uint32_t srrctl = *reg(card, queue, SRRCTL);
 
-	if (queue >= X540_RX_QUEUES)
+	if (queue >= IXGBE_RX_QUEUES)
 		report_strict(card->report, "RX queue %u enabled: RSS leads to queues 0 to %u",
-			queue, X540_RX_QUEUES - 1);
+			queue, IXGBE_RX_QUEUES - 1);
 	if (*reg(card, queue, RDLEN) == 0)
 		report_strict(card->report, "RX queue %u enabled with RDLEN 0", queue);
 	if (SRRCTL_BUFFER(srrctl) == 0)
@@ -419,10 +419,10 @@ static void check_queue(struct x540 *card, unsigned queue)
 	check_tail(card, queue);
 }
 
-void x540_write_rxdctl(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_rxdctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	unsigned queue = queue_of(offset);
-	uint32_t bit = queue < X540_RX_QUEUES ? 1u << queue : 0;
+	uint32_t bit = queue < IXGBE_RX_QUEUES ? 1u << queue : 0;
 
 	if (!(value & RXDCTL_ENABLE)) {
 		card->rx.on &= ~bit;
@@ -433,31 +433,31 @@ void x540_write_rxdctl(struct x540 *card, uint32_t offset, uint32_t value)
 	look_again(card);
 }
 
-void x540_write_rxctrl(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_rxctrl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	bool strip = *x540_reg(card, HLREG0) & HLREG0_RX_STRIP;
+	bool strip = *ixgbe_reg(card, HLREG0) & HLREG0_RX_STRIP;
 
 	(void)offset;
 	if (!(value & RXCTRL_ENABLE))
 		return;
-	if (strip != ((*x540_reg(card, RDRXCTL) & RDRXCTL_CRC_STRIP) != 0))
+	if (strip != ((*ixgbe_reg(card, RDRXCTL) & RDRXCTL_CRC_STRIP) != 0))
 		report_strict(card->report, "HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ");
-	for (unsigned queue = 0; queue < X540_RX_QUEUES; queue++)
+	for (unsigned queue = 0; queue < IXGBE_RX_QUEUES; queue++)
 		check_tail(card, queue);
 	look_again(card);
 }
 
-void x540_rx_init(struct x540 *card)
+void ixgbe_rx_init(struct ixgbe *card)
 {
 	card->rx.work.run = on_work;
 }
 
-void x540_rx_stop(struct x540 *card)
+void ixgbe_rx_stop(struct ixgbe *card)
 {
 	loop_defer_cancel(card->loop, &card->rx.work);
 }
 
-void x540_rx_reset(struct x540 *card)
+void ixgbe_rx_reset(struct ixgbe *card)
 {
 	card->rx.head = 0;
 	card->rx.used = 0;

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 #define TYPE_IPV4 0x0800u
 #define TYPE_IPV6 0x86ddu
@@ -37,13 +37,13 @@ static uint32_t window(const uint8_t *key, unsigned at)
 	return (uint32_t)(five >> (8 - at % 8));
 }
 
-static void make_table(struct x540 *card)
+static void make_table(struct ixgbe *card)
 {
-	struct x540_rss *rss = &card->rss;
+	struct ixgbe_rss *rss = &card->rss;
 	uint8_t key[4 * RSSRK_COUNT];
 
-	memcpy(key, x540_reg(card, RSSRK(0u)), sizeof(key));
-	for (unsigned at = 0; at < X540_RSS_INPUT; at++) {
+	memcpy(key, ixgbe_reg(card, RSSRK(0u)), sizeof(key));
+	for (unsigned at = 0; at < IXGBE_RSS_INPUT; at++) {
 		for (unsigned byte = 0; byte < 256; byte++) {
 			uint32_t sum = 0;
 
@@ -57,7 +57,7 @@ static void make_table(struct x540 *card)
 	rss->stale = false;
 }
 
-static uint32_t hash(struct x540 *card, const uint8_t *input, unsigned len)
+static uint32_t hash(struct ixgbe *card, const uint8_t *input, unsigned len)
 {
 	uint32_t sum = 0;
 
@@ -74,7 +74,7 @@ static uint32_t hash(struct x540 *card, const uint8_t *input, unsigned len)
  * there. Returns the length, and which of MRQC's fields it is: the first that is enabled
  * (7.1.2.8.1).
  */
-static unsigned choose(uint8_t input[X540_RSS_INPUT], const uint8_t *addresses, unsigned len,
+static unsigned choose(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *addresses, unsigned len,
 	unsigned protocol, const uint8_t *ports, const struct kind kinds[3], uint32_t enabled,
 	uint8_t *type)
 {
@@ -92,7 +92,7 @@ static unsigned choose(uint8_t input[X540_RSS_INPUT], const uint8_t *addresses, 
 	return len;
 }
 
-static unsigned parse_ipv4(uint8_t input[X540_RSS_INPUT], const uint8_t *ip, uint32_t len,
+static unsigned parse_ipv4(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *ip, uint32_t len,
 	uint32_t enabled, uint8_t *type)
 {
 	static const struct kind kinds[] = {
@@ -109,7 +109,7 @@ static unsigned parse_ipv4(uint8_t input[X540_RSS_INPUT], const uint8_t *ip, uin
 }
 
 /* Behind extension headers nothing is looked for. */
-static unsigned parse_ipv6(uint8_t input[X540_RSS_INPUT], const uint8_t *ip, uint32_t len,
+static unsigned parse_ipv6(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *ip, uint32_t len,
 	uint32_t enabled, uint8_t *type)
 {
 	static const struct kind kinds[] = {
@@ -120,18 +120,18 @@ static unsigned parse_ipv6(uint8_t input[X540_RSS_INPUT], const uint8_t *ip, uin
 	return choose(input, ip + 8, 32, ip[6], len >= 44 ? ip + 40 : NULL, kinds, enabled, type);
 }
 
-struct x540_path x540_rss(struct x540 *card, const uint8_t *frame, uint32_t len)
+struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
-	struct x540_path path = {0};
-	uint32_t mrqc = *x540_reg(card, MRQC);
+	struct ixgbe_path path = {0};
+	uint32_t mrqc = *ixgbe_reg(card, MRQC);
 	uint32_t at = 14, reta;
-	uint8_t input[X540_RSS_INPUT];
+	uint8_t input[IXGBE_RSS_INPUT];
 	unsigned type, n = 0;
 
 	if (MRQC_MODE(mrqc) != MRQC_MODE_RSS)
 		return path;
 	type = (unsigned)frame[12] << 8 | frame[13];
-	if (type == VLNCTRL_TYPE(*x540_reg(card, VLNCTRL)) && len >= 18) {
+	if (type == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)) && len >= 18) {
 		type = (unsigned)frame[16] << 8 | frame[17];
 		at = 18;
 	}
@@ -142,21 +142,21 @@ struct x540_path x540_rss(struct x540 *card, const uint8_t *frame, uint32_t len)
 	if (!n)
 		return path;
 	path.hash = hash(card, input, n);
-	reta = *x540_reg(card, RETA(path.hash / 4 % RETA_COUNT));
+	reta = *ixgbe_reg(card, RETA(path.hash / 4 % RETA_COUNT));
 	path.queue = (uint8_t)(reta >> 8 * (path.hash % 4) & 15);
 	return path;
 }
 
 /* --- registers --- */
 
-void x540_write_rssrk(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_rssrk(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	(void)value;
 	card->rss.stale = true;
 }
 
-void x540_write_mrqc(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_mrqc(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	if (MRQC_MODE(value) > MRQC_MODE_RSS)
@@ -164,7 +164,7 @@ void x540_write_mrqc(struct x540 *card, uint32_t offset, uint32_t value)
 			"MRQC mode %u is not served: everything goes to queue 0", MRQC_MODE(value));
 }
 
-void x540_rss_reset(struct x540 *card)
+void ixgbe_rss_reset(struct ixgbe *card)
 {
 	card->rss.stale = true;
 }

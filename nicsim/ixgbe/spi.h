@@ -3,8 +3,8 @@
  * A serial EEPROM behind four pins, as the 82599's is (25LC-type parts: SPI mode 0, 16-bit byte
  * addresses). Drivers that read it bit by bit meet it here.
  */
-#ifndef NICSIM_SPI_H
-#define NICSIM_SPI_H
+#ifndef NICSIM_IXGBE_SPI_H
+#define NICSIM_IXGBE_SPI_H
 
 #include <stdbool.h>
 #include <stddef.h>

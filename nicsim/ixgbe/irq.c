@@ -11,17 +11,17 @@
  * to one, and those that fall into the vector's EITR interval, or into one turn of the loop, to one
  * together. An event on a masked vector waits for the mask.
  */
-#include "nicsim/x540_card.h"
+#include "nicsim/ixgbe/card.h"
 
 #define AUTO_CLEAR_LOW 0xffffull /* vectors that EIAC governs; the others always clear */
 
-static bool multiple(const struct x540 *card)
+static bool multiple(const struct ixgbe *card)
 {
 	return card->fn.irqs.kind == IRQ_MSIX && (card->reg[GPIE / 4] & GPIE_MULTIPLE_MSIX);
 }
 
 /* The vector of the causes that are not a queue's; -1: none. */
-static int other_vector(const struct x540 *card, uint32_t cause)
+static int other_vector(const struct ixgbe *card, uint32_t cause)
 {
 	uint32_t misc = card->reg[IVAR_MISC / 4];
 
@@ -31,7 +31,7 @@ static int other_vector(const struct x540 *card, uint32_t cause)
 }
 
 /* The vectors that these causes lead to; without multiple ones there is vector 0. */
-static uint64_t vectors(const struct x540 *card, uint64_t queues, uint32_t other)
+static uint64_t vectors(const struct ixgbe *card, uint64_t queues, uint32_t other)
 {
 	int misc = other & ~EICR_TIMER ? other_vector(card, 0) : -1;
 	int timer = other & EICR_TIMER ? other_vector(card, EICR_TIMER) : -1;
@@ -46,18 +46,18 @@ static uint64_t vectors(const struct x540 *card, uint64_t queues, uint32_t other
 }
 
 /* Those of everything that is pending and not masked. */
-static uint64_t ready(const struct x540 *card)
+static uint64_t ready(const struct ixgbe *card)
 {
-	const struct x540_irq *irq = &card->irq;
+	const struct ixgbe_irq *irq = &card->irq;
 
 	return vectors(
 		card, irq->queue_cause & irq->queue_mask, irq->other_cause & irq->other_mask);
 }
 
 /* What a message does to the causes that led to it. */
-static void acknowledge(struct x540 *card, unsigned vector)
+static void acknowledge(struct ixgbe *card, unsigned vector)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 	uint32_t eiac = card->reg[EIAC / 4];
 	uint64_t clear = (eiac & EICR_QUEUES) | ~AUTO_CLEAR_LOW;
 	bool other = other_vector(card, 0) == (int)vector;
@@ -73,12 +73,12 @@ static void acknowledge(struct x540 *card, unsigned vector)
 		irq->other_cause &= ~(eiac & ~EICR_QUEUES);
 }
 
-static uint64_t interval(const struct x540 *card, unsigned vector)
+static uint64_t interval(const struct ixgbe *card, unsigned vector)
 {
 	return (uint64_t)EITR_INTERVAL(card->reg[EITR(vector) / 4]) * 2048;
 }
 
-uint64_t x540_irq_interval(struct x540 *card, unsigned queue, bool tx)
+uint64_t ixgbe_irq_interval(struct ixgbe *card, unsigned queue, bool tx)
 {
 	uint32_t entry = card->reg[IVAR(queue / 2) / 4] >> (16 * (queue & 1) + (tx ? 8 : 0));
 
@@ -86,9 +86,9 @@ uint64_t x540_irq_interval(struct x540 *card, unsigned queue, bool tx)
 }
 
 /* Sends what may be sent now; sets the timer for what may not yet. */
-static void deliver(struct x540 *card)
+static void deliver(struct ixgbe *card)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 	uint64_t fire = irq->fire & ready(card);
 	uint64_t now, wait = UINT64_MAX;
 
@@ -121,33 +121,33 @@ static void deliver(struct x540 *card)
 
 static void on_work(struct loop_work *work)
 {
-	struct x540 *card = (struct x540 *)((char *)work - offsetof(struct x540, irq.work));
+	struct ixgbe *card = (struct ixgbe *)((char *)work - offsetof(struct ixgbe, irq.work));
 
 	deliver(card);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
-	struct x540 *card = (struct x540 *)((char *)timer - offsetof(struct x540, irq.timer));
+	struct ixgbe *card = (struct ixgbe *)((char *)timer - offsetof(struct ixgbe, irq.timer));
 
 	deliver(card);
 }
 
-void x540_irq_init(struct x540 *card)
+void ixgbe_irq_init(struct ixgbe *card)
 {
 	card->irq.work.run = on_work;
 	card->irq.timer.fire = on_timer;
 }
 
-void x540_irq_stop(struct x540 *card)
+void ixgbe_irq_stop(struct ixgbe *card)
 {
 	loop_defer_cancel(card->loop, &card->irq.work);
 	loop_timer_cancel(card->loop, &card->irq.timer);
 }
 
-void x540_irq_reset(struct x540 *card)
+void ixgbe_irq_reset(struct ixgbe *card)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 
 	irq->queue_cause = irq->queue_mask = irq->queue_auto_mask = 0;
 	irq->other_cause = irq->other_mask = irq->other_auto_mask = 0;
@@ -160,28 +160,28 @@ void x540_irq_reset(struct x540 *card)
 /* Something happened on vectors that are not masked; the messages go out when the turn's work is
  * done.
  */
-static void event(struct x540 *card, uint64_t which)
+static void event(struct ixgbe *card, uint64_t which)
 {
 	card->irq.fire |= which;
 	loop_defer(card->loop, &card->irq.work);
 }
 
 /* Queue causes by number, others by bit, as if the hardware had set them. */
-static void set_causes(struct x540 *card, uint64_t queues, uint32_t other)
+static void set_causes(struct ixgbe *card, uint64_t queues, uint32_t other)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 
 	irq->queue_cause |= queues;
 	irq->other_cause |= other;
 	event(card, vectors(card, queues & irq->queue_mask, other & irq->other_mask));
 }
 
-void x540_cause(struct x540 *card, uint32_t bits)
+void ixgbe_cause(struct ixgbe *card, uint32_t bits)
 {
 	set_causes(card, 0, bits);
 }
 
-void x540_cause_queue(struct x540 *card, unsigned queue, bool tx)
+void ixgbe_cause_queue(struct ixgbe *card, unsigned queue, bool tx)
 {
 	uint32_t entry = card->reg[IVAR(queue / 2) / 4] >> (16 * (queue & 1) + (tx ? 8 : 0));
 
@@ -190,21 +190,21 @@ void x540_cause_queue(struct x540 *card, unsigned queue, bool tx)
 }
 
 /* The kind of interrupts changed, or a mask: events that waited may go. */
-void x540_irq_changed(struct x540 *card)
+void ixgbe_irq_changed(struct ixgbe *card)
 {
 	event(card, ready(card));
 }
 
-static void mask(struct x540 *card, uint64_t queues, uint32_t other)
+static void mask(struct ixgbe *card, uint64_t queues, uint32_t other)
 {
 	card->irq.queue_mask &= ~queues;
 	card->irq.other_mask &= ~other;
 	loop_defer(card->loop, &card->irq.work); /* a line may have to fall */
 }
 
-static void unmask(struct x540 *card, uint64_t queues, uint32_t other)
+static void unmask(struct ixgbe *card, uint64_t queues, uint32_t other)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 
 	queues &= ~irq->queue_mask;
 	other &= ~irq->other_mask;
@@ -214,13 +214,13 @@ static void unmask(struct x540 *card, uint64_t queues, uint32_t other)
 }
 
 /* Reading or writing EICR masks what EIAM says, where messages do not (8.2.3.5.6). */
-static void auto_mask(struct x540 *card)
+static void auto_mask(struct ixgbe *card)
 {
 	if (!(card->reg[GPIE / 4] & GPIE_EIAME))
 		mask(card, card->irq.queue_auto_mask, card->irq.other_auto_mask);
 }
 
-static void clear_causes(struct x540 *card, uint32_t bits)
+static void clear_causes(struct ixgbe *card, uint32_t bits)
 {
 	card->irq.queue_cause &= ~(uint64_t)(bits & EICR_QUEUES);
 	card->irq.other_cause &= ~(bits & ~EICR_QUEUES);
@@ -228,12 +228,12 @@ static void clear_causes(struct x540 *card, uint32_t bits)
 		irqs_line(&card->fn.irqs, ready(card) != 0);
 }
 
-static uint32_t causes(const struct x540 *card)
+static uint32_t causes(const struct ixgbe *card)
 {
 	return (uint32_t)(card->irq.queue_cause & EICR_QUEUES) | card->irq.other_cause;
 }
 
-uint32_t x540_read_eicr(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_eicr(struct ixgbe *card, uint32_t offset)
 {
 	uint32_t value = causes(card);
 
@@ -243,16 +243,16 @@ uint32_t x540_read_eicr(struct x540 *card, uint32_t offset)
 	return value;
 }
 
-void x540_write_eicr(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_eicr(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
 	auto_mask(card);
 	clear_causes(card, value);
 }
 
-uint32_t x540_read_mask(struct x540 *card, uint32_t offset)
+uint32_t ixgbe_read_mask(struct ixgbe *card, uint32_t offset)
 {
-	const struct x540_irq *irq = &card->irq;
+	const struct ixgbe_irq *irq = &card->irq;
 
 	switch (offset) {
 	/* The causes without clearing them: how Linux's driver steps round an erratum. */
@@ -267,9 +267,9 @@ uint32_t x540_read_mask(struct x540 *card, uint32_t offset)
 	}
 }
 
-void x540_write_mask(struct x540 *card, uint32_t offset, uint32_t value)
+void ixgbe_write_mask(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	struct x540_irq *irq = &card->irq;
+	struct ixgbe_irq *irq = &card->irq;
 	uint32_t other = value & 0x7fff0000, low = value & EICR_QUEUES;
 	uint64_t high = (uint64_t)value << 32;
 

@@ -2,28 +2,28 @@
  *
  * The cards that share these registers, and where they differ.
  */
-#ifndef NICSIM_X540_MODEL_H
-#define NICSIM_X540_MODEL_H
+#ifndef NICSIM_IXGBE_MODEL_H
+#define NICSIM_IXGBE_MODEL_H
 
 #include <stdint.h>
 
-enum x540_media { MEDIA_COPPER, MEDIA_SFP, MEDIA_KX4 };
+enum ixgbe_media { MEDIA_COPPER, MEDIA_SFP, MEDIA_KX4 };
 
-struct x540_model {
+struct ixgbe_model {
 	const char *name; /* of --device */
 	const char *text;
 	uint16_t device, subdevice;
 	uint32_t bar_size; /* BAR 0 */
 	uint32_t rx_kib;   /* of the packet buffer after a reset */
 	uint8_t media;
-	uint8_t rows; /* of x540_table.c, that it has of its family's own: ROW_X540 or ROW_82599 */
+	uint8_t rows; /* of table.c, that it has of its family's own: ROW_X540 or ROW_82599 */
 };
 
 /* NULL: there is none of that name. */
-const struct x540_model *x540_find_model(const char *name);
+const struct ixgbe_model *ixgbe_find_model(const char *name);
 /* The model with that PCI device id of Intel's, or NULL. */
-const struct x540_model *x540_find_id(uint16_t device);
+const struct ixgbe_model *ixgbe_find_id(uint16_t device);
 /* The names, with a comma and a space between, for messages. */
-const char *x540_model_names(void);
+const char *ixgbe_model_names(void);
 
 #endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The state of a card of the ixgbe family; shared by its parts:
+ *
+ *     reset.c   life, reset               table.c     every register, one row each
+ *     model.c   the models                link.c      link, module, speed
+ *     nvm.c     EEPROM, semaphores, PHY   irq.c       causes, masks, vectors
+ *     spi.c     the EEPROM's pins         sfp.c       the module's memories
+ *     filter.c  which frames are ours     stats.c     counters
+ *     rss.c     for which queue           offload.c   arithmetic over frames
+ *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
+ *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
+ */
+#ifndef NICSIM_IXGBE_CARD_H
+#define NICSIM_IXGBE_CARD_H
+
+#include <stdatomic.h>
+
+#include "nicsim/ixgbe/ixgbe.h"
+#include "nicsim/ixgbe/model.h"
+#include "nicsim/ixgbe/offload.h"
+#include "nicsim/ixgbe/regs.h"
+#include "nicsim/ixgbe/sfp.h"
+#include "nicsim/ixgbe/spi.h"
+#include "nicsim/pci.h"
+#include "nicsim/report.h"
+#include "nicsim/wire.h"
+
+#define IXGBE_CSR_SIZE     0x40000u /* registers end here; the rest of BAR 0 is the flash window */
+#define IXGBE_NVM_WORDS    1024u
+#define IXGBE_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define IXGBE_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
+#define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
+#define IXGBE_RX_QUEUES    16u                     /* that RSS can lead to */
+#define IXGBE_TX_QUEUES    64u                     /* without DCB and virtualization */
+#define IXGBE_RSS_INPUT    36u                     /* bytes: two IPv6 addresses, two ports */
+#define IXGBE_MSIX_TABLE   16384u                  /* BAR 4 */
+#define IXGBE_WINDOW_PAGES 4u /* that can be mapped: the registers of the queues */
+#define IXGBE_WINDOW_SIZE  0xe000u
+
+struct ixgbe_nvm {
+	uint16_t shadow[IXGBE_NVM_WORDS]; /* what EERD and EEWR see */
+	uint16_t flash[IXGBE_NVM_WORDS];  /* what outlives a reset */
+	struct spi spi;                   /* 82599: the pins to `flash` */
+};
+
+struct ixgbe_phy {
+	uint16_t address; /* of the register, by the last address cycle */
+	bool low_power;
+	uint16_t advertise, advertise_10g, provision; /* autonegotiation: what the driver wrote */
+};
+
+/* Interrupt state (82599 datasheet 7.3): queue causes are kept by vector, because more vectors than
+ * the 16 bits of EICR exist.
+ */
+struct ixgbe_irq {
+	uint64_t queue_cause, queue_mask, queue_auto_mask; /* by vector */
+	uint32_t other_cause, other_mask, other_auto_mask; /* bits 16 and up of EICR */
+	uint64_t fire;              /* vectors with a new event that has not led to a message yet */
+	uint64_t next[IRQ_VECTORS]; /* EITR: no message before that time, ns */
+	struct loop_work work;
+	struct loop_timer timer;
+};
+
+struct ixgbe_rss {
+	bool stale; /* the table is of another key */
+	uint32_t table[IXGBE_RSS_INPUT][256];
+};
+
+/* Where a frame goes, and the hash that says so; type 0: none. */
+struct ixgbe_path {
+	uint32_t hash;
+	uint8_t type;
+	uint8_t queue;
+};
+
+/* Frames of a burst, as the counters want them: octets and sizes with CRC. */
+struct ixgbe_tally {
+	uint32_t frames, broadcast, multicast;
+	uint32_t size[6];   /* 64, to 127, 255, 511, 1023, above */
+	uint32_t last, bin; /* the last frame's size, and which of these it is */
+	uint64_t octets;
+};
+
+struct ixgbe_rx_queue {
+	unsigned hint_ring, hint_buffer;
+};
+
+struct ixgbe_rx {
+	struct loop_work work;
+	struct ixgbe_rx_queue queue[IXGBE_RX_QUEUES];
+	struct dma_window ring, buffers; /* of bursts, which are for queue 0 */
+	uint32_t on;                     /* queues that are enabled, a bit each */
+	bool wire_waits;                 /* the wire was told that there is no room */
+	/* The packet buffer: frames in a ring of bytes, each behind its length and its path. */
+	uint32_t head, used;
+	uint8_t buffer[IXGBE_RX_BUFFER];
+	uint8_t frame[SIM_FRAME_MAX]; /* one that wraps round the end, in one piece */
+	uint8_t edited[SIM_FRAME_MAX + 4];
+	uint8_t taken[SIM_FRAME_MAX]; /* one of a burst that is not common */
+	uint8_t padded[60];
+};
+
+struct ixgbe_tx_queue {
+	unsigned hint_ring, hint_buffer, hint_head;
+	struct dma_window ring, buffers; /* of bursts */
+	struct ixgbe_context context[2];
+	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
+};
+
+struct ixgbe_tx {
+	struct loop_work work;
+	struct loop_timer flush; /* for a group of write-backs that does not fill */
+	struct ixgbe_tx_queue queue[IXGBE_TX_QUEUES];
+	uint64_t busy;    /* queues that may have something to send, a bit each */
+	uint64_t grouped; /* and with `done` */
+	unsigned turn;    /* the queue that is served */
+	bool wire_full;
+	/* The request at that queue's TDH, gathered and not wholly sent. */
+	bool loaded;
+	bool broken;              /* it is not sent, but done */
+	unsigned chain;           /* its descriptors */
+	uint64_t report;          /* which of them have RS */
+	uint32_t command, status; /* the second quadword of its first descriptor */
+	uint32_t length;          /* bytes in data[] */
+	uint32_t sent, segments;  /* payload bytes that went out, in how many segments */
+	uint8_t data[IXGBE_TX_DATA + 64];
+	uint8_t frame[SIM_FRAME_MAX + 64];
+	uint8_t tagged[SIM_FRAME_MAX + 64];
+};
+
+/* The queues' registers in memory that the client has mapped (--doorbells mapped). */
+struct ixgbe_doorbells {
+	struct loop_poll poll;
+	_Atomic(uint32_t) *page;         /* the shared file; NULL: everything is trapped */
+	uint64_t on[IXGBE_WINDOW_PAGES]; /* queues that are on, by page */
+	unsigned turns;
+	/* What the file held when both sides last agreed, by register. */
+	uint32_t seen[IXGBE_WINDOW_SIZE / 4];
+};
+
+struct ixgbe {
+	struct function fn;
+	struct function_ident ident;
+	struct loop *loop;
+	struct report *report;
+	struct wire *wire;
+	uint8_t mac[6];
+	const struct ixgbe_model *model;
+	struct sfp sfp;   /* 82599 with a cage */
+	bool carrier;     /* what the wire says */
+	bool linked;      /* what was found when something changed last */
+	bool link_fell;   /* since LINKS was read last */
+	unsigned rar_top; /* receive addresses from here on are not valid */
+	struct ixgbe_nvm nvm;
+	struct ixgbe_phy phy;
+	struct ixgbe_irq irq;
+	struct ixgbe_rss rss;
+	struct ixgbe_rx rx;
+	struct ixgbe_tx tx;
+	struct ixgbe_doorbells doorbells;
+	uint8_t msix[IXGBE_MSIX_TABLE];
+	uint16_t row[IXGBE_CSR_SIZE / 4]; /* of the table, by register; 0: none */
+	uint32_t reg[IXGBE_CSR_SIZE / 4];
+};
+
+/* --- table.c --- */
+enum { ROW_X540 = 8, ROW_82599 = 16 }; /* registers of one family alone */
+void ixgbe_table_init(struct ixgbe *card);
+/* Each register at its reset value. `power`: also those that a software reset leaves alone. */
+void ixgbe_table_reset(struct ixgbe *card, bool power);
+/* Reading it clears it: what it holds depends on the wire. */
+bool ixgbe_is_counter(const struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset);
+void ixgbe_reg_write(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+static inline uint32_t *ixgbe_reg(struct ixgbe *card, uint32_t offset)
+{
+	return &card->reg[offset / 4];
+}
+
+/* --- reset.c --- */
+uint32_t ixgbe_read_status(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_timer(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_ctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- link.c --- */
+bool ixgbe_link(const struct ixgbe *card);
+unsigned ixgbe_link_mbit(const struct ixgbe *card);
+void ixgbe_link_changed(struct ixgbe *card);
+/* What a reset of the MAC makes of it. */
+void ixgbe_link_reset(struct ixgbe *card);
+void ixgbe_carrier(void *ctx, bool up);
+void ixgbe_plug_module(struct ixgbe *card, enum sfp_kind kind);
+uint32_t ixgbe_read_links(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_autoc(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_link(struct ixgbe *card, uint32_t offset, uint32_t value);
+uint32_t ixgbe_read_esdp(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_i2cctl(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_i2cctl(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- nvm.c --- */
+void ixgbe_nvm_build(struct ixgbe *card);
+void ixgbe_nvm_reset(struct ixgbe *card);
+void ixgbe_phy_reset(struct ixgbe *card);
+uint32_t ixgbe_read_swsm(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_eec(struct ixgbe *card, uint32_t offset, uint32_t value);
+uint32_t ixgbe_read_eec_pins(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_eec_pins(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_eerd(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_eewr(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_msca(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- irq.c --- */
+void ixgbe_irq_init(struct ixgbe *card);
+void ixgbe_irq_reset(struct ixgbe *card);
+void ixgbe_irq_stop(struct ixgbe *card);
+/* A cause of EICR's bits 16 and up, or what IVAR says of a queue's. */
+void ixgbe_cause(struct ixgbe *card, uint32_t bits);
+void ixgbe_cause_queue(struct ixgbe *card, unsigned queue, bool tx);
+/* Looks again at what is pending and not masked. */
+void ixgbe_irq_changed(struct ixgbe *card);
+/* What EITR allows between two interrupts of the queue's vector, ns. */
+uint64_t ixgbe_irq_interval(struct ixgbe *card, unsigned queue, bool tx);
+uint32_t ixgbe_read_eicr(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_eicr(struct ixgbe *card, uint32_t offset, uint32_t value);
+uint32_t ixgbe_read_mask(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_mask(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- filter.c --- */
+void ixgbe_filter_reset(struct ixgbe *card);
+void ixgbe_write_rah(struct ixgbe *card, uint32_t offset, uint32_t value);
+bool ixgbe_filter(struct ixgbe *card, const uint8_t *frame, size_t len);
+
+/* --- stats.c --- */
+void ixgbe_count_rx_seen(struct ixgbe *card, uint32_t len);
+void ixgbe_count_rx_good(struct ixgbe *card, const uint8_t *frame, uint32_t len);
+void ixgbe_count_rx_queued(struct ixgbe *card, unsigned queue, uint32_t len);
+void ixgbe_count_rx_dropped(struct ixgbe *card, unsigned queue);
+void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len);
+/* The same for the frames of a burst: all that were seen, with their CRCs; `good` are those that
+ * passed the filters. */
+void ixgbe_count_rx_burst(
+	struct ixgbe *card, uint32_t seen, uint64_t seen_octets, const struct ixgbe_tally *good);
+void ixgbe_count_rx_queued_burst(
+	struct ixgbe *card, unsigned queue, uint32_t frames, uint64_t octets);
+void ixgbe_count_tx_burst(struct ixgbe *card, unsigned queue, const struct ixgbe_tally *tally);
+void ixgbe_count(struct ixgbe *card, uint32_t offset);
+
+/* --- doorbells.c --- */
+/* Offers the pages, as ixgbe_create() was asked to. 0 or -errno. */
+int ixgbe_doorbells_init(struct ixgbe *card);
+void ixgbe_doorbells_destroy(struct ixgbe *card);
+/* The function's settle and left (pci.h). */
+void ixgbe_doorbells_settle(void *ctx);
+void ixgbe_doorbells_left(void *ctx);
+/* Before a frame comes in: what the receive queues that are on have got meanwhile. */
+void ixgbe_doorbells_receive(struct ixgbe *card);
+/* Before a descriptor is written back: a driver that has seen it may set the head to 0, and must
+ * not be overwritten by an older one. `offset` is the head's, `head` what it will be.
+ */
+void ixgbe_doorbells_head(struct ixgbe *card, uint32_t offset, uint32_t head);
+
+/* --- rss.c --- */
+struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t len);
+void ixgbe_rss_reset(struct ixgbe *card);
+void ixgbe_write_rssrk(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_mrqc(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- rx.c --- */
+void ixgbe_rx_init(struct ixgbe *card);
+void ixgbe_rx_reset(struct ixgbe *card);
+void ixgbe_rx_stop(struct ixgbe *card);
+bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t len, bool may_wait);
+void ixgbe_write_rdt(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_rxdctl(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_rxctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- tx.c --- */
+void ixgbe_tx_init(struct ixgbe *card);
+void ixgbe_tx_reset(struct ixgbe *card);
+void ixgbe_tx_stop(struct ixgbe *card);
+void ixgbe_tx_sendable(void *ctx);
+void ixgbe_write_tdt(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_txdctl(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_dmatxctl(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+#endif
