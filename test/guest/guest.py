@@ -17,6 +17,7 @@ import subprocess
 import lab
 
 CACHE = pathlib.Path(os.environ.get("IXGBED_GUEST", lab.BUILD / "guest")).resolve()
+KERNELS = {"6.12": CACHE / "kernel", "6.1": CACHE / "kernel-6.1"}
 # An emulated machine is some twenty times slower than the one it runs on.
 PATIENCE = 6 * lab.PATIENCE
 # What a kernel says of a machine that stands still now and then.
@@ -86,9 +87,9 @@ class Initramfs:
         path.write_bytes(self._blob)
 
 
-def kernel_modules(names):
+def kernel_modules(kernel, names):
     """The files of these modules and of what they depend on, in the order to load them."""
-    (folder,) = (CACHE / "kernel/lib/modules").iterdir()
+    (folder,) = (KERNELS[kernel] / "lib/modules").iterdir()
     needs = {}
     for line in (folder / "modules.dep").read_text().splitlines():
         path, _, others = line.partition(":")
@@ -116,15 +117,21 @@ def card(socket, **properties):
         {"driver": "vfio-user-pci", "socket": {"path": str(socket), "type": "unix"}, **properties})]
 
 
+def module_file(path):
+    """A module's name in the guest, and what is in it; Debian 13's lie there compressed."""
+    data = path.read_bytes()
+    return path.name.removesuffix(".xz"), lzma.decompress(data) if path.suffix == ".xz" else data
+
+
 def command(folder, script, *, modules=(), later=(), files=None, programs=None, cards=(), iommu=False, append="",
-            qemu=(), memory=512):
+            qemu=(), memory=512, kernel="6.12"):
     """Makes an initramfs in `folder`; returns the command that boots a machine, and where its kernel's log goes.
     `modules` are loaded before the script, with what they need; of `later` only what they need: they themselves
     lie in /modules/NAME.ko. `files`: name in the guest to text or bytes; `programs`: name to a program of this
     machine. `cards`: sockets of nicsim. `iommu`: every device is behind a virtual VT-d. `append`: more for the
-    kernel's command line; `qemu`: more arguments."""
-    assert (CACHE / "qemu").exists() and (CACHE / "kernel/vmlinuz").exists(), \
-        f"no guest in {CACHE}: run test/guest/prepare"
+    kernel's command line; `qemu`: more arguments; `kernel`: which of KERNELS."""
+    vmlinuz = KERNELS[kernel] / "vmlinuz"
+    assert (CACHE / "qemu").exists() and vmlinuz.exists(), f"no guest in {CACHE}: run test/guest/prepare"
     tree = Initramfs()
     for name in ("proc", "sys", "dev", "modules"):
         tree.folder(name)
@@ -132,12 +139,14 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
     tree.link("bin/sh", "busybox")
     tree.file("init", INIT.encode(), 0o755)
     tree.file("script", script.encode())
-    present = kernel_modules([*modules, *later])
-    waiting = [f"{name}.ko.xz" for name in later]
-    loaded = [path for path in present if path.name not in waiting]
-    for path in present:
-        tree.file("modules/" + path.name.removesuffix(".xz"), lzma.decompress(path.read_bytes()))
-    tree.file("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in loaded).encode())
+    waiting = [f"{name}.ko" for name in later]
+    order = []
+    for path in kernel_modules(kernel, [*modules, *later]):
+        name, data = module_file(path)
+        tree.file(f"modules/{name}", data)
+        if name not in waiting:
+            order.append(name)
+    tree.file("modules/order", "".join(name + "\n" for name in order).encode())
     for name, content in (files or {}).items():
         tree.file(name, content.encode() if isinstance(content, str) else content)
     for name, path in (programs or {}).items():
@@ -148,7 +157,7 @@ def command(folder, script, *, modules=(), later=(), files=None, programs=None, 
     arguments = [
         *emulated(memory),
         "-chardev", "stdio,id=script,signal=off", "-serial", "chardev:script", "-serial", f"file:{log}",
-        "-kernel", str(CACHE / "kernel/vmlinuz"), "-initrd", str(initrd),
+        "-kernel", str(vmlinuz), "-initrd", str(initrd),
         # no_timer_check: a machine that is not run for a moment takes its timer for broken, and panics.
         "-append", f"console=ttyS1 panic=-1 oops=panic no_timer_check {'intel_iommu=on' if iommu else ''} {append}"]
     if iommu:
