@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void irqs_init(struct irqs *irqs)
+void irqs_init(struct irqs *irqs, unsigned msix)
 {
-	*irqs = (struct irqs){.kind = IRQ_KINDS};
+	*irqs = (struct irqs){.msix = msix, .kind = IRQ_KINDS};
 	for (unsigned i = 0; i < IRQ_VECTORS; i++)
 		irqs->fd[i] = -1;
 }
@@ -38,12 +38,12 @@ void irqs_reset(struct irqs *irqs)
 	irqs->line_disabled = false;
 }
 
-unsigned irqs_count(enum irq_kind kind)
+unsigned irqs_count(const struct irqs *irqs, enum irq_kind kind)
 {
 	switch (kind) {
 	case IRQ_INTX:
 	case IRQ_MSI: return 1;
-	case IRQ_MSIX: return IRQ_VECTORS;
+	case IRQ_MSIX: return irqs->msix;
 	default: return 0;
 	}
 }
@@ -158,7 +158,7 @@ static int set(struct irqs *irqs, uint32_t index, uint32_t flags, uint32_t start
 
 	if (index >= IRQ_KINDS || (flags & ~(type | action)))
 		return -EINVAL;
-	limit = irqs_count(kind);
+	limit = irqs_count(irqs, kind);
 	if (start > limit || count > limit - start)
 		return -EINVAL;
 	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && action != VFIO_IRQ_SET_ACTION_MASK &&
@@ -213,7 +213,7 @@ void irqs_message(struct irqs *irqs, unsigned vector)
 {
 	if (irqs->kind != IRQ_MSI && irqs->kind != IRQ_MSIX)
 		return;
-	if (vector >= irqs_count(irqs->kind))
+	if (vector >= irqs_count(irqs, irqs->kind))
 		return;
 	irqs->pending |= 1ull << vector;
 	flush(irqs, vector);

@@ -16,9 +16,10 @@
 /* The indices that VFIO gives them (linux/vfio.h, VFIO_PCI_*_IRQ_INDEX). */
 enum irq_kind { IRQ_INTX, IRQ_MSI, IRQ_MSIX, IRQ_ERR, IRQ_REQ, IRQ_KINDS };
 
-#define IRQ_VECTORS 64u /* the MSI-X table's size */
+#define IRQ_VECTORS 64u /* of MSI-X at most */
 
 struct irqs {
+	unsigned msix;      /* how many vectors of MSI-X there are; 0: no such capability */
 	enum irq_kind kind; /* IRQ_KINDS: none is set */
 	uint64_t enabled;   /* vectors that the client set, with an eventfd or without */
 	uint64_t pending;   /* vectors whose message waits for an eventfd */
@@ -28,11 +29,12 @@ struct irqs {
 	int fd[IRQ_VECTORS];
 };
 
-void irqs_init(struct irqs *irqs);
+/* `msix`: vectors, up to IRQ_VECTORS. */
+void irqs_init(struct irqs *irqs, unsigned msix);
 void irqs_reset(struct irqs *irqs);
 
 /* How many vectors a kind has, and its VFIO_IRQ_INFO flags. */
-unsigned irqs_count(enum irq_kind kind);
+unsigned irqs_count(const struct irqs *irqs, enum irq_kind kind);
 uint32_t irqs_flags(enum irq_kind kind);
 
 /* SET_IRQS. Takes each fd, also on failure. `data` holds `data_len` bytes (VFIO_IRQ_SET_DATA_BOOL).

@@ -33,6 +33,7 @@ struct slot {
 	const char *who; /* the socket's path, for people */
 	const struct ixgbe_model *model;
 	enum sfp_kind module;
+	bool no_msix;
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
@@ -50,7 +51,7 @@ struct process {
 
 static const char help[] =
 	"usage: nicsim --device CARD --socket PATH --wire WIRE [--mac MAC] [--module KIND]\n"
-	"              [--device ...] ...\n"
+	"              [--no-msix] [--device ...] ...\n"
 	"       nicsim replay FILE [--device CARD] [--json]\n"
 	"\n"
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
@@ -72,6 +73,7 @@ static const char help[] =
 	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
 	"  --module KIND        what an 82599's cage holds: sr (default), lr, copper, 1g-sx,\n"
 	"                       foreign (of no known vendor), none\n"
+	"  --no-msix            it lacks MSI-X: its driver takes MSI\n"
 	"\n"
 	"  --doorbells trapped  each register access is a message: exact, the default\n"
 	"  --doorbells mapped   the registers of queues are shared memory, which is polled: fast\n"
@@ -158,7 +160,20 @@ static int check(struct process *process)
 
 static int parse(struct process *process, int argc, char **argv)
 {
-	enum { DEVICE, SOCKET, FD, WIRE, MAC, MODULE, DOORBELLS, STRICT, VERBOSE, HELP, VERSION_ };
+	enum {
+		DEVICE,
+		SOCKET,
+		FD,
+		WIRE,
+		MAC,
+		MODULE,
+		NO_MSIX,
+		DOORBELLS,
+		STRICT,
+		VERBOSE,
+		HELP,
+		VERSION_
+	};
 	static const struct option options[] = {
 		{"device", required_argument, NULL, DEVICE},
 		{"socket", required_argument, NULL, SOCKET},
@@ -166,6 +181,7 @@ static int parse(struct process *process, int argc, char **argv)
 		{"wire", required_argument, NULL, WIRE},
 		{"mac", required_argument, NULL, MAC},
 		{"module", required_argument, NULL, MODULE},
+		{"no-msix", no_argument, NULL, NO_MSIX},
 		{"doorbells", required_argument, NULL, DOORBELLS},
 		{"strict", no_argument, NULL, STRICT},
 		{"verbose", no_argument, NULL, VERBOSE},
@@ -178,10 +194,8 @@ static int parse(struct process *process, int argc, char **argv)
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if ((option == SOCKET || option == FD || option == WIRE || option == MAC ||
-			    option == MODULE) &&
-			!slot)
-			return usage("--device must stand before", argv[optind - 2]);
+		if (!slot && option >= SOCKET && option <= NO_MSIX)
+			return usage("--device must stand before", argv[optind - (optarg ? 2 : 1)]);
 		switch (option) {
 		case DEVICE:
 			if (!ixgbe_find_model(optarg))
@@ -214,6 +228,7 @@ static int parse(struct process *process, int argc, char **argv)
 					"unknown module (sr, lr, copper, 1g-sx, foreign, none):",
 					optarg);
 			break;
+		case NO_MSIX: slot->no_msix = true; break;
 		case DOORBELLS:
 			process->mapped = strcmp(optarg, "mapped") == 0;
 			if (!process->mapped && strcmp(optarg, "trapped") != 0)
@@ -289,6 +304,7 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 		.module = slot->module,
 		.mac = slot->mac,
 		.wire = slot->wire,
+		.no_msix = slot->no_msix,
 		.mapped = process->mapped};
 	int rc;
 

@@ -74,6 +74,7 @@ static void header(struct function *fn)
 static void capabilities(struct function *fn)
 {
 	uint8_t *c = fn->config, *w = fn->writable;
+	unsigned vectors = fn->ident->msix_vectors;
 
 	/* Power management 1.2: version 3, no soft reset on D3hot to D0. */
 	put16(c + CAP_PM, 0x01 | CAP_MSI << 8);
@@ -83,7 +84,7 @@ static void capabilities(struct function *fn)
 	fn->clears[PMCSR + 1] = 0x80;
 
 	/* MSI: one vector, 64-bit address, maskable. */
-	put16(c + CAP_MSI, 0x05 | CAP_MSIX << 8);
+	put16(c + CAP_MSI, 0x05 | (unsigned)(vectors ? CAP_MSIX : CAP_PCIE) << 8);
 	put16(c + CAP_MSI + 2, 0x0180);
 	put16(w + CAP_MSI + 2, 0x0071);
 	put32(w + CAP_MSI + 4, 0xfffffffc);
@@ -91,11 +92,13 @@ static void capabilities(struct function *fn)
 	put16(w + CAP_MSI + 12, 0xffff);
 	put32(w + CAP_MSI + 16, 0x00000001);
 
-	put16(c + CAP_MSIX, 0x11 | CAP_PCIE << 8);
-	put16(c + CAP_MSIX + 2, IRQ_VECTORS - 1);
-	put16(w + CAP_MSIX + 2, 0xc000);
-	put32(c + CAP_MSIX + 4, fn->ident->msix_bar);
-	put32(c + CAP_MSIX + 8, PBA_OFFSET | fn->ident->msix_bar);
+	if (vectors) {
+		put16(c + CAP_MSIX, 0x11 | CAP_PCIE << 8);
+		put16(c + CAP_MSIX + 2, vectors - 1);
+		put16(w + CAP_MSIX + 2, 0xc000);
+		put32(c + CAP_MSIX + 4, fn->ident->msix_bar);
+		put32(c + CAP_MSIX + 8, PBA_OFFSET | fn->ident->msix_bar);
+	}
 
 	/* PCI Express 2.0 endpoint: function level reset, 5 GT/s times 8, up at that. */
 	put16(c + CAP_PCIE, 0x10);
@@ -146,7 +149,7 @@ void function_init(struct function *fn, const struct card_ops *ops, void *card,
 	fn->ident = ident;
 	fn->dma = dma;
 	fn->window.fd = -1;
-	irqs_init(&fn->irqs);
+	irqs_init(&fn->irqs, ident->msix_vectors);
 	config_defaults(fn);
 }
 

@@ -212,7 +212,7 @@ static int on_irq_info(struct session *session, const struct vfio_user_header *h
 		return -EINVAL;
 	info.argsz = sizeof(info);
 	info.flags = irqs_flags((enum irq_kind)info.index);
-	info.count = irqs_count((enum irq_kind)info.index);
+	info.count = irqs_count(&session->fn->irqs, (enum irq_kind)info.index);
 	reply(session, h, &info, sizeof(info));
 	return 0;
 }

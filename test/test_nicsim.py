@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import x540
-from vfio_user import CONFIG, INTX, MSI, MSIX, Client, Refused
+from vfio_user import CONFIG, DATA_NONE, INTX, MSI, MSIX, TRIGGER, Client, Refused
 from x540 import CTRL, Card
 
 MAC = "02:00:00:00:00:01"
@@ -139,6 +139,19 @@ def test_config_capabilities(client):
     assert client.config(0x100, 4) == 0x14020001
     assert client.config(0x140, 4) == 0x00010003
     assert client.region_read(CONFIG, 0x144, 8) == bytes.fromhex("010000ffff000002")
+
+
+def test_card_without_msix(run):
+    card = run.start("nicsim", "--device", "x540", "--no-msix", "--socket", run.dir / "s", "--wire", "sink")
+    card.expect("^nicsim: x540")
+    with Client(run.dir / "s") as client:
+        assert client.config(0x50, 2) == 0xa005 and client.config(0xa0, 2) == 0x0010
+        assert client.region_read(CONFIG, 0x70, 12) == bytes(12)
+        assert [client.irq_info(n)[1] for n in range(5)] == [1, 1, 0, 0, 0]
+        with pytest.raises(Refused):
+            client.set_irqs(MSIX, DATA_NONE | TRIGGER, 0, 1)
+    code, text = run.call("nicsim", "--no-msix", "--device", "x540", "--socket", "s", "--wire", "sink")
+    assert (code, text) == (2, "nicsim: --device must stand before --no-msix; see nicsim --help")
 
 
 def test_bar_sizing(client):

@@ -19,6 +19,8 @@ struct ixgbe_options {
 	enum sfp_kind module; /* what the cage holds, where the model has one */
 	const uint8_t *mac;   /* 6 bytes */
 	const char *wire;
+	/* Without the MSI-X capability: MSI and INTx alone. */
+	bool no_msix;
 	bool mapped; /* the registers of queues can be mapped by the client, and are polled
 		      * (doc/nicsim.md) */
 };

@@ -163,7 +163,8 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 		.class = 0x020000,
 		.revision = 1,
 		.bar_size = {[0] = options->model->bar_size, [4] = IXGBE_MSIX_TABLE},
-		.msix_bar = 4};
+		.msix_bar = 4,
+		.msix_vectors = options->no_msix ? 0 : IRQ_VECTORS};
 	memcpy(card->ident.serial, options->mac, sizeof(card->mac));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
 	sfp_plug(&card->sfp, options->module);
