@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "nicsim/confine.h"
+#include "nicsim/control.h"
 #include "nicsim/detach.h"
 #include "nicsim/dma.h"
 #include "nicsim/ixgbe/ixgbe.h"
@@ -45,13 +46,17 @@ struct process {
 	struct loop *loop;
 	struct loop_io signals;
 	bool strict, verbose, mapped;
+	const char *control_path; /* --control, or NULL */
+	struct control *control;
 	unsigned cards;
 	struct slot slot[CARDS_MAX];
+	struct control_card controlled[CARDS_MAX]; /* the same cards, for the control */
 };
 
 static const char help[] =
 	"usage: nicsim --device CARD --socket PATH --wire WIRE [--mac MAC] [--module KIND]\n"
 	"              [--no-msix] [--device ...] ...\n"
+	"       nicsim ctl CONTROL [--card SOCKET] COMMAND\n"
 	"       nicsim replay FILE [--device CARD] [--json]\n"
 	"\n"
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
@@ -77,10 +82,13 @@ static const char help[] =
 	"\n"
 	"  --doorbells trapped  each register access is a message: exact, the default\n"
 	"  --doorbells mapped   the registers of queues are shared memory, which is polled: fast\n"
+	"  --control PATH       a socket for nicsim ctl, by which cards are changed while they "
+	"run\n"
 	"  --strict             reports accesses that the datasheet forbids\n"
 	"  --verbose            reports clients, and each card's counters at the end\n"
 	"  --help, --version\n"
 	"\n"
+	"ctl pulls cables, plugs modules, removes cards: see nicsim ctl --help.\n"
 	"replay runs the register accesses of a trace (ixgbed --record FILE) against the card and\n"
 	"tells each answer that differs. Exit status: 0 none does, 1 some do, 2 no trace.\n"
 	"\n"
@@ -169,6 +177,7 @@ static int parse(struct process *process, int argc, char **argv)
 		MODULE,
 		NO_MSIX,
 		DOORBELLS,
+		CONTROL,
 		STRICT,
 		VERBOSE,
 		HELP,
@@ -183,6 +192,7 @@ static int parse(struct process *process, int argc, char **argv)
 		{"module", required_argument, NULL, MODULE},
 		{"no-msix", no_argument, NULL, NO_MSIX},
 		{"doorbells", required_argument, NULL, DOORBELLS},
+		{"control", required_argument, NULL, CONTROL},
 		{"strict", no_argument, NULL, STRICT},
 		{"verbose", no_argument, NULL, VERBOSE},
 		{"help", no_argument, NULL, HELP},
@@ -234,6 +244,7 @@ static int parse(struct process *process, int argc, char **argv)
 			if (!process->mapped && strcmp(optarg, "trapped") != 0)
 				return usage("doorbells are trapped or mapped, not", optarg);
 			break;
+		case CONTROL: process->control_path = optarg; break;
 		case STRICT: process->strict = true; break;
 		case VERBOSE: process->verbose = true; break;
 		case HELP: fputs(help, stdout); exit(EXIT_SUCCESS);
@@ -324,6 +335,20 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 		log_event, &slot->report, why);
 }
 
+static int open_control(struct process *process, struct sim_error *why)
+{
+	for (unsigned i = 0; i < process->cards; i++) {
+		const struct slot *slot = &process->slot[i];
+
+		process->controlled[i] = (struct control_card){.name = slot->who,
+			.card = slot->card,
+			.server = slot->server,
+			.dma = slot->dma};
+	}
+	return control_create(&process->control, process->loop, process->control_path,
+		process->controlled, process->cards, why);
+}
+
 static int start(struct process *process)
 {
 	struct sim_error why = {0};
@@ -336,6 +361,13 @@ static int start(struct process *process)
 	}
 	for (unsigned i = 0; i < process->cards; i++) {
 		rc = open_slot(process, &process->slot[i], &why);
+		if (rc) {
+			fprintf(stderr, "nicsim: %s\n", why.text);
+			return rc;
+		}
+	}
+	if (process->control_path) {
+		rc = open_control(process, &why);
 		if (rc) {
 			fprintf(stderr, "nicsim: %s\n", why.text);
 			return rc;
@@ -355,6 +387,7 @@ static int start(struct process *process)
 
 static void end(struct process *process)
 {
+	control_destroy(process->control);
 	/* Clients first: none sees a half of a card. */
 	for (unsigned i = 0; i < process->cards; i++)
 		server_destroy(process->slot[i].server);
@@ -396,6 +429,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "replay") == 0) {
 		free(process);
 		return replay_main(argc - 1, argv + 1);
+	}
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0) {
+		free(process);
+		return control_main(argc - 1, argv + 1);
 	}
 	if (!process) {
 		fputs("nicsim: out of memory\n", stderr);

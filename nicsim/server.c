@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "nicsim/place.h"
 #include "nicsim/session.h"
 #include "pci/vfio_user.h"
 
@@ -259,67 +259,21 @@ static void on_connect(struct loop_io *io, uint32_t events)
 
 /* --- the socket --- */
 
-/* Removes a socket file that nobody listens on. */
-static int clear_stale(const struct sockaddr_un *address)
-{
-	struct stat st;
-	int fd, rc;
-
-	if (lstat(address->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	rc = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-	close(fd);
-	if (rc != -ECONNREFUSED)
-		return rc == 0 || rc == -EAGAIN ? -EADDRINUSE : rc;
-	return unlink(address->sun_path) < 0 ? -errno : 0;
-}
-
 static int listen_at(struct server *server, const char *path, struct sim_error *why)
 {
-	int fd = -1, rc;
+	int fd = place_socket(path, SOCK_STREAM, &server->address, why);
+	int rc;
 
-	if (strlen(path) == 0 || strlen(path) >= sizeof(server->address.sun_path)) {
-		snprintf(why->text, sizeof(why->text),
-			"socket path of %zu bytes: 1 to %zu are possible", strlen(path),
-			sizeof(server->address.sun_path) - 1);
-		return -EINVAL;
-	}
-	server->address.sun_family = AF_UNIX;
-	memcpy(server->address.sun_path, path, strlen(path) + 1);
-	rc = clear_stale(&server->address);
-	if (rc)
-		goto fail;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&server->address, sizeof(server->address)) < 0) {
-		rc = -errno;
-		goto fail;
-	}
+	if (fd < 0)
+		return fd;
 	server->listener.fd = fd;
-	if (listen(fd, 8) == 0) {
-		rc = loop_add(server->loop, &server->listener, EPOLLIN);
-		if (rc == 0)
-			return 0;
-	} else {
-		rc = -errno;
-	}
+	rc = listen(fd, 8) < 0 ? -errno : loop_add(server->loop, &server->listener, EPOLLIN);
+	if (rc == 0)
+		return 0;
+	snprintf(why->text, sizeof(why->text), "socket %s: %s", path, strerror(-rc));
+	server->listener.fd = -1;
 	unlink(path);
-fail:
-	if (fd >= 0)
-		close(fd);
-	if (rc == -EADDRINUSE)
-		snprintf(why->text, sizeof(why->text),
-			"socket %s: another server listens there; end it or choose another path",
-			path);
-	else if (rc == -EEXIST)
-		snprintf(why->text, sizeof(why->text),
-			"socket %s: a file that is no socket is there; choose another path", path);
-	else
-		snprintf(why->text, sizeof(why->text), "socket %s: %s", path, strerror(-rc));
+	close(fd);
 	return rc;
 }
 
@@ -392,6 +346,45 @@ int server_attach(struct server **out, struct loop *loop, int fd, struct functio
 	return 0;
 }
 
+/* Neither a client nor, after the one that was there, a socket. */
+static void close_listener(struct server *server)
+{
+	loop_remove(server->loop, &server->listener);
+	close(server->listener.fd);
+	server->listener.fd = -1;
+	unlink(server->address.sun_path);
+}
+
+int server_remove(struct server *server)
+{
+	bool listened = server->listener.fd >= 0;
+
+	if (!listened && server->client.fd < 0)
+		return -EALREADY;
+	if (server->client.fd >= 0)
+		client_leaves(server, "the card was removed");
+	if (listened)
+		close_listener(server);
+	return 0;
+}
+
+int server_insert(struct server *server, struct sim_error *why)
+{
+	char path[sizeof(server->address.sun_path)];
+
+	if (server->listener.fd >= 0 || server->client.fd >= 0) {
+		snprintf(why->text, sizeof(why->text), "it is there");
+		return -EALREADY;
+	}
+	memcpy(path, server->address.sun_path, sizeof(path));
+	return listen_at(server, path, why);
+}
+
+bool server_has_client(const struct server *server)
+{
+	return server->client.fd >= 0;
+}
+
 void server_destroy(struct server *server)
 {
 	if (!server)
@@ -401,12 +394,8 @@ void server_destroy(struct server *server)
 		close(server->client.fd);
 		session_close_fds(&server->session.fds);
 		session_close_fds(&server->tail);
-	} else if (server->listener.fd >= 0) {
-		loop_remove(server->loop, &server->listener);
 	}
-	if (server->listener.fd >= 0) {
-		close(server->listener.fd);
-		unlink(server->address.sun_path);
-	}
+	if (server->listener.fd >= 0)
+		close_listener(server);
 	free(server);
 }

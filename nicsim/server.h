@@ -24,6 +24,15 @@ int server_create(struct server **out, struct loop *loop, const char *path, stru
  */
 int server_attach(struct server **out, struct loop *loop, int fd, struct function *fn,
 	void (*log)(void *ctx, const char *text), void *ctx, struct sim_error *why);
+/* The card is taken out while it runs: its client, if any, is thrown out, and nobody can connect
+ * any more. -EALREADY: it is out. One of server_attach() ends with that.
+ */
+int server_remove(struct server *server);
+/* A card that was taken out is there again, as after power-on. -EALREADY: it is there; or why its
+ * socket cannot be had.
+ */
+int server_insert(struct server *server, struct sim_error *why);
+bool server_has_client(const struct server *server);
 /* Also removes the socket file. */
 void server_destroy(struct server *server);
 

@@ -25,9 +25,18 @@ class Stack:
         arguments = []
         for n, (card, wire) in enumerate(wires.items()):
             arguments += ["--device", devices[n] if devices else "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
-        self.nicsim = run.start("nicsim", "--verbose", "--strict", *arguments)
+        self.nicsim = run.start("nicsim", "--verbose", "--strict", "--control", "control", *arguments)
         for card in self.cards:
             self.nicsim.expect(rf"on {card}\.sock")
+
+    def ctl(self, card, *words):
+        """Lets something happen to a card; returns what nicsim says of it."""
+        code, said = self.run.call("nicsim", "ctl", "control", "--card", f"{card}.sock", *words)
+        assert code == 0, said
+        return said
+
+    def counters(self, card):
+        return {key: int(value, 0) for key, value in (line.split() for line in self.ctl(card, "counters").splitlines())}
 
     def address(self, card):
         return f"vfio-user:{self.run.dir}/{card}.sock"

@@ -10,6 +10,7 @@
  *     rss.c     for which queue           offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
+ *     command.c  what nicsim ctl asks for
  */
 #ifndef NICSIM_IXGBE_CARD_H
 #define NICSIM_IXGBE_CARD_H
@@ -149,6 +150,7 @@ struct ixgbe {
 	const struct ixgbe_model *model;
 	struct sfp sfp;   /* 82599 with a cage */
 	bool carrier;     /* what the wire says */
+	bool pulled;      /* the cable is out, whatever the wire says (nicsim ctl) */
 	bool linked;      /* what was found when something changed last */
 	bool link_fell;   /* since LINKS was read last */
 	unsigned rar_top; /* receive addresses from here on are not valid */
@@ -191,6 +193,7 @@ void ixgbe_link_changed(struct ixgbe *card);
 /* What a reset of the MAC makes of it. */
 void ixgbe_link_reset(struct ixgbe *card);
 void ixgbe_carrier(void *ctx, bool up);
+void ixgbe_pull_cable(struct ixgbe *card, bool pulled);
 void ixgbe_plug_module(struct ixgbe *card, enum sfp_kind kind);
 uint32_t ixgbe_read_links(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_autoc(struct ixgbe *card, uint32_t offset, uint32_t value);

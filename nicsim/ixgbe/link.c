@@ -25,6 +25,8 @@ static bool module_sends(const struct ixgbe *card)
 /* What the other end of the cable sees of us. The PHY answers while the MAC is reset. */
 static bool sends(const struct ixgbe *card)
 {
+	if (card->pulled)
+		return false;
 	if (card->model->media == MEDIA_COPPER)
 		return !card->phy.low_power;
 	if (card->reg[AUTOC2 / 4] & AUTOC2_LINK_DISABLE)
@@ -70,6 +72,12 @@ void ixgbe_carrier(void *ctx, bool up)
 	if (card->carrier == up)
 		return;
 	card->carrier = up;
+	ixgbe_link_changed(card);
+}
+
+void ixgbe_pull_cable(struct ixgbe *card, bool pulled)
+{
+	card->pulled = pulled;
 	ixgbe_link_changed(card);
 }
 
