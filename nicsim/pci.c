@@ -75,6 +75,7 @@ static void capabilities(struct function *fn)
 {
 	uint8_t *c = fn->config, *w = fn->writable;
 	unsigned vectors = fn->ident->msix_vectors;
+	unsigned speed = fn->ident->pcie_speed, lanes = (unsigned)fn->ident->pcie_lanes << 4;
 
 	/* Power management 1.2: version 3, no soft reset on D3hot to D0. */
 	put16(c + CAP_PM, 0x01 | CAP_MSI << 8);
@@ -100,19 +101,21 @@ static void capabilities(struct function *fn)
 		put32(c + CAP_MSIX + 8, PBA_OFFSET | fn->ident->msix_bar);
 	}
 
-	/* PCI Express 2.0 endpoint: function level reset, 5 GT/s times 8, up at that. */
+	/* PCI Express endpoint: function level reset, the link up at its best. */
 	put16(c + CAP_PCIE, 0x10);
 	put16(c + CAP_PCIE + 2, 0x0002);
 	put32(c + CAP_PCIE + 4, 0x10008cc2);
 	put16(c + DEVCTL, 0x2810);
 	put16(w + DEVCTL, 0x7fff);
 	fn->clears[DEVCTL + 2] = 0x0f;
-	put32(c + CAP_PCIE + 12, 0x00427c82);
+	put32(c + CAP_PCIE + 12, 0x00427c00 | lanes | speed);
 	put16(w + CAP_PCIE + 16, 0x00fb);
-	put16(c + CAP_PCIE + 18, 0x1082);
+	put16(c + CAP_PCIE + 18, 0x1000 | lanes | speed);
 	put32(c + CAP_PCIE + 36, 0x0000001f); /* completion time-outs: all ranges */
 	put16(w + CAP_PCIE + 40, 0x001f);
-	put16(c + CAP_PCIE + 48, 0x0002);
+	if (speed > 2)
+		put32(c + CAP_PCIE + 44, 0x0000000e); /* the speeds it knows */
+	put16(c + CAP_PCIE + 48, speed);
 
 	put32(c + CAP_AER, 0x00020001 | CAP_SERIAL << 20);
 	put32(fn->clears + CAP_AER + 4, 0x001ff010);
@@ -164,7 +167,7 @@ void function_reset(struct function *fn)
 void function_config_read(struct function *fn, unsigned offset, void *to, unsigned len)
 {
 	/* The one bit that changes by itself. */
-	if (fn->irqs.line)
+	if (fn->irqs.line && !fn->ident->intx_untold)
 		fn->config[0x06] |= STATUS_INTX;
 	else
 		fn->config[0x06] = (uint8_t)(fn->config[0x06] & ~STATUS_INTX);

@@ -60,8 +60,10 @@ struct function_ident {
 	uint8_t revision;
 	uint32_t bar_size[6]; /* of 64-bit memory BARs, at 0, 2 or 4; a power of two, or 0 */
 	unsigned msix_bar;
-	unsigned msix_vectors; /* 0: no MSI-X */
-	uint8_t serial[6];     /* a MAC address */
+	unsigned msix_vectors;          /* 0: no MSI-X */
+	uint8_t serial[6];              /* a MAC address */
+	uint8_t pcie_speed, pcie_lanes; /* 1: 2.5 GT/s, 2: 5, 3: 8 */
+	bool intx_untold;               /* the status register does not show the line */
 };
 
 struct function {

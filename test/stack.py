@@ -12,7 +12,7 @@ MAC = {card: f"02:00:00:00:0{card}:01" for card in "abcd"}
 def entry(*options):
     """A configuration with one entry for the card that nicsim makes, its driver with these options."""
     words = ", ".join(f'"{word}"' for word in ("ixgbed", *options, "$NAME", "$BAR0", "$IRQ"))
-    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x10fb, 0x10f7] }}\ncommand = [{words}]\n"
+    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x1563, 0x10fb, 0x10f7] }}\ncommand = [{words}]\n"
 
 
 class Stack:

@@ -14,7 +14,7 @@ HERE, THERE, MAC = "10.9.0.1", "10.9.0.2", "02-00-00-00-00-29"
 SIZES = (*range(0, 20), 64, 100, 471, 472, 1000, 1468, 1471, 1472)
 
 
-@pytest.mark.parametrize("device, chip", [("x540", "x540t"), ("82599", "82599-sfp"), ("82599-kx4", "82599-kx4")])
+@pytest.mark.parametrize("device, chip", [("x540", "x540t"), ("x550", "x550t2"), ("82599", "82599-sfp"), ("82599-kx4", "82599-kx4")])
 def test_ipxe(run, device, chip):
     peer = run.namespace()
     peer.ip("tuntap add dev wire mode tap")

@@ -118,9 +118,9 @@ MASK = "pattern test reg 1008 failed"
 
 @pytest.mark.parametrize("device, line, append, allow, doorbells", [
     ("x540", "PCI-MSIX", "", "$^", "trapped"), ("x540", "IO-APIC", "pci=nomsi", INTX, "trapped"),
-    ("x540", "PCI-MSIX", "", MASK, "mapped"), ("82599", "PCI-MSIX", "", "$^", "trapped"),
-    ("82599-kx4", "PCI-MSIX", "", "$^", "trapped")],
-    ids=["x540-MSI-X", "x540-INTx", "x540-mapped", "82599", "82599-kx4"])
+    ("x540", "PCI-MSIX", "", MASK, "mapped"), ("x550", "PCI-MSIX", "", "$^", "trapped"),
+    ("82599", "PCI-MSIX", "", "$^", "trapped"), ("82599-kx4", "PCI-MSIX", "", "$^", "trapped")],
+    ids=["x540-MSI-X", "x540-INTx", "x540-mapped", "x550", "82599", "82599-kx4"])
 def test_linux_ixgbe(run, device, line, append, allow, doorbells):
     peer = run.namespace()
     peer.ip("tuntap add dev wire mode tap")

@@ -32,7 +32,7 @@ def client(sim):
 
 @pytest.mark.parametrize("args, word", [
     ([], "no --device"),
-    (["--device", "x550", "--socket", "s", "--wire", "sink"], "x550"),
+    (["--device", "x560", "--socket", "s", "--wire", "sink"], "x560"),
     (["--socket", "s"], "--socket"),
     (["--device", "x540", "--wire", "sink"], "--socket"),
     (["--device", "x540", "--socket", "s"], "--wire"),

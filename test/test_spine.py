@@ -43,7 +43,7 @@ def opened(stack, card, promisc=True):
         lab.wait_for(lambda: stack.value(card, "/promisc").startswith(b"1"), f"{card} is promiscuous")
 
 
-@pytest.fixture(params=[("x540", "x540"), ("82599", "82599-kx4")], ids="-and-".join)
+@pytest.fixture(params=[("x540", "x540"), ("x550", "x550"), ("82599", "82599-kx4")], ids="-and-".join)
 def cable(run, request):
     stack = Stack(run, devices=request.param, a="cable:spine", b="cable:spine")
     stack.pcid()

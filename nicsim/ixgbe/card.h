@@ -4,7 +4,8 @@
  *
  *     reset.c   life, reset               table.c     every register, one row each
  *     model.c   the models                link.c      link, module, speed
- *     nvm.c     EEPROM, semaphores, PHY   irq.c       causes, masks, vectors
+ *     nvm.c     EEPROM, semaphores        irq.c       causes, masks, vectors
+ *     phy.c     the copper PHY            firmware.c  the X550's mailbox
  *     spi.c     the EEPROM's pins         sfp.c       the module's memories
  *     filter.c  which frames are ours     stats.c     counters
  *     rss.c     for which queue           offload.c   arithmetic over frames
@@ -32,7 +33,7 @@
 #define IXGBE_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
 #define IXGBE_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
 #define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
-#define IXGBE_RX_QUEUES    16u                     /* that RSS can lead to */
+#define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
 #define IXGBE_TX_QUEUES    64u                     /* without DCB and virtualization */
 #define IXGBE_RSS_INPUT    36u                     /* bytes: two IPv6 addresses, two ports */
 #define IXGBE_MSIX_TABLE   16384u                  /* BAR 4 */
@@ -91,7 +92,7 @@ struct ixgbe_rx {
 	struct loop_work work;
 	struct ixgbe_rx_queue queue[IXGBE_RX_QUEUES];
 	struct dma_window ring, buffers; /* of bursts, which are for queue 0 */
-	uint32_t on;                     /* queues that are enabled, a bit each */
+	uint64_t on;                     /* queues that are enabled, a bit each */
 	bool wire_waits;                 /* the wire was told that there is no room */
 	/* The packet buffer: frames in a ring of bytes, each behind its length and its path. */
 	uint32_t head, used;
@@ -167,7 +168,8 @@ struct ixgbe {
 };
 
 /* --- table.c --- */
-enum { ROW_X540 = 8, ROW_82599 = 16 }; /* registers of one family alone */
+/* Registers of some families alone. */
+enum { ROW_X540 = 8, ROW_82599 = 16, ROW_X550 = 32, ROW_FAMILIES = 56 };
 void ixgbe_table_init(struct ixgbe *card);
 /* Each register at its reset value. `power`: also those that a software reset leaves alone. */
 void ixgbe_table_reset(struct ixgbe *card, bool power);
@@ -205,7 +207,6 @@ void ixgbe_write_i2cctl(struct ixgbe *card, uint32_t offset, uint32_t value);
 /* --- nvm.c --- */
 void ixgbe_nvm_build(struct ixgbe *card);
 void ixgbe_nvm_reset(struct ixgbe *card);
-void ixgbe_phy_reset(struct ixgbe *card);
 uint32_t ixgbe_read_swsm(struct ixgbe *card, uint32_t offset);
 uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_eec(struct ixgbe *card, uint32_t offset, uint32_t value);
@@ -213,6 +214,12 @@ uint32_t ixgbe_read_eec_pins(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_eec_pins(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_eerd(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_eewr(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- firmware.c --- */
+void ixgbe_write_hicr(struct ixgbe *card, uint32_t offset, uint32_t value);
+
+/* --- phy.c --- */
+void ixgbe_phy_reset(struct ixgbe *card);
 void ixgbe_write_msca(struct ixgbe *card, uint32_t offset, uint32_t value);
 
 /* --- irq.c --- */

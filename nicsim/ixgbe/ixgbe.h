@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * One port of a software card of the ixgbe family: X540, 82599 (model.c).
+ * One port of a software card of the ixgbe family: X540, X550, 82599 (model.c).
  */
 #ifndef NICSIM_IXGBE_H
 #define NICSIM_IXGBE_H

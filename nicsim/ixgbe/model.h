@@ -16,7 +16,11 @@ struct ixgbe_model {
 	uint32_t bar_size; /* BAR 0 */
 	uint32_t rx_kib;   /* of the packet buffer after a reset */
 	uint8_t media;
-	uint8_t rows; /* of table.c, that it has of its family's own: ROW_X540 or ROW_82599 */
+	uint8_t rows; /* of table.c, that it has of its family's own: ROW_X540, ROW_82599, ROW_X550
+		       */
+	uint8_t rss_queues;             /* that RSS can lead to: a power of two */
+	uint8_t pcie_speed, pcie_lanes; /* PCI Express: 2.5, 5 or 8 GT/s as 1, 2, 3 */
+	uint32_t phy;                   /* its identifier, or 0 */
 };
 
 /* NULL: there is none of that name. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What stands beside the MAC: the EEPROM image with its checksum and the registers that read it,
- * the semaphores between driver and firmware, and the PHY behind MDIO.
+ * The EEPROM: its image with its checksum and the registers that read it (an X550's is behind its
+ * firmware: firmware.c); and the semaphores between driver and firmware.
  */
 #include <string.h>
 
@@ -14,6 +14,7 @@
 #define CAPS_ANY_MODULE 0x0001u
 #define WORD_CHECKSUM   0x3fu
 #define CHECKSUM        0xbabau /* what words 0 to 0x3F add up to: no section is in use */
+#define X550_COVERED    0x42u   /* an X550's checksum is of words 0 to 0x41 (Intel's driver) */
 
 /* What an 82599's firmware and module support look like to a driver (Linux, DPDK): a firmware block
  * whose pass-through section tells its version, and for each kind of module what is to be written
@@ -42,6 +43,7 @@ static void build_82599(uint16_t *word)
 void ixgbe_nvm_build(struct ixgbe *card)
 {
 	uint16_t *word = card->nvm.flash;
+	unsigned covered = card->model->rows == ROW_X550 ? X550_COVERED : WORD_CHECKSUM + 1;
 	unsigned sum = 0;
 
 	memset(word, 0xff, sizeof(card->nvm.flash));
@@ -59,7 +61,8 @@ void ixgbe_nvm_build(struct ixgbe *card)
 	word[0x38] = 0x0000;
 	if (card->model->rows == ROW_82599)
 		build_82599(word);
-	for (unsigned i = 0; i < WORD_CHECKSUM; i++)
+	word[WORD_CHECKSUM] = 0;
+	for (unsigned i = 0; i < covered; i++)
 		sum += word[i];
 	word[WORD_CHECKSUM] = (uint16_t)(CHECKSUM - sum);
 	spi_init(&card->nvm.spi, word, IXGBE_NVM_WORDS);
@@ -152,98 +155,4 @@ uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset)
 
 	*ixgbe_reg(card, offset) |= SW_FW_SYNC_REGSMP;
 	return value;
-}
-
-/* --- PHY (IEEE 802.3 clause 45; vendor registers as Linux's driver uses them) --- */
-
-#define PHY_ADDRESS 0u
-
-enum { MMD_PMA = 1, MMD_PCS = 3, MMD_XS = 4, MMD_AN = 7, MMD_VENDOR = 30 };
-
-void ixgbe_phy_reset(struct ixgbe *card)
-{
-	card->phy = (struct ixgbe_phy){
-		.advertise = 0x0d01, .advertise_10g = 0x1001, .provision = 0x9c00};
-	ixgbe_link_changed(card);
-}
-
-static uint16_t status(const struct ixgbe *card)
-{
-	return ixgbe_link(card) ? 0x002e : 0x000a; /* link, negotiation done */
-}
-
-static uint16_t phy_read(const struct ixgbe *card, unsigned mmd, unsigned reg)
-{
-	const struct ixgbe_phy *phy = &card->phy;
-
-	if (mmd != MMD_PMA && mmd != MMD_PCS && mmd != MMD_XS && mmd != MMD_AN && mmd != MMD_VENDOR)
-		return 0xffff;
-	switch (reg) {
-	case 2: return 0x0154; /* the identifier is in every MMD: 0154:0200 */
-	case 3: return 0x0200;
-	case 5: return 0x009a; /* MMDs 1, 3, 4, 7 are present */
-	case 8: return 0x8000; /* somebody answers: who scans for PHYs looks here */
-	default: break;
-	}
-	switch (mmd << 16 | reg) {
-	case MMD_PMA << 16 | 0x0: return 0x2040; /* 10 Gbit/s */
-	case MMD_PMA << 16 | 0x1: return ixgbe_link(card) ? 0x0006 : 0x0002;
-	case MMD_PMA << 16 | 0x4: return 0x0031; /* 10G, 1G, 100M */
-	case MMD_PMA << 16 | 0xb: return 0x00a4; /* 10GBASE-T, 1000BASE-T, 100BASE-TX */
-	case MMD_AN << 16 | 0x0: return 0x1000;
-	case MMD_AN << 16 | 0x1: return status(card);
-	case MMD_AN << 16 | 0x10: return phy->advertise;
-	case MMD_AN << 16 | 0x13: return ixgbe_link(card) ? 0x0c01 : 0;
-	case MMD_AN << 16 | 0x20: return phy->advertise_10g;
-	case MMD_AN << 16 | 0x21: return ixgbe_link(card) ? 0x7c00 : 0;
-	case MMD_AN << 16 | 0xc400: return phy->provision;
-	case MMD_AN << 16 | 0xc800: return ixgbe_link(card) ? 0x0007 : 0; /* 10 Gbit/s, full */
-	case MMD_AN << 16 | 0xe820: return ixgbe_link(card) ? 0x8800 : 0;
-	case MMD_VENDOR << 16 | 0x0: return phy->low_power ? 0x0800 : 0;
-	case MMD_VENDOR << 16 | 0x1: return ixgbe_link(card) ? 0x0008 : 0;
-	case MMD_VENDOR << 16 | 0xcc02: return 0x0003; /* the PHY has left its reset */
-	default: return 0;
-	}
-}
-
-static void phy_write(struct ixgbe *card, unsigned mmd, unsigned reg, uint16_t value)
-{
-	struct ixgbe_phy *phy = &card->phy;
-
-	switch (mmd << 16 | reg) {
-	case MMD_AN << 16 | 0x10: phy->advertise = value; break;
-	case MMD_AN << 16 | 0x20: phy->advertise_10g = value; break;
-	case MMD_AN << 16 | 0xc400: phy->provision = value; break;
-	case MMD_VENDOR << 16 | 0x0:
-		phy->low_power = (value & 0x0800) != 0;
-		ixgbe_link_changed(card);
-		break;
-	default: break; /* the other controls have nothing to control here */
-	}
-}
-
-/* An MDIO command ends at once. Operations: 0 address, 1 write, 2 read and increment, 3 read. */
-void ixgbe_write_msca(struct ixgbe *card, uint32_t offset, uint32_t value)
-{
-	unsigned operation = (value >> 26) & 3, mmd = (value >> 16) & 0x1f;
-	bool ours = card->model->media == MEDIA_COPPER && ((value >> 21) & 0x1f) == PHY_ADDRESS &&
-		    (value & 0x30000000) == 0;
-	uint32_t *data = ixgbe_reg(card, MSRWD);
-
-	if (!(value & MSCA_COMMAND))
-		return;
-	*ixgbe_reg(card, offset) &= ~MSCA_COMMAND;
-	if (operation == 0) {
-		card->phy.address = (uint16_t)value;
-		return;
-	}
-	if (operation == 1) {
-		if (ours)
-			phy_write(card, mmd, card->phy.address, (uint16_t)*data);
-		return;
-	}
-	*data = (*data & 0xffff) |
-		(ours ? (uint32_t)phy_read(card, mmd, card->phy.address) << 16 : 0xffff0000);
-	if (operation == 2)
-		card->phy.address++;
 }

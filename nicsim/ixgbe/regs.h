@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The X540's registers that the model acts upon; addresses, then their fields indented. All others
+ * The registers that the models act upon; addresses, then their fields indented. All others
  * are rows of the table in table.c alone. Sources: Intel Ethernet Controller X540 datasheet
  * chapter 8, 82599 datasheet chapter 8 (the same registers), and Linux's ixgbe for what the
  * datasheets leave out.
@@ -47,7 +47,18 @@
 #define   SWSM_SMBI 0x00000001u
 #define   SWSM_SWESMBI 0x00000002u
 #define SW_FW_SYNC 0x10160u
+#define   SW_FW_SYNC_MAILBOX 0x00000400u
 #define   SW_FW_SYNC_REGSMP 0x80000000u
+
+/* --- the firmware's host interface (X550) --- */
+#define FLEX_MNG(n) (0x15800u + 4u * (n)) /* memory that both sides see */
+#define FLEX_MNG_COUNT 448u
+#define HICR 0x15f00u
+#define   HICR_ENABLED 0x00000001u
+#define   HICR_COMMAND 0x00000002u /* the driver's, until the firmware is done */
+#define   HICR_STATUS_VALID 0x00000004u
+#define FWSTS 0x15f0cu
+#define   FWSTS_WAS_RESET 0x00000200u
 
 /* --- interrupts --- */
 #define EICR 0x00800u
@@ -125,6 +136,10 @@
 #define   MRQC_UDP_IPV6 0x00800000u
 #define RETA(n) (0x0eb00u + 4u * (n)) /* entries 4n to 4n + 3, a byte each */
 #define RETA_COUNT 32u
+#define RETA_ENTRIES 128u
+#define ERETA(n) (0x0ee80u + 4u * (n)) /* X550: the entries behind */
+#define ERETA_COUNT 96u
+#define ERETA_ENTRIES 512u /* with those of RETA */
 #define RSSRK(n) (0x0eb80u + 4u * (n))
 #define RSSRK_COUNT 10u
 #define MTA(n) (0x05200u + 4u * (n))

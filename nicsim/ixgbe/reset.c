@@ -164,7 +164,11 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 		.revision = 1,
 		.bar_size = {[0] = options->model->bar_size, [4] = IXGBE_MSIX_TABLE},
 		.msix_bar = 4,
-		.msix_vectors = options->no_msix ? 0 : IRQ_VECTORS};
+		.msix_vectors = options->no_msix ? 0 : IRQ_VECTORS,
+		.pcie_speed = options->model->pcie_speed,
+		.pcie_lanes = options->model->pcie_lanes,
+		/* X550 specification update, erratum 22. */
+		.intx_untold = options->model->rows == ROW_X550};
 	memcpy(card->ident.serial, options->mac, sizeof(card->mac));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
 	sfp_plug(&card->sfp, options->module);

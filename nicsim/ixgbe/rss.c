@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Receive-side scaling (82599 datasheet 7.1.2.8): Microsoft's Toeplitz hash over addresses and
- * ports picks an entry of RETA, which names the queue. What cannot be hashed goes to queue 0.
+ * ports picks an entry of RETA (on an X550 also of ERETA, behind it), which names the queue. What
+ * cannot be hashed goes to queue 0.
  *
  * The hash is the sum (exclusive or) of one 32-bit window of the key for each bit of the input that
  * is set, so that it can be had a byte at a time from a table, which is made when the key was
@@ -124,7 +125,7 @@ struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t l
 {
 	struct ixgbe_path path = {0};
 	uint32_t mrqc = *ixgbe_reg(card, MRQC);
-	uint32_t at = 14, reta;
+	uint32_t at = 14, entry, four;
 	uint8_t input[IXGBE_RSS_INPUT];
 	unsigned type, n = 0;
 
@@ -142,8 +143,10 @@ struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t l
 	if (!n)
 		return path;
 	path.hash = hash(card, input, n);
-	reta = *ixgbe_reg(card, RETA(path.hash / 4 % RETA_COUNT));
-	path.queue = (uint8_t)(reta >> 8 * (path.hash % 4) & 15);
+	entry = path.hash % (card->model->rows == ROW_X550 ? ERETA_ENTRIES : RETA_ENTRIES);
+	four = *ixgbe_reg(
+		card, entry < RETA_ENTRIES ? RETA(entry / 4) : ERETA((entry - RETA_ENTRIES) / 4));
+	path.queue = (uint8_t)(four >> 8 * (entry % 4) & (card->model->rss_queues - 1u));
 	return path;
 }
 

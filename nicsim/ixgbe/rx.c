@@ -404,9 +404,9 @@ static void check_queue(struct ixgbe *card, unsigned queue)
 {
 	uint32_t srrctl = *reg(card, queue, SRRCTL);
 
-	if (queue >= IXGBE_RX_QUEUES)
+	if (queue >= card->model->rss_queues)
 		report_strict(card->report, "RX queue %u enabled: RSS leads to queues 0 to %u",
-			queue, IXGBE_RX_QUEUES - 1);
+			queue, card->model->rss_queues - 1u);
 	if (*reg(card, queue, RDLEN) == 0)
 		report_strict(card->report, "RX queue %u enabled with RDLEN 0", queue);
 	if (SRRCTL_BUFFER(srrctl) == 0)
@@ -422,7 +422,7 @@ static void check_queue(struct ixgbe *card, unsigned queue)
 void ixgbe_write_rxdctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	unsigned queue = queue_of(offset);
-	uint32_t bit = queue < IXGBE_RX_QUEUES ? 1u << queue : 0;
+	uint64_t bit = queue < card->model->rss_queues ? 1ull << queue : 0;
 
 	if (!(value & RXDCTL_ENABLE)) {
 		card->rx.on &= ~bit;
@@ -442,7 +442,7 @@ void ixgbe_write_rxctrl(struct ixgbe *card, uint32_t offset, uint32_t value)
 		return;
 	if (strip != ((*ixgbe_reg(card, RDRXCTL) & RDRXCTL_CRC_STRIP) != 0))
 		report_strict(card->report, "HLREG0.RXCRCSTRP and RDRXCTL.CRCSTRIP differ");
-	for (unsigned queue = 0; queue < IXGBE_RX_QUEUES; queue++)
+	for (unsigned queue = 0; queue < card->model->rss_queues; queue++)
 		check_tail(card, queue);
 	look_again(card);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Every register of the X540 that the model knows: where it is, what it holds after a reset, which
+ * Every register that the models know: where it is, what it holds after a reset, which
  * bits can be written, and what else an access does. What has no row reads 0, ignores writes, and
  * is reported in strict mode.
  */
@@ -81,9 +81,10 @@ static const struct row rows[] = {
 	{CTRL, 2, 4, 0, CTRL_MASTER_DISABLE, NULL, ixgbe_write_ctrl},
 	{STATUS, 1, 4, 0, 0, ixgbe_read_status},
 	{0x00018, 1, 4, 0, 0x1405c000},                         /* CTRL_EXT */
-	{ESDP, 1, 4, 0, 0x0003ffff, NULL, NULL, ROW_X540},
+	{ESDP, 1, 4, 0, 0x0003ffff, NULL, NULL, ROW_X540 | ROW_X550},
 	{ESDP, 1, 4, 0x00000800, 0x0003fffb, ixgbe_read_esdp, ixgbe_write_link, ROW_82599},
 	{I2CCTL, 1, 4, 0, 0x0000000f, NULL, NULL, ROW_X540},
+	{0x15f5c, 1, 4, 0, 0x00002f00, NULL, NULL, ROW_X550},   /* I2CCTL's place there */
 	{I2CCTL, 1, 4, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT, I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT,
 		ixgbe_read_i2cctl, ixgbe_write_i2cctl, ROW_82599},
 	{0x00030, 1, 4, 0, 0xffffffff},                         /* PHY_GPIO */
@@ -97,19 +98,23 @@ static const struct row rows[] = {
 	{EEC, 1, 4, 0x04002710, 0x00000070, NULL, ixgbe_write_eec, POWER | ROW_X540},
 	{EEC, 1, 4, 0x00002712, 0x00000077, ixgbe_read_eec_pins, ixgbe_write_eec_pins,
 		POWER | ROW_82599},
-	{EERD, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eerd, POWER},
-	{EEWR, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eewr, POWER},
+	{EEC, 1, 4, 0x00002710, 0x00000070, NULL, NULL, POWER | ROW_X550},
+	{EERD, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eerd, POWER | ROW_X540 | ROW_82599},
+	{EEWR, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eewr, POWER | ROW_X540 | ROW_82599},
 	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER},      /* FLA */
 	FIXED(0x10110, 0x000c0000),                             /* EEMNGCTL: configuration done */
 	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, ixgbe_read_swsm, NULL, POWER},
 	FIXED(0x10148, 0x00008000),                             /* FWSM: the firmware is valid, in no mode */
 	FIXED(0x10150, 0),                                      /* FACTPS */
-	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, ixgbe_read_sw_fw_sync, NULL, POWER | ROW_X540},
+	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, ixgbe_read_sw_fw_sync, NULL,
+		POWER | ROW_X540 | ROW_X550},
 	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, NULL, NULL, POWER | ROW_82599},
 	{0x10200, 1, 4, 0, 0x00000003},                         /* GRC */
-	{0x15800, 448, 4, 0, 0xffffffff},                       /* FLEX_MNG */
-	FIXED(0x15f00, 0),                                      /* HICR: not enabled */
-	{0x15f0c, 1, 4, 0, 0xffffffff},                         /* FWSTS */
+	{FLEX_MNG(0), FLEX_MNG_COUNT, 4, 0, 0xffffffff},
+	{HICR, 1, 4, 0, 0, NULL, NULL, ROW_X540 | ROW_82599},   /* not enabled */
+	{FWSTS, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599},
+	{HICR, 1, 4, HICR_ENABLED, HICR_COMMAND, NULL, ixgbe_write_hicr, POWER | ROW_X550},
+	{FWSTS, 1, 4, FWSTS_WAS_RESET, FWSTS_WAS_RESET, NULL, NULL, POWER | ONE | ROW_X550},
 	{0x15f10, 4, 4, 0, 0},                                  /* SWSR, LSWFW */
 	FIXED(0x042d0, 0),                                      /* MMNGC: no veto */
 	FIXED(0x05820, 0),                                      /* MANC */
@@ -117,13 +122,16 @@ static const struct row rows[] = {
 	/* PCI Express (8.2.4.4) */
 	{0x11000, 1, 4, 0, 0xffffffff},                         /* GCR */
 	{0x11004, 3, 4, 0, 0xffffffff},
-	{0x11010, 16, 4, 0, 0xffffffff},                        /* GSCL, GSCN */
+	{0x11010, 16, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599}, /* GSCL, GSCN */
+	{0x11800, 12, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},
 	{0x11050, 1, 4, 0, 0xffffffff},                         /* GCR_EXT */
 	FIXED(0x11064, 0x00000001),                             /* MREVID */
 	{0x11068, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PBACL */
 	FIXED(0x11070, 0),                                      /* DCA_ID */
 	{0x11074, 1, 4, 0, 0x0000001f},                         /* DCA_CTRL */
-	{0x11088, 2, 4, 0, 0xffffffff},                         /* CIAA, CIAD */
+	{0x11088, 2, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599}, /* CIAA, CIAD */
+	{0x11508, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},   /* CIAA */
+	{0x11510, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},   /* CIAD */
 	{0x11090, 8, 4, 0, 0},                                  /* PCIE_DIAG */
 	{0x110b0, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PICAUSE */
 	{0x110b4, 4, 4, 0, 0xffffffff},                         /* PIENA ... */
@@ -177,7 +185,9 @@ static const struct row rows[] = {
 	{0x0a600, 256, 4, 0, 0xffffffff},                       /* MPSAR */
 	{VFTA(0), 128, 4, 0, 0xffffffff},
 	{MRQC, 1, 4, 0, 0xffff200f, NULL, ixgbe_write_mrqc},
-	{RETA(0), RETA_COUNT, 4, 0, 0x0f0f0f0f},
+	{RETA(0), RETA_COUNT, 4, 0, 0x0f0f0f0f, NULL, NULL, ROW_X540 | ROW_82599},
+	{RETA(0), RETA_COUNT, 4, 0, 0x3f3f3f3f, NULL, NULL, ROW_X550},
+	{ERETA(0), ERETA_COUNT, 4, 0, 0x3f3f3f3f, NULL, NULL, ROW_X550},
 	ALIAS(0x05c00, RETA_COUNT, 4, RETA(0), 4),
 	{RSSRK(0), RSSRK_COUNT, 4, 0, 0xffffffff, NULL, ixgbe_write_rssrk},
 	ALIAS(0x05c80, RSSRK_COUNT, 4, RSSRK(0), 4),
@@ -224,7 +234,7 @@ static const struct row rows[] = {
 	{0x03020, 1, 4, 0, 0x00ffffff},                         /* RTRUP2TC */
 	{0x03028, 1, 4, 0x00000020, 0x000000ff},                /* RSCDBU */
 	FIXED(0x03190, 0),                                      /* RXMEMWRAP */
-	{RXPBSIZE(0), 1, 4, 384u * 1024u, 0x000ffc00, NULL, NULL, ROW_X540},
+	{RXPBSIZE(0), 1, 4, 384u * 1024u, 0x000ffc00, NULL, NULL, ROW_X540 | ROW_X550},
 	{RXPBSIZE(0), 1, 4, 512u * 1024u, 0x000ffc00, NULL, NULL, ROW_82599},
 	{RXPBSIZE(1), 7, 4, 0, 0x000ffc00},
 	{0x03d04, 1, 4, 0, 0x000000ff},                         /* DROPEN */
@@ -355,7 +365,7 @@ static const struct row rows[] = {
 	{MFLCN, 1, 4, 0, 0x00000fff},
 	{0x04298, 1, 4, 0, 0xffffffff},                         /* SERDESC */
 	{0x0429c, 1, 4, 0, 0xffffffff},                         /* MACS */
-	{AUTOC, 1, 4, 0, 0, NULL, NULL, ROW_X540},              /* none, the PHY negotiates */
+	{AUTOC, 1, 4, 0, 0, NULL, NULL, ROW_X540 | ROW_X550},   /* none, the PHY negotiates */
 	/* 82599 datasheet 8.2.3.22.19 to .25; ixgbe_reset_link() has their values after a reset */
 	{AUTOC, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_autoc, ROW_82599},
 	{AUTOC2, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_link, ROW_82599},
@@ -407,12 +417,12 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
-/* Rows of a family's own are of no other. */
+/* Rows of some families are of no other. */
 static bool has_row(const struct ixgbe *card, const struct row *row)
 {
-	unsigned family = row->flags & (ROW_X540 | ROW_82599);
+	unsigned families = row->flags & ROW_FAMILIES;
 
-	return family == 0 || family == card->model->rows;
+	return families == 0 || (families & card->model->rows) != 0;
 }
 
 void ixgbe_table_init(struct ixgbe *card)
