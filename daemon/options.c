@@ -222,9 +222,9 @@ static int read_option(struct reading *r, int option, const char *value)
 	case OPTION_RX_RING: return read_ring(r, "rx-ring", value, &o->rx_ring);
 	case OPTION_TX_RING: return read_ring(r, "tx-ring", value, &o->tx_ring);
 	case OPTION_MTU:
-		if (!read_number(value, NIC_MTU_MIN, NIC_MTU_MAX, &number))
+		if (!read_number(value, NIC_MTU_MIN, NIC_MTU_DEFAULT, &number))
 			return refuse(r->program, "--mtu %s: expected %u to %u", value, NIC_MTU_MIN,
-				NIC_MTU_MAX);
+				NIC_MTU_DEFAULT);
 		o->mtu = (uint16_t)number;
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
@@ -271,7 +271,7 @@ int daemon_options_read(struct daemon_options *options, const struct daemon_prog
 		.queues = 1,
 		.rx_ring = NIC_RING_DEFAULT,
 		.tx_ring = NIC_RING_DEFAULT,
-		.mtu = NIC_MTU_MAX,
+		.mtu = NIC_MTU_DEFAULT,
 		.cage = {.uid = CAGE_NOBODY, .gid = CAGE_NOBODY},
 		.access = {.group = (gid_t)-1},
 		.frame_bytes = (size_t)FRAMES_MIB_DEFAULT << 20,

@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 	double start;
 	int rc;
 
-	if (argc < 2 || argc > 4 || !wanted || len < 22 || len > 14 + NIC_MTU_MAX) {
+	if (argc < 2 || argc > 4 || !wanted || len < 22 || len > 14 + NIC_MTU_DEFAULT) {
 		fprintf(stderr, "usage: generate ADDRESS [FRAMES [22..1514]]   (sim:sink)\n");
 		return 2;
 	}

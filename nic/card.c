@@ -22,7 +22,7 @@ static struct nic_config complete(const struct nic_config *given)
 	if (!config.tx_ring)
 		config.tx_ring = NIC_RING_DEFAULT;
 	if (!config.mtu)
-		config.mtu = NIC_MTU_MAX;
+		config.mtu = NIC_MTU_DEFAULT;
 	return config;
 }
 

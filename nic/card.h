@@ -29,7 +29,7 @@ struct nic_card {
 };
 
 /* Opens the card at an address of pci_open(). `config`: NULL is one queue with rings of
- * NIC_RING_DEFAULT, NIC_MTU_MAX, promiscuous, polled; in one that is given, 0 stands for the
+ * NIC_RING_DEFAULT, NIC_MTU_DEFAULT, promiscuous, polled; in one that is given, 0 stands for the
  * default of queues, rx_ring, tx_ring and mtu, and the two regions are made here. Frame memory has
  * room for the rings and 1,024 buffers more: 6 MiB by default, which with the rings is within the
  * 8 MiB that an ordinary user may lock.

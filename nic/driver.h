@@ -133,6 +133,7 @@ struct nic {
 	struct pci_error *why; /* while something may fail with a text; otherwise NULL */
 	struct nic_irq irq;
 	const char *model;
+	uint16_t mtu_max; /* by create() of the driver */
 	uint8_t mac[6];
 	unsigned queues;
 	struct nic_queue *queue[NIC_MAX_QUEUES];
@@ -167,6 +168,11 @@ struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned 
 
 /* The region that queue `index` begins with, or NULL. */
 const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index);
+
+/* nic_forward(): the entries of the frame that begins at frames[0 .. n); whether it goes on: all of
+ * them are some of a good frame, and the look has not dropped it.
+ */
+size_t nic_forward_entries(const struct frame *frames, size_t n, bool *wanted);
 
 /* A counter that one thread writes and any reads. */
 static inline void nic_count(uint64_t *counter)

@@ -30,9 +30,15 @@ static void refill(struct nic_queue *from, struct nic_queue *to)
 	to->tx.head -= (uint32_t)(sent - taken);
 }
 
-static bool goes_on(const struct frame *frame)
+size_t nic_forward_entries(const struct frame *frames, size_t n, bool *wanted)
 {
-	return frame->len && !frame->flags;
+	size_t entries = 0;
+
+	*wanted = true;
+	do
+		*wanted &= frames[entries].len && !(frames[entries].flags & FRAME_ERROR);
+	while (frames[entries++].flags & FRAME_MORE && entries < n);
+	return entries;
 }
 
 /* Takes the frames that are dropped out of the burst; their buffers go back to their ring, which
@@ -42,13 +48,17 @@ static void drop(struct nic_queue *from, struct burst *burst)
 {
 	uint32_t dropped[NIC_FORWARD_MAX];
 	size_t kept = 0, n = 0;
+	bool wanted;
 
-	for (size_t i = 0; i < burst->n; i++) {
-		if (goes_on(&burst->frames[i])) {
-			burst->frames[kept] = burst->frames[i];
-			burst->buffers[kept++] = burst->buffers[i];
-		} else {
-			dropped[n++] = burst->buffers[i];
+	for (size_t i = 0, end; i < burst->n; i = end) {
+		end = i + nic_forward_entries(burst->frames + i, burst->n - i, &wanted);
+		for (size_t k = i; k < end; k++) {
+			if (wanted) {
+				burst->frames[kept] = burst->frames[k];
+				burst->buffers[kept++] = burst->buffers[k];
+			} else {
+				dropped[n++] = burst->buffers[k];
+			}
 		}
 	}
 	burst->n = kept;
@@ -96,7 +106,7 @@ static size_t swap(
 	if (look)
 		look(ctx, from->frames->base, burst.frames, taken);
 	for (size_t i = 0; i < taken; i++)
-		all &= goes_on(&burst.frames[i]);
+		all &= burst.frames[i].len && !(burst.frames[i].flags & FRAME_ERROR);
 	if (!all)
 		drop(from, &burst);
 	send(from, to, &burst);

@@ -34,8 +34,8 @@ extern "C" {
 
 /* Looks at what has come: frames[0 .. n), whose data lies at base + offset. Data, len and offset
  * may be changed, the latter inside the frame's own buffer and its headroom (not in place: there a
- * frame begins where it did); a len of 0 drops the frame. An entry with FRAME_ERROR is no frame and
- * is dropped.
+ * frame begins where it did); a len of 0 drops the frame, of one in several entries that of any. An
+ * entry with FRAME_ERROR is no frame and is dropped.
  */
 typedef void nic_look(void *ctx, uint8_t *base, struct frame *frames, size_t n);
 

@@ -69,6 +69,12 @@ static int create(struct nic **out, const struct nic_driver *driver, struct pci_
 			driver->bar, nic->bar.size, driver->bar_bytes / 1024);
 	else
 		rc = driver->create(nic);
+	/* In place a frame is sent from the slot that it came in. */
+	if (config->in_place && nic->mtu_max > NIC_MTU_ONE_BUFFER)
+		nic->mtu_max = NIC_MTU_ONE_BUFFER;
+	if (!rc && config->mtu > nic->mtu_max)
+		rc = nic_fail(nic, -EINVAL, "its MTU goes up to %u here, not %u", nic->mtu_max,
+			config->mtu);
 	if (rc == -ENOMEM)
 		(void)nic_fail(nic, rc, "out of memory");
 	if (rc) {

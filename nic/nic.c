@@ -110,7 +110,7 @@ static const char *objection(const struct nic_config *config)
 	if (config->in_place && config->state)
 		return "queues in place are not handed over";
 	if (!mtu_in_order(config->mtu))
-		return "the MTU must lie between 68 and 1500";
+		return "the MTU must lie between 68 and 9710";
 	if (!config->rings || config->rings->size < nic_ring_bytes(config))
 		return "the ring memory is smaller than nic_ring_bytes()";
 	if (!frames_in_order(config))
@@ -294,11 +294,16 @@ int nic_set_promiscuous(struct nic *nic, bool on)
 
 int nic_set_mtu(struct nic *nic, uint16_t mtu)
 {
-	if (!mtu_in_order(mtu))
+	if (!mtu_in_order(mtu) || mtu > nic->mtu_max)
 		return -EINVAL;
 	nic->config.mtu = mtu;
 	nic->driver->set_mtu(nic);
 	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+uint16_t nic_mtu_max(const struct nic *nic)
+{
+	return nic->mtu_max;
 }
 
 const char *nic_model(const struct nic *nic)

@@ -50,8 +50,15 @@ enum frame_flags {
 #define NIC_RING_FREE    4u /* descriptors of a ring that no verb fills */
 #define NIC_MAX_QUEUES   16u
 
-#define NIC_MTU_MIN 68u /* what IPv4 asks of every link (RFC 791, 3.2) */
-#define NIC_MTU_MAX 1500u
+#define NIC_MTU_MIN     68u /* what IPv4 asks of every link (RFC 791, 3.2) */
+#define NIC_MTU_DEFAULT 1500u
+#define NIC_MTU_MAX     9710u /* 9,728 bytes with header and CRC, as Linux and DPDK go */
+/* Up to here each frame fits in a buffer: with its header, a VLAN tag, and another one, which the
+ * 82599 lets pass above its limit (82599 datasheet 8.2.3.22.13).
+ */
+#define NIC_MTU_ONE_BUFFER (NIC_BUFFER_SIZE - 14u - 4u - 4u)
+/* A received frame lies in that many buffers at most. */
+#define NIC_FRAME_ENTRIES 5u
 
 struct nic;
 struct nic_queue;
@@ -81,7 +88,7 @@ struct nic_config {
 	const struct dma_region *queue_frames[NIC_MAX_QUEUES];
 	enum nic_in_place in_place; /* both rings of a size, and no `state` */
 	bool promiscuous;
-	uint16_t mtu;    /* payload of the largest frame: 68 to 1500 */
+	uint16_t mtu;    /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
 	bool interrupts; /* have vectors set up; without, the queues are polled only */
 	bool pick_irq;   /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
@@ -159,10 +166,14 @@ struct nic_queue *nic_queue(struct nic *nic, unsigned index);
  * and inside one chunk. Stops at the first that is not (counted in nic_stats.bad_offsets).
  */
 size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n);
-/* A frame in several buffers is returned whole or not at all; at these MTUs each fits in one. No
- * buffer is ever lost: what the card reports damaged comes back as FRAME_ERROR, and so does what it
- * cannot have written (a length beyond the buffer, a frame without end), with len 0 and counted in
- * nic_stats.bad_writebacks.
+/* A frame larger than a buffer comes in up to NIC_FRAME_ENTRIES entries, FRAME_MORE on all but the
+ * last, whole or not at all: one that has not come whole yet, or that n has no room for, ends the
+ * burst. So n must be NIC_FRAME_ENTRIES at least where the MTU is above NIC_MTU_ONE_BUFFER. A
+ * frame's first entry has 14 bytes at least, each 1 to NIC_BUFFER_SIZE.
+ *
+ * No buffer is ever lost: each of a frame that the card reports damaged comes back as FRAME_ERROR,
+ * and so does what it cannot have written (a length beyond the buffer, a frame without end), with
+ * len 0 and counted in nic_stats.bad_writebacks.
  */
 size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n);
 /* Frames of 14 bytes to the MTU's size (and 18 for header and VLAN tag), anywhere in the region but
@@ -247,8 +258,11 @@ int nic_stats(struct nic *nic, struct nic_stats *stats);
 int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
 /* Off: frames to the card's address, and all of multicast and broadcast. */
 int nic_set_promiscuous(struct nic *nic, bool on);
-/* 68 to 1500; -EINVAL. */
+/* 68 to nic_mtu_max(); -EINVAL. Frames of the former size may come meanwhile, in as many buffers.
+ */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);
+/* What the card can: NIC_MTU_MAX (ixgbe), 1500 (e1000), NIC_MTU_ONE_BUFFER in place. */
+uint16_t nic_mtu_max(const struct nic *nic);
 const char *nic_model(const struct nic *nic);
 
 #ifdef __cplusplus

@@ -40,10 +40,10 @@ size_t nic_pool_put(struct nic_pool *pool, const uint32_t *offsets, size_t n);
  */
 int nic_pool_claim(struct nic_pool *pool, const uint32_t *offsets, size_t n);
 
-/* Receives up to n frames and fills the ring from the pool: all that it takes, so the pool must
- * hold more buffers than the ring for any to be left to send from. While the card owns half the
- * ring or more, a driver may wait until a tail write is due: up to min(32, size / 4) slots stay
- * empty. The caller owns the frames' buffers.
+/* Receives up to n entries of frames, as nic_rx_return(), and fills the ring from the pool: all
+ * that it takes, so the pool must hold more buffers than the ring for any to be left to send from.
+ * While the card owns half the ring or more, a driver may wait until a tail write is due: up to
+ * min(32, size / 4) slots stay empty. The caller owns the frames' buffers.
  */
 size_t nic_rx(struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);
 /* Takes sent buffers back into the pool, then queues up to n frames; the rest stays the caller's.

@@ -15,8 +15,10 @@
 
 #include "nic/pool.h"
 
-#define BURST_MAX  64u
-#define FRAME_HEAD 18u /* addresses, type, number */
+#define BURST_MAX     64u
+#define FRAME_HEAD    18u /* addresses, type, number */
+#define FRAME_MAX     (NIC_MTU_MAX + 18u)
+#define ENTRIES(size) (((size) + NIC_BUFFER_SIZE - 1) / NIC_BUFFER_SIZE)
 
 struct options {
 	const char *address;
@@ -68,17 +70,26 @@ static void fill(const struct options *o, const struct run *r, uint8_t *data, un
 		data[i] = (uint8_t)(number * 31 + i * 7);
 }
 
-static bool right(
-	const struct options *o, const struct run *r, const struct frame *frame, unsigned number)
+/* A frame in as many entries. */
+static bool right(const struct options *o, const struct run *r, const struct frame *frames,
+	size_t entries, unsigned number)
 {
-	static uint8_t expected[2048];
+	static uint8_t expected[FRAME_MAX];
 	unsigned size = size_of(o, number);
+	unsigned at = 0;
 
 	/* The card pads to 60 bytes. */
 	memset(expected, 0, 60);
 	fill(o, r, expected, number);
-	return frame->flags == 0 && frame->len == (size < 60 ? 60 : size) &&
-	       memcmp(nic_data(&r->pool, frame->offset), expected, frame->len) == 0;
+	if (size < 60)
+		size = 60;
+	for (size_t i = 0; i < entries; at += frames[i++].len)
+		if (frames[i].flags != (i + 1 < entries ? FRAME_MORE : 0) ||
+			frames[i].len > size - at ||
+			memcmp(nic_data(&r->pool, frames[i].offset), expected + at,
+				frames[i].len) != 0)
+			return false;
+	return at == size && entries == ENTRIES(size);
 }
 
 static int print_link(struct run *r)
@@ -155,38 +166,86 @@ struct progress {
 	unsigned total, sent, received;
 };
 
-/* One round: receive and check, reclaim, send. True if anything moved. */
-static bool turn(void *arg)
+/* Receives and checks; returns how many entries came. */
+static size_t take_frames(struct progress *p)
 {
-	struct progress *p = arg;
 	struct run *r = p->r;
 	struct frame frames[BURST_MAX];
-	uint32_t offsets[BURST_MAX];
-	unsigned burst = p->o->burst;
-	size_t got = nic_rx(r->q, &r->pool, frames, burst);
-	size_t n, done;
+	size_t got = nic_rx(r->q, &r->pool, frames, p->o->burst);
+	size_t end;
 
-	for (size_t i = 0; i < got; i++) {
-		if (!right(p->o, r, &frames[i], p->received++))
+	for (size_t i = 0; i < got; i = end) {
+		for (end = i + 1; end < got && frames[end - 1].flags & FRAME_MORE;)
+			end++;
+		if (!right(p->o, r, &frames[i], end - i, p->received++))
 			r->errors++;
-		nic_pool_put(&r->pool, &frames[i].offset, 1);
+		for (size_t k = i; k < end; k++)
+			nic_pool_put(&r->pool, &frames[k].offset, 1);
 	}
-	n = p->total - p->sent;
-	if (n > burst)
-		n = burst;
-	if (n > p->o->window - (p->sent - p->received))
-		n = p->o->window - (p->sent - p->received);
+	return got;
+}
+
+/* Cuts a frame into buffers; returns its entries, 0 if the pool has too few. */
+static size_t cut(struct progress *p, unsigned number, struct frame *frames)
+{
+	static uint8_t data[FRAME_MAX];
+	struct run *r = p->r;
+	uint32_t offsets[NIC_FRAME_ENTRIES];
+	unsigned size = size_of(p->o, number);
+	unsigned entries = ENTRIES(size);
+	size_t n = nic_pool_get(&r->pool, offsets, entries);
+
+	if (n < entries) {
+		nic_pool_put(&r->pool, offsets, n);
+		return 0;
+	}
+	fill(p->o, r, data, number);
+	for (unsigned i = 0; i < entries; i++) {
+		unsigned at = i * NIC_BUFFER_SIZE;
+		unsigned len = i + 1 < entries ? NIC_BUFFER_SIZE : size - at;
+
+		memcpy(nic_data(&r->pool, offsets[i]), data + at, len);
+		frames[i] =
+			(struct frame){offsets[i], (uint16_t)len, i + 1 < entries ? FRAME_MORE : 0};
+	}
+	return entries;
+}
+
+/* Reclaims and sends; returns how many frames went. */
+static unsigned send_frames(struct progress *p)
+{
+	struct run *r = p->r;
+	struct frame frames[BURST_MAX + NIC_FRAME_ENTRIES];
+	unsigned most = p->total - p->sent;
+	unsigned sent = 0;
+	size_t n = 0, done, entries;
+
+	if (most > p->o->window - (p->sent - p->received))
+		most = p->o->window - (p->sent - p->received);
 	(void)nic_tx(r->q, &r->pool, NULL, 0);
-	n = nic_pool_get(&r->pool, offsets, n);
-	for (size_t i = 0; i < n; i++) {
-		fill(p->o, r, nic_data(&r->pool, offsets[i]), p->sent + (unsigned)i);
-		frames[i] = (struct frame){
-			offsets[i], (uint16_t)size_of(p->o, p->sent + (unsigned)i), 0};
+	for (unsigned i = 0; i < most && n < p->o->burst; i++) {
+		entries = cut(p, p->sent + i, frames + n);
+		if (!entries)
+			break;
+		n += entries;
 	}
 	done = nic_tx(r->q, &r->pool, frames, n);
-	nic_pool_put(&r->pool, offsets + done, n - done);
-	p->sent += (unsigned)done;
-	return got || done;
+	for (size_t i = 0; i < n; i++) {
+		if (i >= done)
+			nic_pool_put(&r->pool, &frames[i].offset, 1);
+		else if (!(frames[i].flags & FRAME_MORE))
+			sent++;
+	}
+	p->sent += sent;
+	return sent;
+}
+
+/* One round. True if anything moved. */
+static bool turn(void *arg)
+{
+	size_t got = take_frames(arg);
+
+	return send_frames(arg) || got;
 }
 
 static int loop_frames(const struct options *o, struct run *r)
@@ -331,7 +390,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc || o.burst == 0 || o.burst > BURST_MAX ||
-		o.first_size < FRAME_HEAD || o.last_size > 1518 || o.first_size > o.last_size)
+		o.first_size < FRAME_HEAD || o.last_size > FRAME_MAX || o.first_size > o.last_size)
 		return fail("usage", "nic_loop [options] ADDRESS");
 	o.address = argv[optind];
 	rc = run(&o, &r);

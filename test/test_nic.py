@@ -100,6 +100,21 @@ def test_the_mtu_bounds_frames(run, mtu, largest):
     at_ease(sim)
 
 
+def test_large_frames_come_back(run):
+    """Each boundary of a buffer, what Linux and DPDK allow at most, and the same with a VLAN tag."""
+    sim, address = card(run, "loop")
+    for first, last in ((2040, 2056), (4090, 4102), (6140, 6150), (8186, 8198), (9700, 9724), (9725, 9728)):
+        result = loop(run, address, "--mtu", 9710, "--from", first, "--to", last)
+        whole(result, last - first + 1)
+        assert result["rx_bytes"] == result["tx_bytes"] == sum(range(first, last + 1)) + 4 * result["sent"]
+    for irq, ring, burst in ("msix", 512, 32), ("poll", 64, 5), ("msi", 128, 64):
+        whole(loop(run, address, "--mtu", 9710, "--irq", irq, "--ring", ring, "--burst", burst,
+                   "--from", 60, "--to", 560, "--more", 100), 501 + 100)
+        whole(loop(run, address, "--mtu", 9710, "--irq", irq, "--ring", ring, "--burst", burst,
+                   "--from", 9000, "--to", 9728, "--more", 300), 729 + 300)
+    at_ease(sim)
+
+
 def test_filtered_mode_takes_what_is_ours(run):
     sim, address = card(run, "loop")
     whole(loop(run, address, "--filtered"), 1455)

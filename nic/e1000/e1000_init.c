@@ -133,6 +133,7 @@ static int create(struct nic *nic)
 
 	dev->model = e1000_find_model(pci_ident(nic->fn));
 	nic->model = dev->model->name;
+	nic->mtu_max = NIC_MTU_DEFAULT;
 	if (nic->queues != 1)
 		return nic_fail(nic, -EINVAL, "it has one queue pair here, not %u", nic->queues);
 	if (nic->config.in_place)

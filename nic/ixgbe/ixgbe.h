@@ -74,6 +74,7 @@ struct ixgbe_queue {
 	/* receive */
 	uint32_t rx_batch; /* slots kept back before the tail is written */
 	uint64_t rx_whole; /* status of a good frame; matches nothing after a torn one */
+	uint32_t rx_parts; /* buffers of the largest frame; written by nic_set_mtu() */
 
 	/* transmit */
 	uint32_t tx_every; /* descriptors from one RS to the next, at most */
@@ -116,6 +117,8 @@ int ixgbe_queue_start(struct ixgbe *dev, unsigned index, const struct dma_region
 void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames);
 /* Stops a queue and empties its rings, also where the card does not do it: -ETIMEDOUT, -ENODEV. */
 int ixgbe_queue_stop(struct ixgbe *dev, unsigned index);
+/* While it runs. Frames that are larger than this may still come: of an earlier, larger MTU. */
+void ixgbe_queue_set_mtu(struct ixgbe_queue *q, uint16_t mtu);
 /* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */
 uint32_t ixgbe_frame_max(uint16_t mtu);
 

@@ -86,13 +86,31 @@ struct dropped {
 	uint32_t buffers[NIC_FORWARD_MAX];
 };
 
-static rare void drop(struct ixgbe_queue *out, struct dropped *dropped, const struct frame *frame,
-	uint32_t buffer)
+/* A frame in several entries at frames[0 .. n), which were received from `slot` on, or what is none
+ * to be sent: its entries. Whether they are queued from `at` on is in *queued; otherwise they are
+ * dropped.
+ */
+static rare size_t swap_odd(struct ixgbe_queue *q, struct ixgbe_queue *out,
+	const struct frame *frames, size_t n, uint32_t slot, uint32_t at, uint32_t max,
+	struct dropped *dropped, bool *queued)
 {
-	/* One that the look let through, and that is not in order. */
-	if (frame->len && !frame->flags)
-		ixgbe_refuse(out);
-	dropped->buffers[dropped->n++] = buffer;
+	const struct ring *rx = &q->head.rx;
+	const struct ring *tx = &out->head.tx;
+	bool wanted;
+	size_t entries = nic_forward_entries(frames, n, &wanted);
+
+	/* One that the look let through, and that is not in order, is counted there. */
+	*queued =
+		wanted && ON_PATH(ixgbe_tx_chain)(out, frames, entries, (uint32_t)entries, at, max);
+	for (uint32_t k = 0; k < entries; k++) {
+		uint32_t buffer = rx->buffer[(slot + k) & rx->mask];
+
+		if (*queued)
+			tx->buffer[(at + k) & tx->mask] = buffer;
+		else
+			dropped->buffers[dropped->n++] = buffer;
+	}
+	return entries;
 }
 
 /* Sends what lies in n slots from `head` on of the receive ring of `q`; there is room for it. */
@@ -125,12 +143,18 @@ static always void swap(struct ixgbe_queue *q, struct ixgbe_queue *out, const st
 		if (same && line_begins(at, run))
 			lines = swap_lines(out, at, frames + i, buffers, run, max - TX_MIN);
 		if (!lines) {
-			if (unlikely(!tx_fill_one(out, at, &frames[i], max, 0))) {
-				drop(out, &dropped, &frames[i++], buffers[0]);
+			bool queued = tx_fill_one(out, at, &frames[i], max, 0);
+
+			lines = 1;
+			if (likely(queued))
+				tx->buffer[at & tx->mask] = buffers[0];
+			else
+				lines = swap_odd(q, out, &frames[i], n - i, slot, at, max, &dropped,
+					&queued);
+			if (unlikely(!queued)) {
+				i += lines;
 				continue;
 			}
-			tx->buffer[at & tx->mask] = buffers[0];
-			lines = 1;
 		}
 		i += lines;
 		at += (uint32_t)lines;

@@ -310,6 +310,7 @@ static int create(struct nic *nic)
 
 	dev->model = ixgbe_find_model(pci_ident(nic->fn));
 	nic->model = dev->model->name;
+	nic->mtu_max = NIC_MTU_MAX;
 	dev->port = (reg_read(&nic->bar, STATUS) >> STATUS_LAN_ID_SHIFT) & STATUS_LAN_ID_MASK;
 	for (unsigned i = 0; i < nic->queues; i++) {
 		int rc = ixgbe_queue_create(dev, i);
@@ -364,12 +365,11 @@ static void set_promiscuous(struct nic *nic)
 
 static void set_mtu(struct nic *nic)
 {
+	for (unsigned i = 0; i < nic->queues; i++)
+		ixgbe_queue_set_mtu((struct ixgbe_queue *)nic->queue[i], nic->config.mtu);
+	/* The queues' bounds, before larger frames come. */
+	dma_write_barrier();
 	write_frame_size(ixgbe_of(nic));
-	for (unsigned i = 0; i < nic->queues; i++) {
-		struct ixgbe_queue *q = (struct ixgbe_queue *)nic->queue[i];
-
-		__atomic_store_n(&q->tx_max, ixgbe_frame_max(nic->config.mtu), __ATOMIC_RELAXED);
-	}
 }
 
 static int queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)

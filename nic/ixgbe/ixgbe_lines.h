@@ -13,9 +13,7 @@
 
 #include "nic/ixgbe/ixgbe_path.h"
 
-/* A frame as received: header at least, one buffer at most. A larger one cannot be: MAXFRS holds
- * frames to the MTU's size, which a buffer holds.
- */
+/* A frame as received in one buffer: header at least, one buffer at most. */
 #define RX_MIN    14u
 #define RX_RANGE  (NIC_BUFFER_SIZE - RX_MIN)
 #define RX_STATUS (RX_DD | RX_EOP | RX_RXE)

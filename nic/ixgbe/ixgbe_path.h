@@ -67,6 +67,8 @@ static inline void ixgbe_publish(struct ixgbe_queue *q, struct ring *ring,
 		struct nic_queue *q, struct nic_pool *pool, struct frame *frames, size_t n);       \
 	size_t ixgbe_tx_##path(                                                                    \
 		struct nic_queue *q, struct nic_pool *pool, const struct frame *frames, size_t n); \
+	size_t ixgbe_tx_chain_##path(struct ixgbe_queue *q, const struct frame *frames, size_t n,  \
+		uint32_t room, uint32_t at, uint32_t max);                                         \
 	size_t ixgbe_forward_##path(struct nic_queue *from, struct nic_queue *to, size_t n,        \
 		nic_look *look, void *ctx);                                                        \
 	size_t ixgbe_in_place_forward_##path(                                                      \

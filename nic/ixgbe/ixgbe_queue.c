@@ -24,6 +24,23 @@ uint32_t ixgbe_frame_max(uint16_t mtu)
 	return mtu + 14u + 4u;
 }
 
+/* The buffers of the largest one that may be received: tagged frames may be 4 bytes longer than
+ * MAXFRS says (8.2.3.22.13).
+ */
+static uint32_t parts_max(uint16_t mtu)
+{
+	return (ixgbe_frame_max(mtu) + 4 + NIC_BUFFER_SIZE - 1) / NIC_BUFFER_SIZE;
+}
+
+void ixgbe_queue_set_mtu(struct ixgbe_queue *q, uint16_t mtu)
+{
+	uint32_t parts = parts_max(mtu);
+
+	if (parts > q->rx_parts)
+		__atomic_store_n(&q->rx_parts, parts, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->tx_max, ixgbe_frame_max(mtu), __ATOMIC_RELAXED);
+}
+
 /* --- made and freed --- */
 
 int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
@@ -45,7 +62,7 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	q->rx_whole = RX_DD | RX_EOP;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
 	q->swap.batch = config->tx_ring / 4 < SWAP_BATCH ? config->tx_ring / 4 : SWAP_BATCH;
-	q->tx_max = ixgbe_frame_max(config->mtu);
+	ixgbe_queue_set_mtu(q, config->mtu);
 	q->rs = nic_line_alloc(config->tx_ring * sizeof *q->rs);
 	if (config->in_place)
 		q->place = (struct ixgbe_in_place){
@@ -188,6 +205,7 @@ int ixgbe_queue_start(struct ixgbe *dev, unsigned index, const struct dma_region
 	int rc;
 
 	forget(q);
+	q->rx_parts = parts_max(dev->nic.config.mtu);
 	rc = start_tx(dev, index);
 	if (!rc)
 		rc = start_rx(dev, index);

@@ -57,19 +57,70 @@ static always size_t rx_provide(struct ixgbe_queue *q, const uint32_t *offsets, 
 	return i;
 }
 
-/* What is not one good frame in one buffer. Each write-back gives its buffer back to the caller;
- * one that cannot be is counted and gives an entry of no length. False: nothing was written back.
- *
- * The MTU's frame fits a buffer, so a card that begins one without ending it is out of order: all
- * is dropped to the next EOP.
+/* A frame in several buffers, from the head on: its entries, which are the oldest of n slots that
+ * the card may have written. 0: it has not come whole, or n ends before it does. ENDLESS: it goes
+ * on beyond the largest frame.
  */
-static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *frame)
+#define ENDLESS SIZE_MAX
+
+static size_t rx_chain(struct ixgbe_queue *q, uint32_t head, struct frame *frames, size_t n)
+{
+	const struct ring *ring = &q->head.rx;
+	uint32_t parts = __atomic_load_n(&q->rx_parts, __ATOMIC_RELAXED);
+	bool possible = true;
+	uint64_t word;
+	size_t i = 0;
+
+	do {
+		uint32_t least = i ? 1 : RX_MIN;
+		uint32_t len;
+
+		if (i == parts)
+			return ENDLESS;
+		if (i == n)
+			return 0;
+		word = dma_read(ring_word(ring, head + (uint32_t)i, 1));
+		if (!(word & RX_DD))
+			return 0;
+		len = (word >> RX_LENGTH_SHIFT) & 0xFFFF;
+		possible &= len - least <= NIC_BUFFER_SIZE - least;
+		frames[i] = (struct frame){.offset = ring->buffer[(head + i) & ring->mask],
+			.len = (uint16_t)len,
+			.flags = FRAME_MORE};
+		i++;
+	} while (!(word & RX_EOP));
+	frames[i - 1].flags = 0;
+	if (!possible)
+		nic_count(&q->head.bad_writebacks);
+	/* The last descriptor tells of the whole frame's errors (7.1.6.2). */
+	for (size_t k = 0; k < i && (!possible || word & RX_RXE); k++) {
+		frames[k].flags = FRAME_ERROR;
+		if (!possible)
+			frames[k].len = 0;
+	}
+	return i;
+}
+
+/* What is not one good frame in one buffer, from the head on: its entries, at most n. Each
+ * write-back gives its buffer back to the caller; one that cannot be is counted and gives an entry
+ * of no length. 0: nothing was written back, or not all that belongs together.
+ *
+ * A card that goes on beyond the largest frame, or begins one without end where each fits a buffer,
+ * is out of order: all is dropped to the next EOP.
+ */
+static rare size_t rx_odd(
+	struct ixgbe_queue *q, uint32_t head, uint64_t word, struct frame *frame, size_t n)
 {
 	uint16_t len = (uint16_t)(word >> RX_LENGTH_SHIFT);
 	bool torn = q->rx_whole != (RX_DD | RX_EOP);
+	size_t entries = ENDLESS;
 
 	if (!(word & RX_DD))
-		return false;
+		return 0;
+	if (!torn && !(word & RX_EOP))
+		entries = rx_chain(q, head, frame, n);
+	if (entries != ENDLESS)
+		return entries;
 	q->rx_whole = word & RX_EOP ? RX_DD | RX_EOP : UINT64_MAX;
 	if (torn || !(word & RX_EOP) || len - RX_MIN > RX_RANGE) {
 		nic_count(&q->head.bad_writebacks);
@@ -77,7 +128,7 @@ static rare bool rx_odd(struct ixgbe_queue *q, uint64_t word, struct frame *fram
 	}
 	frame->len = len;
 	frame->flags = FRAME_ERROR;
-	return true;
+	return 1;
 }
 
 /* Good frames in whole lines, from one that begins at the head; returns how many. */
@@ -118,12 +169,12 @@ static apart size_t rx_return_any(struct ixgbe_queue *q, struct frame *frames, s
 
 		if (line_begins(head, n - i))
 			lines = rx_take_lines(q, head, frames + i, n - i);
-		if (!lines) {
-			if (!rx_take_one(q, head, &frames[i], &word) &&
-				!rx_odd(q, word, &frames[i]))
-				break;
-			lines = 1;
-		}
+		if (!lines)
+			lines = rx_take_one(q, head, &frames[i], &word)
+					? 1
+					: rx_odd(q, head, word, &frames[i], n - i);
+		if (!lines)
+			break;
 		i += lines;
 		head += (uint32_t)lines;
 	}

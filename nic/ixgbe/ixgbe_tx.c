@@ -50,7 +50,7 @@ static inline void tx_write(
 /* Queues the chain at frames[0 .. n): its entries. 0: nothing is written, as it is not in order
  * (counted) or there is no room for it.
  */
-static rare size_t tx_queue_chain(struct ixgbe_queue *q, const struct frame *frames, size_t n,
+rare size_t ON_PATH(ixgbe_tx_chain)(struct ixgbe_queue *q, const struct frame *frames, size_t n,
 	uint32_t room, uint32_t at, uint32_t max)
 {
 	struct chain chain = tx_measure(q, frames, n, max);
@@ -98,7 +98,7 @@ static apart size_t tx_provide_any(struct ixgbe_queue *q, const struct frame *fr
 		if (!entries)
 			entries = tx_fill_one(q, at, frame, max, 0);
 		if (!entries)
-			entries = tx_queue_chain(
+			entries = ON_PATH(ixgbe_tx_chain)(
 				q, frame, n - (size_t)(frame - frames), end - at, at, max);
 		if (!entries)
 			break;

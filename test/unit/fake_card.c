@@ -200,7 +200,8 @@ static bool take_rx(struct pci_function *fn, unsigned q, uint64_t **at)
 	return *at != NULL;
 }
 
-bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, uint32_t len)
+static bool receive_part(
+	struct pci_function *fn, unsigned queue, const uint8_t *data, uint32_t len, bool last)
 {
 	uint64_t *at;
 	uint8_t *to;
@@ -213,10 +214,21 @@ bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, 
 	if (to)
 		memcpy(to, data, len);
 	if (is_legacy(fn, queue))
-		at[1] = LEGACY_RX_DD | LEGACY_RX_EOP | UINT64_C(0x8765) << 16 | len;
+		at[1] = LEGACY_RX_DD | (last ? LEGACY_RX_EOP : 0) | UINT64_C(0x8765) << 16 | len;
 	else
-		at[1] = RX_DD | RX_EOP | (uint64_t)len << RX_LENGTH_SHIFT | UINT64_C(0xABCD) << 48;
+		at[1] = RX_DD | (last ? RX_EOP : 0) | (uint64_t)len << RX_LENGTH_SHIFT |
+			UINT64_C(0xABCD) << 48;
 	return true;
+}
+
+bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, uint32_t len)
+{
+	const uint8_t *from = data;
+
+	for (; len > NIC_BUFFER_SIZE; len -= NIC_BUFFER_SIZE, from += NIC_BUFFER_SIZE)
+		if (!receive_part(fn, queue, from, NIC_BUFFER_SIZE, false))
+			return false;
+	return receive_part(fn, queue, from, len, true);
 }
 
 bool fake_receive(struct pci_function *fn, const void *data, uint32_t len)

@@ -72,7 +72,9 @@ uint32_t fake_read(struct pci_function *fn, uint32_t reg); /* without the driver
 void fake_set(struct pci_function *fn, uint32_t reg, uint32_t value);
 void fake_hold(struct pci_function *fn, uint32_t reg, uint32_t mask, uint32_t value);
 
-/* The card receives a frame on that queue, or queue 0: false if it owns no descriptor. */
+/* The card receives a frame on that queue, or queue 0, in as many buffers as it takes: false if it
+ * owns too few descriptors.
+ */
 bool fake_receive_on(struct pci_function *fn, unsigned queue, const void *data, uint32_t len);
 bool fake_receive(struct pci_function *fn, const void *data, uint32_t len);
 /* Writes that back instead, as a broken card does, and takes the descriptor. */

@@ -259,7 +259,7 @@ static void spoil(void *ctx, uint8_t *base, struct frame *frames, size_t n)
 	case 0: frames[1].len = 13; break;
 	case 1: frames[1].len = 1519; break;
 	case 2: frames[1].offset = UINT32_MAX - 10; break;
-	case 3: frames[1].flags = FRAME_MORE; break;
+	case 3: frames[1].flags = FRAME_ERROR; break;
 	default: frames[0].len = frames[1].len = frames[n - 1].len = 1; break;
 	}
 }

@@ -267,7 +267,7 @@ static void configurations_are_checked(void **state)
 		case 3: c->rings = &small; break;
 		case 4: c->frames = NULL; break;
 		case 5: c->mtu = 67; break;
-		case 6: c->mtu = 1501; break;
+		case 6: c->mtu = 9711; break;
 		case 7:
 			c->pick_irq = true;
 			c->irq = (enum pci_irq)PCI_IRQ_KINDS;
