@@ -8,7 +8,8 @@
  *     phy.c     the copper PHY            firmware.c  the X550's mailbox
  *     spi.c     the EEPROM's pins         sfp.c       the module's memories
  *     filter.c  which frames are ours     stats.c     counters
- *     rss.c     for which queue           offload.c   arithmetic over frames
+ *     steer.c   for which queue           rss.c       by a hash
+ *     headers.c  what is in a frame       offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
  *     command.c  what nicsim ctl asks for
@@ -18,6 +19,7 @@
 
 #include <stdatomic.h>
 
+#include "nicsim/ixgbe/headers.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/ixgbe/model.h"
 #include "nicsim/ixgbe/offload.h"
@@ -69,10 +71,11 @@ struct ixgbe_rss {
 	uint32_t table[IXGBE_RSS_INPUT][256];
 };
 
-/* Where a frame goes, and the hash that says so; type 0: none. */
-struct ixgbe_path {
-	uint32_t hash;
-	uint8_t type;
+/* Where a frame goes, and what an advanced descriptor says of it (82599 datasheet 7.1.6.2). */
+struct ixgbe_verdict {
+	uint32_t info;   /* first doubleword: RSS type, packet type */
+	uint32_t hash;   /* second one: of RSS, or a fragment's checksum and identification */
+	uint32_t status; /* third one: status and errors, but for DD, EOP and VP */
 	uint8_t queue;
 };
 
@@ -94,7 +97,7 @@ struct ixgbe_rx {
 	struct dma_window ring, buffers; /* of bursts, which are for queue 0 */
 	uint64_t on;                     /* queues that are enabled, a bit each */
 	bool wire_waits;                 /* the wire was told that there is no room */
-	/* The packet buffer: frames in a ring of bytes, each behind its length and its path. */
+	/* The packet buffer: frames in a ring of bytes, each behind its length and its verdict. */
 	uint32_t head, used;
 	uint8_t buffer[IXGBE_RX_BUFFER];
 	uint8_t frame[SIM_FRAME_MAX]; /* one that wraps round the end, in one piece */
@@ -272,8 +275,15 @@ void ixgbe_doorbells_receive(struct ixgbe *card);
  */
 void ixgbe_doorbells_head(struct ixgbe *card, uint32_t offset, uint32_t head);
 
+/* --- steer.c --- */
+struct ixgbe_verdict ixgbe_judge(struct ixgbe *card, const uint8_t *frame, uint32_t len);
+/* The ETQF that matches; -1: none. */
+int ixgbe_ethertype_filter(const struct ixgbe *card, unsigned ethertype);
+
 /* --- rss.c --- */
-struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t len);
+/* Adds hash, type and queue, of what can be hashed. */
+void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
+	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len);
 void ixgbe_rss_reset(struct ixgbe *card);
 void ixgbe_write_rssrk(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_mrqc(struct ixgbe *card, uint32_t offset, uint32_t value);

@@ -9,16 +9,14 @@
 
 /* --- sums --- */
 
-/* CRCs with reflected bits, four bits a step. */
-static uint32_t crc(const uint32_t table[16], const uint8_t *data, size_t len)
+/* CRCs with reflected bits, four bits a step; they begin with all ones and end inverted. */
+static uint32_t crc(uint32_t value, const uint32_t table[16], const uint8_t *data, size_t len)
 {
-	uint32_t value = 0xffffffff;
-
 	for (size_t i = 0; i < len; i++) {
 		value = (value >> 4) ^ table[(value ^ data[i]) & 15];
 		value = (value >> 4) ^ table[(value ^ (data[i] >> 4)) & 15];
 	}
-	return ~value;
+	return value;
 }
 
 uint32_t ixgbe_crc32(const uint8_t *data, size_t len)
@@ -28,17 +26,22 @@ uint32_t ixgbe_crc32(const uint8_t *data, size_t len)
 		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
 		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
 
-	return crc(table, data, len);
+	return ~crc(0xffffffff, table, data, len);
 }
 
-static uint32_t crc32c(const uint8_t *data, size_t len)
+/* Of an SCTP packet, whose checksum counts as 0. */
+static uint32_t sctp_check(const uint8_t *packet, size_t len)
 {
+	static const uint8_t none[4];
 	/* The polynomial 0x82F63B78 (RFC 9260, appendix A). */
 	static const uint32_t table[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
 		0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6,
 		0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
 
-	return crc(table, data, len);
+	uint32_t value = crc(0xffffffff, table, packet, 8);
+
+	value = crc(value, table, none, sizeof(none));
+	return ~crc(value, table, packet + 12, len - 12);
 }
 
 /* The sum of 16-bit words in memory order, not folded, not inverted. */
@@ -91,6 +94,30 @@ static void put_be32(uint8_t *at, uint32_t value)
 	put_be16(at + 2, value);
 }
 
+uint16_t ixgbe_sum(const uint8_t *data, uint32_t len)
+{
+	return __builtin_bswap16(fold(sum(data, len)));
+}
+
+uint32_t ixgbe_l4_minimum(unsigned type)
+{
+	return type == IXGBE_L4_TCP ? 20 : type == IXGBE_L4_SCTP ? 12 : 8;
+}
+
+bool ixgbe_l4_right(const uint8_t *l4, uint32_t len, unsigned type, const uint8_t *addresses,
+	uint32_t addresses_len)
+{
+	uint8_t rest[6] = {0, type == IXGBE_L4_TCP ? 6 : 17}; /* of the pseudo header */
+	uint32_t check;
+
+	if (type == IXGBE_L4_SCTP) {
+		memcpy(&check, l4 + 8, sizeof(check));
+		return sctp_check(l4, len) == check;
+	}
+	put_be32(rest + 2, len);
+	return fold(sum(l4, len) + sum(addresses, addresses_len) + sum(rest, sizeof(rest))) == 0;
+}
+
 /* --- insertion --- */
 
 /* What the field holds belongs to the sum: drivers put 0 there, or what cancels headers that lie
@@ -111,10 +138,8 @@ static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 	uint16_t value;
 
 	if (type == IXGBE_L4_SCTP) {
-		uint32_t check;
+		uint32_t check = sctp_check(l4, len);
 
-		memset(l4 + 8, 0, 4);
-		check = crc32c(l4, len);
 		memcpy(l4 + 8, &check, sizeof(check));
 		return;
 	}
@@ -123,11 +148,6 @@ static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 	if (type == IXGBE_L4_UDP && value == 0)
 		value = 0xffff;
 	put_sum(l4 + field, value);
-}
-
-static uint32_t l4_minimum(unsigned type)
-{
-	return type == IXGBE_L4_TCP ? 20 : type == IXGBE_L4_SCTP ? 12 : 8;
 }
 
 bool ixgbe_insert_checksums(
@@ -142,7 +162,8 @@ bool ixgbe_insert_checksums(
 			insert_ip(frame + ip, context->ip_len);
 	}
 	if (options & IXGBE_INSERT_L4) {
-		if (context->l4_type > IXGBE_L4_SCTP || l4 + l4_minimum(context->l4_type) > len)
+		if (context->l4_type > IXGBE_L4_SCTP ||
+			l4 + ixgbe_l4_minimum(context->l4_type) > len)
 			return false;
 		insert_l4(frame + l4, len - l4, context->l4_type, 0);
 	}
@@ -170,7 +191,7 @@ bool ixgbe_segment_possible(const struct ixgbe_context *context, uint32_t length
 
 	return context->mss && context->l4_type <= IXGBE_L4_TCP && context->mac_len >= 14 &&
 	       context->ip_len >= (context->ipv4 ? 20 : 40) &&
-	       context->l4_len >= l4_minimum(context->l4_type) && header < length &&
+	       context->l4_len >= ixgbe_l4_minimum(context->l4_type) && header < length &&
 	       header + context->mss <= max;
 }
 

@@ -34,6 +34,16 @@ struct ixgbe_segment_flags {
 /* The frame check sequence, to be appended as it lies in memory (little endian). */
 uint32_t ixgbe_crc32(const uint8_t *data, size_t len);
 
+/* The Internet checksum of these bytes, as a number; 0 of what includes a right one. */
+uint16_t ixgbe_sum(const uint8_t *data, uint32_t len);
+/* The shortest header of a TUCMD.L4T, bytes. */
+uint32_t ixgbe_l4_minimum(unsigned type);
+/* Whether the checksum of a segment of `len` bytes, at least its header's, is right. `addresses`:
+ * both of the IP header's, one behind the other.
+ */
+bool ixgbe_l4_right(const uint8_t *l4, uint32_t len, unsigned type, const uint8_t *addresses,
+	uint32_t addresses_len);
+
 /* Inserts what `options` ask for. False, and nothing done, where the context does not fit the
  * frame. */
 bool ixgbe_insert_checksums(

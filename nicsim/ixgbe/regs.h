@@ -114,7 +114,9 @@
 #define   RXCTRL_ENABLE 0x00000001u
 #define RXPBSIZE(n) (0x03c00u + 4u * (n))
 #define RXCSUM 0x05000u
+#define   RXCSUM_IPPCSE 0x00001000u
 #define   RXCSUM_PCSD 0x00002000u
+#define RSS_TYPE 0x0000000fu /* of a descriptor's first doubleword */
 #define FCTRL 0x05080u
 #define   FCTRL_MPE 0x00000100u
 #define   FCTRL_UPE 0x00000200u
@@ -125,6 +127,10 @@
 #define MCSTCTRL 0x05090u
 #define   MCSTCTRL_OFFSET(v) ((v)&3u)
 #define   MCSTCTRL_ENABLE 0x00000004u
+#define ETQF(n) (0x05128u + 4u * (n))
+#define ETQF_COUNT 8u
+#define   ETQF_TYPE(v) ((v)&0xffffu)
+#define   ETQF_ENABLE 0x80000000u
 #define MRQC 0x05818u
 #define   MRQC_MODE(v) ((v)&15u)
 #define   MRQC_MODE_RSS 1u

@@ -12,11 +12,6 @@
 
 #include "nicsim/ixgbe/card.h"
 
-#define TYPE_IPV4 0x0800u
-#define TYPE_IPV6 0x86ddu
-#define TCP       6u
-#define UDP       17u
-
 /* RSS types of the descriptor (7.1.6.2). */
 enum { NONE = 0, TCP_IPV4 = 1, IPV4 = 2, TCP_IPV6 = 3, IPV6 = 5, UDP_IPV4 = 7, UDP_IPV6 = 8 };
 
@@ -71,83 +66,61 @@ static uint32_t hash(struct ixgbe *card, const uint8_t *input, unsigned len)
 
 /* --- what is hashed --- */
 
-/* What of a frame goes into the hash: addresses, and ports behind them if they are `protocol`'s and
- * there. Returns the length, and which of MRQC's fields it is: the first that is enabled
- * (7.1.2.8.1).
+/* What of a frame goes into the hash: the addresses of the outermost IP header, and the ports
+ * behind it if they are there (those of fragments are not in each, and behind extension headers
+ * nothing is looked for). Returns the length, and which of MRQC's fields it is: the first that is
+ * enabled (7.1.2.8.1).
  */
-static unsigned choose(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *addresses, unsigned len,
-	unsigned protocol, const uint8_t *ports, const struct kind kinds[3], uint32_t enabled,
-	uint8_t *type)
+static unsigned choose(uint8_t input[IXGBE_RSS_INPUT], const struct ixgbe_headers *headers,
+	const uint8_t *frame, uint32_t len, uint32_t enabled, uint8_t *type)
 {
-	memcpy(input, addresses, len);
-	for (unsigned i = 0; i < 2; i++) {
-		if (protocol == (i == 0 ? TCP : UDP) && ports && kinds[i].enable & enabled) {
-			memcpy(input + len, ports, 4);
-			*type = kinds[i].type;
-			return len + 4;
-		}
-	}
-	if (!(kinds[2].enable & enabled))
-		return 0;
-	*type = kinds[2].type;
-	return len;
-}
-
-static unsigned parse_ipv4(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *ip, uint32_t len,
-	uint32_t enabled, uint8_t *type)
-{
-	static const struct kind kinds[] = {
+	static const struct kind of_ipv4[] = {
 		{MRQC_TCP_IPV4, TCP_IPV4}, {MRQC_UDP_IPV4, UDP_IPV4}, {MRQC_IPV4, IPV4}};
-	uint32_t header = len >= 20 ? 4u * (ip[0] & 15u) : 0;
-	bool fragment;
-
-	if (header < 20 || ip[0] >> 4 != 4 || header > len)
-		return 0;
-	/* More to come, or not the first: ports are not in each. */
-	fragment = (ip[6] & 0x3f) != 0 || ip[7] != 0;
-	return choose(input, ip + 12, 8, ip[9], !fragment && len - header >= 4 ? ip + header : NULL,
-		kinds, enabled, type);
-}
-
-/* Behind extension headers nothing is looked for. */
-static unsigned parse_ipv6(uint8_t input[IXGBE_RSS_INPUT], const uint8_t *ip, uint32_t len,
-	uint32_t enabled, uint8_t *type)
-{
-	static const struct kind kinds[] = {
+	static const struct kind of_ipv6[] = {
 		{MRQC_TCP_IPV6, TCP_IPV6}, {MRQC_UDP_IPV6, UDP_IPV6}, {MRQC_IPV6, IPV6}};
+	bool ipv4 = headers->types & IXGBE_TYPE_IPV4;
+	const struct kind *kinds = ipv4 ? of_ipv4 : of_ipv6;
+	unsigned n = ipv4 ? 8 : 32, i;
 
-	if (len < 40 || ip[0] >> 4 != 6)
+	if (!headers->ip)
 		return 0;
-	return choose(input, ip + 8, 32, ip[6], len >= 44 ? ip + 40 : NULL, kinds, enabled, type);
+	memcpy(input, frame + headers->ip + (ipv4 ? 12 : 8), n);
+	i = headers->protocol == IXGBE_PROTOCOL_TCP   ? 0
+	    : headers->protocol == IXGBE_PROTOCOL_UDP ? 1
+						      : 2;
+	if (headers->inner != headers->ip || headers->fragment ||
+		headers->types & IXGBE_TYPE_IPV6_EXT || len - headers->next < 4)
+		i = 2;
+	if (i < 2 && kinds[i].enable & enabled) {
+		memcpy(input + n, frame + headers->next, 4);
+		n += 4;
+	} else if (kinds[2].enable & enabled) {
+		i = 2;
+	} else {
+		return 0;
+	}
+	*type = kinds[i].type;
+	return n;
 }
 
-struct ixgbe_path ixgbe_rss(struct ixgbe *card, const uint8_t *frame, uint32_t len)
+void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
+	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len)
 {
-	struct ixgbe_path path = {0};
-	uint32_t mrqc = *ixgbe_reg(card, MRQC);
-	uint32_t at = 14, entry, four;
-	uint8_t input[IXGBE_RSS_INPUT];
-	unsigned type, n = 0;
+	uint32_t mrqc = *ixgbe_reg(card, MRQC), entry, four;
+	uint8_t input[IXGBE_RSS_INPUT], type;
+	unsigned n;
 
 	if (MRQC_MODE(mrqc) != MRQC_MODE_RSS)
-		return path;
-	type = (unsigned)frame[12] << 8 | frame[13];
-	if (type == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)) && len >= 18) {
-		type = (unsigned)frame[16] << 8 | frame[17];
-		at = 18;
-	}
-	if (type == TYPE_IPV4)
-		n = parse_ipv4(input, frame + at, len - at, mrqc, &path.type);
-	else if (type == TYPE_IPV6)
-		n = parse_ipv6(input, frame + at, len - at, mrqc, &path.type);
+		return;
+	n = choose(input, headers, frame, len, mrqc, &type);
 	if (!n)
-		return path;
-	path.hash = hash(card, input, n);
-	entry = path.hash % (card->model->rows == ROW_X550 ? ERETA_ENTRIES : RETA_ENTRIES);
+		return;
+	verdict->hash = hash(card, input, n);
+	verdict->info |= type;
+	entry = verdict->hash % (card->model->rows == ROW_X550 ? ERETA_ENTRIES : RETA_ENTRIES);
 	four = *ixgbe_reg(
 		card, entry < RETA_ENTRIES ? RETA(entry / 4) : ERETA((entry - RETA_ENTRIES) / 4));
-	path.queue = (uint8_t)(four >> 8 * (entry % 4) & (card->model->rss_queues - 1u));
-	return path;
+	verdict->queue = (uint8_t)(four >> 8 * (entry % 4) & (card->model->rss_queues - 1u));
 }
 
 /* --- registers --- */

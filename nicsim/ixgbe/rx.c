@@ -15,7 +15,9 @@
 #define BURST      64u /* frames a turn */
 #define TYPE_PAUSE 0x8808u
 
-/* Descriptor status and errors, as they lie in the second quadword (7.1.5, 7.1.6). */
+/* Descriptor status that is about the ring and the tag, as it lies in the second quadword (7.1.5,
+ * 7.1.6). The rest is the frame's verdict's.
+ */
 #define STATUS_DD  0x01u
 #define STATUS_EOP 0x02u
 #define STATUS_VP  0x08u
@@ -97,21 +99,33 @@ static int write_back(struct ixgbe *card, unsigned queue, uint32_t index, uint64
 	return rc ? rc : function_dma_write(&card->fn, hint, address + 8, &second, 8);
 }
 
-/* The first quadword of an advanced descriptor: no packet type, no split header; the hash only with
- * RXCSUM.PCSD, else there is room for a fragment's checksum, which is not computed.
- */
-static uint64_t first_word(struct ixgbe *card, const struct ixgbe_path *path)
+/* The second quadword. What is not a frame's last descriptor says nothing but length and DD. */
+static uint64_t second_word(struct ixgbe *card, const struct ixgbe_verdict *verdict, bool advanced,
+	uint32_t piece, bool last, bool tagged, uint64_t tag)
 {
-	if (!(*ixgbe_reg(card, RXCSUM) & RXCSUM_PCSD))
-		return 0;
-	return path->type | (uint64_t)path->hash << 32;
+	uint32_t status = STATUS_DD;
+	uint64_t word;
+
+	if (last)
+		status |= STATUS_EOP | verdict->status;
+	if (last && tagged)
+		status |= STATUS_VP;
+	if (advanced) {
+		word = status | (uint64_t)piece << 32;
+	} else {
+		/* The lowest and the highest eight bits of the others' 32. */
+		word = piece | (uint64_t)(status & 0xff) << 32 | (uint64_t)(status >> 24) << 40;
+		if (last && !(*ixgbe_reg(card, RXCSUM) & RXCSUM_PCSD))
+			word |= verdict->hash & 0xffff0000;
+	}
+	return last && tagged ? word | tag << 48 : word;
 }
 
 /* Puts a frame into as many descriptors as it takes. */
 static enum outcome store(
-	struct ixgbe *card, const struct ixgbe_path *path, const uint8_t *frame, uint32_t len)
+	struct ixgbe *card, const struct ixgbe_verdict *verdict, const uint8_t *frame, uint32_t len)
 {
-	unsigned queue = path->queue;
+	unsigned queue = verdict->queue;
 	struct ixgbe_rx_queue *q = &card->rx.queue[queue];
 	uint32_t size = ring_size(card, queue);
 	uint32_t head = *reg(card, queue, RDH), tail = *reg(card, queue, RDT);
@@ -130,23 +144,16 @@ static enum outcome store(
 		frame = edit(card, frame, &len, tagged, crc);
 	for (uint32_t left = len; left;) {
 		uint32_t piece = left < room ? left : room;
-		uint64_t address, first = first_word(card, path), second;
+		uint64_t address, first = 0, second;
 		bool last = piece == left;
 
 		if (function_dma_read(&card->fn, &q->hint_ring, ring_address(card, queue, head),
 			    &address, sizeof(address)) ||
 			function_dma_write(&card->fn, &q->hint_buffer, address, frame + at, piece))
 			goto lost;
-		if (advanced) {
-			/* Extended status from bit 0. */
-			second = STATUS_DD | (last ? STATUS_EOP : 0) | (uint64_t)piece << 32;
-			if (last && tagged)
-				second |= STATUS_VP | tag << 48;
-		} else {
-			second = piece | (uint64_t)(STATUS_DD | (last ? STATUS_EOP : 0)) << 32;
-			if (last && tagged)
-				second |= (uint64_t)STATUS_VP << 32 | tag << 48;
-		}
+		if (last)
+			first = verdict->info | (uint64_t)verdict->hash << 32;
+		second = second_word(card, verdict, advanced, piece, last, tagged, tag);
 		ixgbe_doorbells_head(card, RX_QUEUE(queue) + RDH, head + 1 == size ? 0 : head + 1);
 		if (write_back(card, queue, head, second, advanced, first))
 			goto lost;
@@ -196,7 +203,7 @@ static void copy_out(const struct ixgbe_rx *rx, uint32_t at, void *to, uint32_t 
 /* What stands in front of a frame. */
 struct entry {
 	uint32_t len;
-	struct ixgbe_path path;
+	struct ixgbe_verdict verdict;
 };
 
 static bool has_room(struct ixgbe *card, uint32_t len)
@@ -205,10 +212,10 @@ static bool has_room(struct ixgbe *card, uint32_t len)
 }
 
 static bool push(
-	struct ixgbe *card, const struct ixgbe_path *path, const uint8_t *frame, uint32_t len)
+	struct ixgbe *card, const struct ixgbe_verdict *verdict, const uint8_t *frame, uint32_t len)
 {
 	struct ixgbe_rx *rx = &card->rx;
-	struct entry entry = {.len = len, .path = *path};
+	struct entry entry = {.len = len, .verdict = *verdict};
 
 	if (!has_room(card, len))
 		return false;
@@ -245,11 +252,11 @@ static bool move_one(struct ixgbe *card)
 {
 	struct entry entry;
 	const uint8_t *frame = peek(&card->rx, &entry);
-	unsigned queue = entry.path.queue;
+	unsigned queue = entry.verdict.queue;
 	enum outcome outcome = NO_DESCRIPTOR;
 
 	if (is_on(card, queue))
-		outcome = store(card, &entry.path, frame, entry.len);
+		outcome = store(card, &entry.verdict, frame, entry.len);
 	if (outcome == NO_DESCRIPTOR) {
 		if (!drops(card, queue))
 			return false;
@@ -321,7 +328,7 @@ bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 	struct ixgbe *card = ctx;
 	struct ixgbe_rx *rx = &card->rx;
 	uint32_t len = (uint32_t)length;
-	struct ixgbe_path path;
+	struct ixgbe_verdict verdict;
 
 	ixgbe_doorbells_receive(card);
 	/* A wire that can wait does so until somebody listens. */
@@ -350,20 +357,20 @@ bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 	if (is_control(card, frame) || !ixgbe_filter(card, frame, len))
 		return true;
 	ixgbe_count_rx_good(card, frame, len);
-	path = ixgbe_rss(card, frame, len);
-	if (!is_on(card, path.queue))
+	verdict = ixgbe_judge(card, frame, len);
+	if (!is_on(card, verdict.queue))
 		ixgbe_doorbells_settle(card); /* maybe it is on meanwhile */
-	if (!is_on(card, path.queue))
+	if (!is_on(card, verdict.queue))
 		return true; /* for a queue that is off */
 	if (rx->used == 0 && listening(card)) {
-		if (store(card, &path, frame, len) != NO_DESCRIPTOR)
+		if (store(card, &verdict, frame, len) != NO_DESCRIPTOR)
 			return true;
-		if (drops(card, path.queue)) {
-			ixgbe_count_rx_dropped(card, path.queue);
+		if (drops(card, verdict.queue)) {
+			ixgbe_count_rx_dropped(card, verdict.queue);
 			return true;
 		}
 	}
-	if (!push(card, &path, frame, len)) {
+	if (!push(card, &verdict, frame, len)) {
 		ixgbe_count(card, RXMPC(0u));
 		ixgbe_cause(card, EICR_RX_MISS);
 	}

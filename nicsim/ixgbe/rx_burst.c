@@ -12,10 +12,8 @@
 #define CRC_LEN    4u
 #define LEGACY_MAX 1518u
 #define TYPE_FIRST 0x600u /* below: a length */
-#define TYPE_IPV4  0x0800u
-#define TYPE_IPV6  0x86ddu
 #define TYPE_PAUSE 0x8808u
-#define DD_EOP     0x03ull
+#define DD_EOP     0x03u
 
 /* What the registers say for all frames of a burst. */
 struct plan {
@@ -42,6 +40,7 @@ struct stored {
 	uint8_t *to;
 	const uint8_t *from;
 	uint32_t len;
+	uint32_t status; /* of its descriptor */
 };
 
 static uint32_t reg(const struct ixgbe *card, uint32_t offset)
@@ -84,10 +83,11 @@ static bool make_plan(struct ixgbe *card, struct plan *plan)
 	return true;
 }
 
-static bool is_common(const struct plan *plan, unsigned type, size_t len)
+static bool is_common(const struct ixgbe *card, const struct plan *plan, unsigned type, size_t len)
 {
 	return len >= FRAME_MIN && len <= plan->longest && type >= TYPE_FIRST &&
-	       type != TYPE_IPV4 && type != TYPE_IPV6 && type != TYPE_PAUSE && type != plan->vlan;
+	       type != IXGBE_ETHERTYPE_IPV4 && type != IXGBE_ETHERTYPE_IPV6 && type != TYPE_PAUSE &&
+	       type != plan->vlan && ixgbe_ethertype_filter(card, type) < 0;
 }
 
 static bool passes(struct ixgbe *card, const struct plan *plan, const struct ixgbe_head *head)
@@ -106,14 +106,14 @@ static enum lot judge(struct ixgbe *card, const struct plan *plan, const struct 
 	if (head->word[0] == before->to && type == before->type && len == before->len)
 		return before->lot;
 	*before = (struct kind){head->word[0], type, len, UNCOMMON};
-	if (is_common(plan, type, len))
+	if (is_common(card, plan, type, len))
 		before->lot = passes(card, plan, head) ? STORE : IGNORE;
 	return before->lot;
 }
 
 /* Where the next frame goes. */
 static bool find_place(struct ixgbe *card, const struct plan *plan, const struct wire_frame *frame,
-	uint32_t n, struct stored *place)
+	const struct ixgbe_head *head, uint32_t n, struct stored *place)
 {
 	uint32_t at = plan->head + n;
 	uint64_t address;
@@ -129,6 +129,7 @@ static bool find_place(struct ixgbe *card, const struct plan *plan, const struct
 	}
 	place->from = frame->bytes;
 	place->len = (uint32_t)frame->len;
+	place->status = DD_EOP | (ixgbe_head_group(head) ? IXGBE_STATUS_PIF : 0);
 	__builtin_prefetch(place->to, 1);
 	return true;
 }
@@ -143,11 +144,11 @@ static void write_back(const struct plan *plan, const struct stored *stored, uin
 		uint64_t second;
 
 		if (plan->advanced) {
-			second = DD_EOP | (uint64_t)stored[i].len << 32;
+			second = stored[i].status | (uint64_t)stored[i].len << 32;
 			atomic_store_explicit(
 				(_Atomic(uint64_t) *)(void *)d, 0, memory_order_relaxed);
 		} else {
-			second = stored[i].len | DD_EOP << 32;
+			second = stored[i].len | (uint64_t)stored[i].status << 32;
 		}
 		/* Orders the frame and the first quadword before DD. */
 		atomic_store_explicit(
@@ -193,7 +194,8 @@ static size_t burst(struct ixgbe *card, const struct wire_frame *frames, size_t 
 
 		if (lot == STORE && count == plan.free)
 			lot = plan.drop ? DROP : NO_ROOM;
-		if (lot == STORE && !find_place(card, &plan, &frames[i], count, &stored[count]))
+		if (lot == STORE &&
+			!find_place(card, &plan, &frames[i], &head, count, &stored[count]))
 			lot = UNCOMMON;
 		*end = lot;
 		if (lot == NO_ROOM || lot == UNCOMMON)

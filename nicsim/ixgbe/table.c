@@ -159,7 +159,7 @@ static const struct row rows[] = {
 	{0x12000, 128, 4, 0, 0x00000fff},                       /* RSCINT */
 
 	/* Receive filters (8.2.4.7) */
-	{0x05000, 1, 4, 0, 0x00003000},                         /* RXCSUM */
+	{RXCSUM, 1, 4, 0, RXCSUM_IPPCSE | RXCSUM_PCSD},
 	{0x05008, 1, 4, 0, 0x0003ffff},                         /* RFCTL */
 	{FCTRL, 1, 4, 0, 0x00000702},
 	{VLNCTRL, 1, 4, 0x00008100, 0x7000ffff},
@@ -169,7 +169,7 @@ static const struct row rows[] = {
 	{0x05108, 4, 4, 0, 0xffffffff},                         /* FCoE filters */
 	{0x05100, 1, 4, 0, 0x00000fff},                         /* FCRXCTRL */
 	{0x0511c, 1, 4, 0, 0},
-	{0x05128, 8, 4, 0, 0xffffffff},                         /* ETQF */
+	{ETQF(0), ETQF_COUNT, 4, 0, 0xffffffff},
 	{0x05158, 1, 4, 0, 0xffffffff},                         /* REOFF */
 	{0x051b0, 1, 4, 0, 0x60001f81},                         /* VT_CTL */
 	{0x051e0, 2, 4, 0, 0xffffffff},                         /* VFRE */
