@@ -314,6 +314,7 @@ static const struct row rows[] = {
 	{0x08e00, 13, 4, 0, 0xffffffff},                        /* IPSRX */
 	{0x08a00, 15, 4, 0, 0xffffffff},                        /* LSECTX */
 	{0x08f00, 12, 4, 0, 0xffffffff},                        /* LSECRX */
+	COUNTERS(0x08a3c, 5), COUNTERS(0x08f40, 17),            /* what they count: LSECTXUT, LSECRXUT ... */
 
 	/* Time synchronisation (8.2.4.26): the clock stands */
 	{0x05120, 1, 4, 0, 0xffffffff},                         /* RXMTRL */
