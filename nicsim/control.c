@@ -234,6 +234,9 @@ static const char help[] =
 	"module\n"
 	"  remove            it is pulled out of its slot: the connection of its driver ends\n"
 	"  insert            and put back, as after power-on\n"
+	"  fault SPEC        something goes wrong from here on; none: nothing any more; help: "
+	"what\n"
+	"                    there is\n"
 	"  counters          what happened to it so far: a name and a number a line\n"
 	"\n"
 	"Exit status: 0 done, 1 refused, or nobody answers, 2 wrong usage.\n";

@@ -59,6 +59,12 @@ uint32_t irqs_flags(enum irq_kind kind)
 	}
 }
 
+/* Whether it is lost on its way. */
+static bool is_lost(const struct irqs *irqs)
+{
+	return irqs->fault && fault_interrupt(irqs->fault);
+}
+
 static void signal_vector(const struct irqs *irqs, unsigned vector)
 {
 	uint64_t one = 1;
@@ -78,8 +84,13 @@ static void flush(struct irqs *irqs, unsigned vector)
 	if (irqs->kind == IRQ_INTX) {
 		if (!irqs->line || irqs->line_disabled)
 			return;
+		if (is_lost(irqs))
+			return;
 		irqs->masked |= bit; /* until the client has served the card and unmasks */
 	} else if (!(irqs->pending & bit)) {
+		return;
+	} else if (is_lost(irqs)) {
+		irqs->pending &= ~bit;
 		return;
 	}
 	irqs->pending &= ~bit;
@@ -217,6 +228,19 @@ void irqs_message(struct irqs *irqs, unsigned vector)
 		return;
 	irqs->pending |= 1ull << vector;
 	flush(irqs, vector);
+}
+
+void irqs_spurious(struct irqs *irqs)
+{
+	for (unsigned i = 0; i < IRQ_VECTORS; i++) {
+		uint64_t bit = 1ull << i;
+
+		if (irqs->fd[i] < 0 || irqs->masked & bit)
+			continue;
+		if (irqs->kind == IRQ_INTX)
+			irqs->masked |= bit;
+		signal_vector(irqs, i);
+	}
 }
 
 void irqs_line(struct irqs *irqs, bool asserted)

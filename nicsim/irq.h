@@ -13,19 +13,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nicsim/fault.h"
+
 /* The indices that VFIO gives them (linux/vfio.h, VFIO_PCI_*_IRQ_INDEX). */
 enum irq_kind { IRQ_INTX, IRQ_MSI, IRQ_MSIX, IRQ_ERR, IRQ_REQ, IRQ_KINDS };
 
 #define IRQ_VECTORS 64u /* of MSI-X at most */
 
 struct irqs {
-	unsigned msix;      /* how many vectors of MSI-X there are; 0: no such capability */
-	enum irq_kind kind; /* IRQ_KINDS: none is set */
-	uint64_t enabled;   /* vectors that the client set, with an eventfd or without */
-	uint64_t pending;   /* vectors whose message waits for an eventfd */
-	uint64_t masked;    /* vectors that the client masked; bit 0 is INTx's automask */
-	bool line;          /* INTx: what the card asserts */
-	bool line_disabled; /* INTx: the command register's bit */
+	unsigned msix;       /* how many vectors of MSI-X there are; 0: no such capability */
+	enum irq_kind kind;  /* IRQ_KINDS: none is set */
+	uint64_t enabled;    /* vectors that the client set, with an eventfd or without */
+	uint64_t pending;    /* vectors whose message waits for an eventfd */
+	uint64_t masked;     /* vectors that the client masked; bit 0 is INTx's automask */
+	bool line;           /* INTx: what the card asserts */
+	bool line_disabled;  /* INTx: the command register's bit */
+	struct fault *fault; /* the function's */
 	int fd[IRQ_VECTORS];
 };
 
@@ -47,6 +50,8 @@ int irqs_set(struct irqs *irqs, uint32_t kind, uint32_t flags, uint32_t start, u
 void irqs_message(struct irqs *irqs, unsigned vector);
 /* The card asserts or releases its line; heard only while neither MSI nor MSI-X is set. */
 void irqs_line(struct irqs *irqs, bool asserted);
+/* Each vector that can be sent is, for no reason. */
+void irqs_spurious(struct irqs *irqs);
 void irqs_line_disable(struct irqs *irqs, bool disabled);
 
 #endif

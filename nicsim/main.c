@@ -17,14 +17,16 @@
 #include "nicsim/control.h"
 #include "nicsim/detach.h"
 #include "nicsim/dma.h"
+#include "nicsim/ixgbe/fault.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/loop.h"
 #include "nicsim/replay.h"
 #include "nicsim/report.h"
 #include "nicsim/server.h"
 
-#define CARDS_MAX 64u
-#define VERSION   "0.1.0"
+#define CARDS_MAX  64u
+#define FAULTS_MAX 8u /* a card */
+#define VERSION    "0.1.0"
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
@@ -35,6 +37,8 @@ struct slot {
 	const struct ixgbe_model *model;
 	enum sfp_kind module;
 	bool no_msix;
+	struct ixgbe_fault_spec fault[FAULTS_MAX];
+	unsigned faults;
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
@@ -78,6 +82,7 @@ static const char help[] =
 	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
 	"  --module KIND        what an 82599's cage holds: sr (default), lr, copper, 1g-sx,\n"
 	"                       foreign (of no known vendor), none\n"
+	"  --fault SPEC         something of it is out of order; may be repeated (doc/nicsim.md)\n"
 	"  --no-msix            it lacks MSI-X: its driver takes MSI\n"
 	"\n"
 	"  --doorbells trapped  each register access is a message: exact, the default\n"
@@ -175,6 +180,7 @@ static int parse(struct process *process, int argc, char **argv)
 		WIRE,
 		MAC,
 		MODULE,
+		FAULT,
 		NO_MSIX,
 		DOORBELLS,
 		CONTROL,
@@ -193,6 +199,7 @@ static int parse(struct process *process, int argc, char **argv)
 		{"no-msix", no_argument, NULL, NO_MSIX},
 		{"doorbells", required_argument, NULL, DOORBELLS},
 		{"control", required_argument, NULL, CONTROL},
+		{"fault", required_argument, NULL, FAULT},
 		{"strict", no_argument, NULL, STRICT},
 		{"verbose", no_argument, NULL, VERBOSE},
 		{"help", no_argument, NULL, HELP},
@@ -245,6 +252,12 @@ static int parse(struct process *process, int argc, char **argv)
 				return usage("doorbells are trapped or mapped, not", optarg);
 			break;
 		case CONTROL: process->control_path = optarg; break;
+		case FAULT:
+			if (slot->faults == FAULTS_MAX)
+				return usage("too many faults: 8 fit on a card", NULL);
+			if (!ixgbe_fault_parse(optarg, &slot->fault[slot->faults++]))
+				return usage("no such fault, or not with these values:", optarg);
+			break;
 		case STRICT: process->strict = true; break;
 		case VERBOSE: process->verbose = true; break;
 		case HELP: fputs(help, stdout); exit(EXIT_SUCCESS);
@@ -328,6 +341,11 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	rc = ixgbe_create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
 	if (rc)
 		return rc;
+	for (unsigned i = 0; i < slot->faults; i++) {
+		rc = ixgbe_fault_set(slot->card, &slot->fault[i]);
+		if (rc)
+			return rc;
+	}
 	if (slot->client >= 0)
 		return server_attach(&slot->server, process->loop, slot->client,
 			ixgbe_function(slot->card), log_event, &slot->report, why);

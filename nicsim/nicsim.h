@@ -12,6 +12,7 @@
  *     report.c   lines for people              wire*.c    what a port is plugged into
  *     replay.c   a trace against the card      detach.c   into the background, for one client
  *     place.c    sockets with a name      control.c  what nicsim ctl asks for
+ *     fault.c    what goes wrong
  *     snapshot.h registers that somebody else writes
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format

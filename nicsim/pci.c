@@ -164,8 +164,23 @@ void function_reset(struct function *fn)
 	fn->ops->reset(fn->card);
 }
 
+void function_set_fault(struct function *fn, struct fault *fault)
+{
+	fn->fault = fault;
+	fn->irqs.fault = fault;
+}
+
+static bool is_gone(const struct function *fn)
+{
+	return fn->fault && fn->fault->gone;
+}
+
 void function_config_read(struct function *fn, unsigned offset, void *to, unsigned len)
 {
+	if (is_gone(fn)) {
+		memset(to, 0xff, len);
+		return;
+	}
 	/* The one bit that changes by itself. */
 	if (fn->irqs.line && !fn->ident->intx_untold)
 		fn->config[0x06] |= STATUS_INTX;
@@ -179,6 +194,8 @@ void function_config_write(struct function *fn, unsigned offset, const void *fro
 	const uint8_t *data = from;
 	bool master = function_is_master(fn);
 
+	if (is_gone(fn))
+		return;
 	for (unsigned i = 0; i < len; i++) {
 		unsigned at = offset + i;
 		unsigned value = fn->config[at];
@@ -212,6 +229,8 @@ uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsig
 {
 	uint64_t value;
 
+	if (fn->fault && fault_access(fn->fault, &value))
+		return value;
 	if (!decodes(fn))
 		return ~0ull;
 	if (size == 8) {
@@ -225,6 +244,10 @@ uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsig
 void function_write(
 	struct function *fn, unsigned bar, uint32_t offset, unsigned size, uint64_t value)
 {
+	uint64_t ignored;
+
+	if (fn->fault && fault_access(fn->fault, &ignored))
+		return;
 	if (!decodes(fn) || size < 4)
 		return;
 	fn->ops->write(fn->card, bar, offset, (uint32_t)value);
@@ -239,7 +262,7 @@ bool function_is_master(const struct function *fn)
 
 int function_dma_read(struct function *fn, unsigned *hint, uint64_t address, void *to, size_t len)
 {
-	if (!function_is_master(fn)) {
+	if (!function_is_master(fn) || (fn->fault && fault_dma(fn->fault, false))) {
 		dma_count_refused(fn->dma, address);
 		return -EFAULT;
 	}
@@ -249,7 +272,7 @@ int function_dma_read(struct function *fn, unsigned *hint, uint64_t address, voi
 int function_dma_write(
 	struct function *fn, unsigned *hint, uint64_t address, const void *from, size_t len)
 {
-	if (!function_is_master(fn)) {
+	if (!function_is_master(fn) || (fn->fault && fault_dma(fn->fault, true))) {
 		dma_count_refused(fn->dma, address);
 		return -EFAULT;
 	}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "nicsim/dma.h"
+#include "nicsim/fault.h"
 #include "nicsim/irq.h"
 
 #define PCI_CONFIG_SIZE 4096u
@@ -73,6 +74,7 @@ struct function {
 	struct dma *dma;
 	struct irqs irqs;
 	struct function_window window;
+	struct fault *fault;               /* the card's; NULL: it is well */
 	bool strict;                       /* report what a card must not be asked */
 	uint8_t config[PCI_CONFIG_SIZE];   /* little endian */
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bit set: the client may write it */
@@ -85,6 +87,8 @@ void function_init(struct function *fn, const struct card_ops *ops, void *card,
  * leaves it when it opens a device; no interrupts; the card reset.
  */
 void function_reset(struct function *fn);
+/* From here on; NULL: none. */
+void function_set_fault(struct function *fn, struct fault *fault);
 
 /* offset + len is within PCI_CONFIG_SIZE. */
 void function_config_read(struct function *fn, unsigned offset, void *to, unsigned len);

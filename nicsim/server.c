@@ -56,6 +56,7 @@ static void client_leaves(struct server *server, const char *why)
 	server->session.out_len = 0;
 	server->session.passes = 0;
 	server->session.versioned = false;
+	server->session.hangs_up = false;
 	dma_unmap_all(server->session.fn->dma);
 	if (server->session.fn->ops->left)
 		server->session.fn->ops->left(server->session.fn->card);
@@ -136,7 +137,8 @@ static bool handle(struct server *server)
 	bool sane = true;
 
 	server->stalled = false;
-	while (server->in_len - at >= sizeof(struct vfio_user_header)) {
+	while (server->in_len - at >= sizeof(struct vfio_user_header) &&
+		!server->session.hangs_up) {
 		struct vfio_user_header header;
 
 		memcpy(&header, server->in + at, sizeof(header));
@@ -216,6 +218,8 @@ static const char *serve(struct server *server, uint32_t events)
 		send_out(server); /* what it may still want to know */
 		return "the client was thrown out: no vfio-user message";
 	}
+	if (server->session.hangs_up)
+		return "the client was thrown out: a fault";
 	return more && send_out(server) ? NULL : left;
 }
 
@@ -254,6 +258,8 @@ static void on_connect(struct loop_io *io, uint32_t events)
 		return;
 	}
 	loop_remove(server->loop, &server->listener);
+	if (server->session.fn->fault)
+		fault_restart(server->session.fn->fault);
 	say(server, "a client came");
 }
 

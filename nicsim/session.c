@@ -277,6 +277,8 @@ static int on_region_read(struct session *session, const struct vfio_user_header
 		uint64_t value = function_read(
 			session->fn, access.region, (uint32_t)access.offset, access.count);
 
+		if (session->fn->fault && session->fn->fault->refused)
+			return -EIO;
 		memcpy(out + sizeof(access), &value, access.count);
 	}
 	reply(session, h, out, (uint32_t)sizeof(access) + access.count);
@@ -305,6 +307,8 @@ static int on_region_write(struct session *session, const struct vfio_user_heade
 		memcpy(&value, payload, access.count);
 		function_write(
 			session->fn, access.region, (uint32_t)access.offset, access.count, value);
+		if (session->fn->fault && session->fn->fault->refused)
+			return -EIO;
 	}
 	reply(session, h, &access, sizeof(access));
 	return 0;
@@ -348,13 +352,17 @@ void session_command(
 
 	if (fn->ops->settle)
 		fn->ops->settle(fn->card);
-	if (!session->versioned && h->command != VFIO_USER_VERSION)
+	if (fn->fault && fault_message(fn->fault)) {
+		session->hangs_up = fn->fault->hangs_up;
+		rc = -EIO;
+	} else if (!session->versioned && h->command != VFIO_USER_VERSION) {
 		rc = -EINVAL;
-	else if (h->command < known && commands[h->command])
+	} else if (h->command < known && commands[h->command]) {
 		rc = commands[h->command](session, h, payload, h->size - (uint32_t)sizeof(*h));
+	}
 	if (fn->ops->settle)
 		fn->ops->settle(fn->card);
-	if (rc)
+	if (rc && !session->hangs_up)
 		reply_error(session, h, rc);
 	session_close_fds(&session->fds);
 }

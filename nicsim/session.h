@@ -24,6 +24,7 @@ struct descriptors {
 struct session {
 	struct function *fn;
 	bool versioned;         /* the client said VERSION */
+	bool hangs_up;          /* a fault: the connection ends before the message at hand */
 	struct descriptors fds; /* came with the message at hand */
 	/* Descriptors that go out with the byte at `at` of out[]; not the session's own. */
 	struct {

@@ -12,13 +12,14 @@
  *     headers.c  what is in a frame       offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
- *     command.c  what nicsim ctl asks for
+ *     command.c  what nicsim ctl asks for  fault.c  what goes wrong
  */
 #ifndef NICSIM_IXGBE_CARD_H
 #define NICSIM_IXGBE_CARD_H
 
 #include <stdatomic.h>
 
+#include "nicsim/ixgbe/fault.h"
 #include "nicsim/ixgbe/headers.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/ixgbe/model.h"
@@ -32,7 +33,8 @@
 
 #define IXGBE_CSR_SIZE     0x40000u /* registers end here; the rest of BAR 0 is the flash window */
 #define IXGBE_NVM_WORDS    1024u
-#define IXGBE_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define IXGBE_NVM_CHECKSUM 0x3fu /* the word */
+#define IXGBE_TX_CHAIN     40u   /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
 #define IXGBE_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
 #define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
 #define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
@@ -152,12 +154,13 @@ struct ixgbe {
 	struct wire *wire;
 	uint8_t mac[6];
 	const struct ixgbe_model *model;
-	struct sfp sfp;   /* 82599 with a cage */
-	bool carrier;     /* what the wire says */
-	bool pulled;      /* the cable is out, whatever the wire says (nicsim ctl) */
-	bool linked;      /* what was found when something changed last */
-	bool link_fell;   /* since LINKS was read last */
-	unsigned rar_top; /* receive addresses from here on are not valid */
+	struct ixgbe_faults *faults; /* NULL: it is well */
+	struct sfp sfp;              /* 82599 with a cage */
+	bool carrier;                /* what the wire says */
+	bool pulled;                 /* the cable is out, whatever the wire says (nicsim ctl) */
+	bool linked;                 /* what was found when something changed last */
+	bool link_fell;              /* since LINKS was read last */
+	unsigned rar_top;            /* receive addresses from here on are not valid */
 	struct ixgbe_nvm nvm;
 	struct ixgbe_phy phy;
 	struct ixgbe_irq irq;
@@ -190,6 +193,8 @@ static inline uint32_t *ixgbe_reg(struct ixgbe *card, uint32_t offset)
 uint32_t ixgbe_read_status(struct ixgbe *card, uint32_t offset);
 uint32_t ixgbe_read_timer(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_ctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
+/* At everything that frames and interrupts may wait for. */
+void ixgbe_look_again(struct ixgbe *card);
 
 /* --- link.c --- */
 bool ixgbe_link(const struct ixgbe *card);
@@ -302,6 +307,8 @@ void ixgbe_tx_init(struct ixgbe *card);
 void ixgbe_tx_reset(struct ixgbe *card);
 void ixgbe_tx_stop(struct ixgbe *card);
 void ixgbe_tx_sendable(void *ctx);
+/* Sets DD and leaves the rest of the descriptor as it is. */
+void ixgbe_tx_set_done(struct ixgbe *card, unsigned queue, uint32_t index);
 void ixgbe_write_tdt(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_txdctl(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_dmatxctl(struct ixgbe *card, uint32_t offset, uint32_t value);

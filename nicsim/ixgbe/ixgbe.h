@@ -31,8 +31,8 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 void ixgbe_destroy(struct ixgbe *card);
 struct function *ixgbe_function(struct ixgbe *card);
 
-/* What `nicsim ctl` asks for, in words: "link down", "plug sr" (doc/nicsim.md). 0 with what is to
- * be said in text, or -errno with what is wrong.
+/* What `nicsim ctl` asks for, in words: "link down", "fault flap=10" (doc/nicsim.md). 0 with what
+ * is to be said in text, or -errno with what is wrong.
  */
 int ixgbe_command(struct ixgbe *card, char *const *word, unsigned words, char *text, size_t size);
 /* Lines for its "counters". */

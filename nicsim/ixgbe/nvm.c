@@ -12,7 +12,7 @@
 #define WORD_POINTERS   0x03u /* to 0x0E: sections; 0xFFFF: none */
 #define WORD_CAPS       0x2cu
 #define CAPS_ANY_MODULE 0x0001u
-#define WORD_CHECKSUM   0x3fu
+#define WORD_CHECKSUM   IXGBE_NVM_CHECKSUM
 #define CHECKSUM        0xbabau /* what words 0 to 0x3F add up to: no section is in use */
 #define X550_COVERED    0x42u   /* an X550's checksum is of words 0 to 0x41 (Intel's driver) */
 

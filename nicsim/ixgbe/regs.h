@@ -37,6 +37,7 @@
 #define   EEC_DATA_OUT 0x00000008u
 #define   EEC_REQUEST 0x00000040u
 #define   EEC_GRANT 0x00000080u
+#define   EEC_AUTO_READ 0x00000200u /* the EEPROM was loaded */
 #define   EEC_UPDATE 0x00800000u
 #define   EEC_UPDATE_DONE 0x04000000u
 #define EERD 0x10014u
@@ -154,6 +155,8 @@
 #define RAH(n) (0x0a204u + 8u * (n))
 #define   RAH_VALID 0x80000000u
 #define RAR_ENTRIES 128u
+#define SECRXSTAT 0x08d04u
+#define   SECRXSTAT_READY 0x00000001u
 
 /* --- transmit --- */
 #define TX_QUEUE(n) (0x06000u + 0x40u * (n))

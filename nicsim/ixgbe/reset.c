@@ -40,6 +40,7 @@ static void reset_mac(struct ixgbe *card, bool power)
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
+	ixgbe_fault_forget(card);
 	ixgbe_table_reset(card, power);
 	ixgbe_link_reset(card);
 	ixgbe_irq_reset(card);
@@ -70,13 +71,16 @@ static void power_on(void *ctx)
 	card->link_fell = true;
 }
 
-static void on_change(void *ctx)
+void ixgbe_look_again(struct ixgbe *card)
 {
-	struct ixgbe *card = ctx;
-
 	ixgbe_irq_changed(card);
 	ixgbe_write_rdt(card, RX_QUEUE(0u) + RDT, *ixgbe_reg(card, RX_QUEUE(0u) + RDT));
-	ixgbe_write_tdt(card, TX_QUEUE(0u) + TDT, *ixgbe_reg(card, TX_QUEUE(0u) + TDT));
+	ixgbe_write_dmatxctl(card, DMATXCTL, *ixgbe_reg(card, DMATXCTL));
+}
+
+static void on_change(void *ctx)
+{
+	ixgbe_look_again(ctx);
 }
 
 /* --- BAR accesses --- */
@@ -99,8 +103,11 @@ static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset)
 
 	if (bar == card->ident.msix_bar)
 		return read_msix(card, offset);
-	if (offset < IXGBE_CSR_SIZE)
-		return ixgbe_reg_read(card, offset);
+	if (offset < IXGBE_CSR_SIZE) {
+		uint32_t value = ixgbe_reg_read(card, offset);
+
+		return card->faults ? ixgbe_fault_read(card, offset, value) : value;
+	}
 	return 0; /* the flash window: there is no flash chip */
 }
 
@@ -202,6 +209,7 @@ void ixgbe_destroy(struct ixgbe *card)
 {
 	if (!card)
 		return;
+	ixgbe_fault_end(card);
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);

@@ -32,7 +32,8 @@ static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 
 static bool listening(struct ixgbe *card)
 {
-	return (*ixgbe_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn);
+	return (*ixgbe_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn) &&
+	       !(card->faults && ixgbe_fault_stalls(card, true));
 }
 
 static bool is_on(struct ixgbe *card, unsigned queue)
@@ -93,6 +94,8 @@ static int write_back(struct ixgbe *card, unsigned queue, uint32_t index, uint64
 	uint64_t address = ring_address(card, queue, index);
 	int rc = 0;
 
+	if (card->faults && ixgbe_fault_rx(card, queue, address, advanced, &first, &second))
+		return 0;
 	if (advanced)
 		rc = function_dma_write(&card->fn, hint, address, &first, 8);
 	atomic_thread_fence(memory_order_release);

@@ -46,7 +46,8 @@ static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 
 static bool sending(struct ixgbe *card)
 {
-	return (*ixgbe_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn);
+	return (*ixgbe_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn) &&
+	       !(card->faults && ixgbe_fault_stalls(card, false));
 }
 
 static bool is_on(struct ixgbe *card, unsigned queue)
@@ -73,8 +74,7 @@ static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
 
 /* --- write-back (7.2.3.5) --- */
 
-/* Sets DD and leaves the rest of the descriptor as it is. */
-static void set_done(struct ixgbe *card, unsigned queue, uint32_t index)
+void ixgbe_tx_set_done(struct ixgbe *card, unsigned queue, uint32_t index)
 {
 	unsigned *hint = &card->tx.queue[queue].hint_ring;
 	uint64_t at = ring_address(card, queue, index) + 12;
@@ -87,6 +87,12 @@ static void set_done(struct ixgbe *card, unsigned queue, uint32_t index)
 	function_dma_write(&card->fn, hint, at, &status, sizeof(status));
 }
 
+static void set_done(struct ixgbe *card, unsigned queue, uint32_t index)
+{
+	if (!card->faults || !ixgbe_fault_tx(card, queue, index))
+		ixgbe_tx_set_done(card, queue, index);
+}
+
 /* 7.2.3.5.2: instead of descriptors, which stay as the driver wrote them. */
 static bool writes_head(struct ixgbe *card, unsigned queue)
 {
@@ -96,11 +102,13 @@ static bool writes_head(struct ixgbe *card, unsigned queue)
 static void write_head(struct ixgbe *card, unsigned queue)
 {
 	uint64_t at = (*reg(card, queue, TDWBAL) & ~3u) | (uint64_t)*reg(card, queue, TDWBAH) << 32;
+	uint32_t head = *reg(card, queue, TDH);
 
+	if (card->faults)
+		head = ixgbe_fault_head(card, head);
 	/* What was read from the descriptors, before the head that lets the driver change them. */
 	atomic_thread_fence(memory_order_release);
-	function_dma_write(
-		&card->fn, &card->tx.queue[queue].hint_head, at, reg(card, queue, TDH), 4);
+	function_dma_write(&card->fn, &card->tx.queue[queue].hint_head, at, &head, sizeof(head));
 }
 
 /* Nothing is left to be written back. */
