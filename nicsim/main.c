@@ -39,6 +39,7 @@ struct slot {
 	bool no_msix;
 	struct ixgbe_fault_spec fault[FAULTS_MAX];
 	unsigned faults;
+	bool second; /* the other port of the card before */
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
@@ -59,7 +60,8 @@ struct process {
 
 static const char help[] =
 	"usage: nicsim --device CARD --socket PATH --wire WIRE [--mac MAC] [--module KIND]\n"
-	"              [--no-msix] [--device ...] ...\n"
+	"              [--no-msix] [--second-port --socket PATH --wire WIRE ...] [--device ...] "
+	"...\n"
 	"       nicsim ctl CONTROL [--card SOCKET] COMMAND\n"
 	"       nicsim replay FILE [--device CARD] [--json]\n"
 	"\n"
@@ -67,6 +69,7 @@ static const char help[] =
 	"\n"
 	"  --device CARD        begins a card: x540 (Intel X540-T2, 8086:1528), x550 (X550-T2,\n"
 	"                       8086:1563), 82599 (SFP+, 8086:10fb), 82599-kx4 (8086:10f7)\n"
+	"  --second-port        begins the second port of that card: what follows is that port's\n"
 	"  --socket PATH        where its driver connects\n"
 	"  --fd N               instead: its driver is at the other end of this stream socket. "
 	"nicsim\n"
@@ -160,9 +163,10 @@ static int check(struct process *process)
 		if (slot->client >= 0 && (process->cards > 1 || slot->socket))
 			return usage("--fd serves one card, without a --socket", NULL);
 		if (!slot->socket && slot->client < 0)
-			return usage("a --device has no --socket", NULL);
+			return usage("a --device or --second-port has no --socket", NULL);
 		if (!slot->wire)
-			return usage("a --device has no --wire: its socket is", slot->who);
+			return usage("a --device or --second-port has no --wire: its socket is",
+				slot->who);
 		for (unsigned k = 0; k < i; k++) {
 			if (strcmp(process->slot[k].socket, slot->socket) == 0)
 				return usage("two cards on one socket:", slot->socket);
@@ -171,10 +175,27 @@ static int check(struct process *process)
 	return 0;
 }
 
+/* One port more, of that model; NULL: there are too many. */
+static struct slot *next_slot(struct process *process, const struct ixgbe_model *model)
+{
+	struct slot *slot;
+
+	if (process->cards == CARDS_MAX)
+		return NULL;
+	slot = &process->slot[process->cards++];
+	slot->client = -1;
+	slot->model = model;
+	slot->module = model->media == MEDIA_SFP ? SFP_SR : SFP_NONE;
+	slot->mac[0] = 0x02;
+	slot->mac[5] = (uint8_t)process->cards;
+	return slot;
+}
+
 static int parse(struct process *process, int argc, char **argv)
 {
 	enum {
 		DEVICE,
+		SECOND_PORT,
 		SOCKET,
 		FD,
 		WIRE,
@@ -191,6 +212,7 @@ static int parse(struct process *process, int argc, char **argv)
 	};
 	static const struct option options[] = {
 		{"device", required_argument, NULL, DEVICE},
+		{"second-port", no_argument, NULL, SECOND_PORT},
 		{"socket", required_argument, NULL, SOCKET},
 		{"fd", required_argument, NULL, FD},
 		{"wire", required_argument, NULL, WIRE},
@@ -206,25 +228,29 @@ static int parse(struct process *process, int argc, char **argv)
 		{"version", no_argument, NULL, VERSION_},
 		{0},
 	};
+	static const char too_many[] = "too many cards: 64 ports fit in one process";
 	struct slot *slot = NULL;
 	int option;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (!slot && option >= SOCKET && option <= NO_MSIX)
+		if (!slot && option >= SECOND_PORT && option <= NO_MSIX)
 			return usage("--device must stand before", argv[optind - (optarg ? 2 : 1)]);
 		switch (option) {
 		case DEVICE:
 			if (!ixgbe_find_model(optarg))
 				return unknown_device(optarg);
-			if (process->cards == CARDS_MAX)
-				return usage("too many cards: 64 fit in one process", NULL);
-			slot = &process->slot[process->cards++];
-			slot->client = -1;
-			slot->model = ixgbe_find_model(optarg);
-			slot->module = slot->model->media == MEDIA_SFP ? SFP_SR : SFP_NONE;
-			slot->mac[0] = 0x02;
-			slot->mac[5] = (uint8_t)process->cards;
+			slot = next_slot(process, ixgbe_find_model(optarg));
+			if (!slot)
+				return usage(too_many, NULL);
+			break;
+		case SECOND_PORT:
+			if (slot->second)
+				return usage("a card has two ports: --device begins another", NULL);
+			slot = next_slot(process, slot->model);
+			if (!slot)
+				return usage(too_many, NULL);
+			slot->second = true;
 			break;
 		case SOCKET: slot->socket = optarg; break;
 		case FD:
@@ -327,6 +353,7 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	const struct ixgbe_options options = {.model = slot->model,
 		.module = slot->module,
 		.mac = slot->mac,
+		.first = slot->second ? slot[-1].card : NULL,
 		.wire = slot->wire,
 		.no_msix = slot->no_msix,
 		.mapped = process->mapped};
@@ -395,9 +422,9 @@ static int start(struct process *process)
 		const struct slot *slot = &process->slot[i];
 		const uint8_t *mac = slot->mac;
 
-		printf("nicsim: %s %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s\n",
+		printf("nicsim: %s %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s%s\n",
 			slot->model->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-			slot->who, slot->wire);
+			slot->who, slot->wire, slot->second ? ", second port" : "");
 	}
 	fflush(stdout);
 	return 0;

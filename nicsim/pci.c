@@ -68,7 +68,9 @@ static void header(struct function *fn)
 	put16(c + 0x2e, id->subdevice);
 	c[0x34] = CAP_PM;
 	w[0x3c] = 0xff;
-	c[0x3d] = 1; /* INTA */
+	c[0x3d] = (uint8_t)(1 + id->function); /* INTA, INTB */
+	if (fn->multiple)
+		c[0x0e] = 0x80; /* of a device with several functions */
 }
 
 static void capabilities(struct function *fn)
@@ -154,6 +156,13 @@ void function_init(struct function *fn, const struct card_ops *ops, void *card,
 	fn->window.fd = -1;
 	irqs_init(&fn->irqs, ident->msix_vectors);
 	config_defaults(fn);
+}
+
+void function_share(struct function *fn, struct function *other)
+{
+	fn->multiple = other->multiple = true;
+	config_defaults(fn);
+	config_defaults(other);
 }
 
 void function_reset(struct function *fn)

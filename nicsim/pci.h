@@ -65,6 +65,7 @@ struct function_ident {
 	uint8_t serial[6];              /* a MAC address */
 	uint8_t pcie_speed, pcie_lanes; /* 1: 2.5 GT/s, 2: 5, 3: 8 */
 	bool intx_untold;               /* the status register does not show the line */
+	uint8_t function;               /* of the device: which decides on INTA or INTB */
 };
 
 struct function {
@@ -76,6 +77,8 @@ struct function {
 	struct function_window window;
 	struct fault *fault;               /* the card's; NULL: it is well */
 	bool strict;                       /* report what a card must not be asked */
+	bool attended;                     /* it has a client */
+	bool multiple;                     /* there are other functions of the device */
 	uint8_t config[PCI_CONFIG_SIZE];   /* little endian */
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bit set: the client may write it */
 	uint8_t clears[PCI_CONFIG_SIZE];   /* bit set: writing 1 clears it */
@@ -83,6 +86,8 @@ struct function {
 
 void function_init(struct function *fn, const struct card_ops *ops, void *card,
 	const struct function_ident *ident, struct dma *dma);
+/* Both are functions of one device: their headers say so from now on. */
+void function_share(struct function *fn, struct function *other);
 /* As after a reset by VFIO: config space at its defaults but with memory decoding on, as the kernel
  * leaves it when it opens a device; no interrupts; the card reset.
  */

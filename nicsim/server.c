@@ -57,6 +57,7 @@ static void client_leaves(struct server *server, const char *why)
 	server->session.passes = 0;
 	server->session.versioned = false;
 	server->session.hangs_up = false;
+	server->session.fn->attended = false;
 	dma_unmap_all(server->session.fn->dma);
 	if (server->session.fn->ops->left)
 		server->session.fn->ops->left(server->session.fn->card);
@@ -257,6 +258,7 @@ static void on_connect(struct loop_io *io, uint32_t events)
 		server->client.fd = -1;
 		return;
 	}
+	server->session.fn->attended = true;
 	loop_remove(server->loop, &server->listener);
 	if (server->session.fn->fault)
 		fault_restart(server->session.fn->fault);

@@ -41,6 +41,10 @@ def client(sim):
     (["--device", "x540", "--socket", "s", "--wire", "sink", "--mac", "02:00:00:00:00:01:02"], "MAC"),
     (["--device", "x540", "--socket", "s", "--wire", "sink", "--doorbells", "silent"], "silent"),
     (["--device", "x540", "--socket", "s", "--wire", "sink"] * 2, "two cards"),
+    (["--second-port", "--socket", "s", "--wire", "sink"], "--second-port"),
+    (["--device", "x540", "--socket", "s", "--wire", "sink", "--second-port", "--wire", "sink"], "--socket"),
+    (["--device", "x540", "--socket", "s", "--wire", "sink", *["--second-port", "--socket", "t", "--wire", "sink"] * 2],
+     "two ports"),
     (["--nonsense"], "--nonsense"),
     (["--device"], "--device"),
     (["--device", "x540", "--socket", "s", "--wire", "sink", "more"], "more"),
@@ -278,10 +282,12 @@ def eeprom(client, word):
 
 
 def test_eeprom_checksum(client):
-    words = [eeprom(client, n) for n in range(0x40)]
-    assert sum(words) & 0xffff == 0xbaba
-    # No section is pointed to, so none belongs to the sum.
-    assert set(words[0x03:0x0f]) == {0xffff}
+    words = [eeprom(client, n) for n in range(0x100)]
+    # One section is pointed to, the port's, which belongs to the sum behind its length.
+    assert words[0x03:0x09] == [0xffff] * 6 and words[0x0a:0x0f] == [0xffff] * 5
+    section = words[0x09]
+    assert sum(words[:0x40] + words[section + 1:section + 1 + words[section]]) & 0xffff == 0xbaba
+    assert words[section + 1:section + 4] == [0x0002, 0, 0x0100]  # its address
     assert words[0x27] == words[0x28] == 0xffff
     assert eeprom(client, 0x3fff) == 0xffff
 

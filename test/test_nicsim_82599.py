@@ -69,8 +69,9 @@ def test_eeprom_by_pins_is_the_one_by_register(card):
     assert pins.command(3, 0, 0x7e, read=2) == struct.pack("<H", words[0x3f])
     assert pins.command(5, read=1) == b"\0"
     pins.end()
-    assert sum(words[:0x40]) & 0xffff == 0xbaba
-    assert words[3:0xf] == [0xffff] * 12
+    at = words[9]
+    assert sum(words[:0x40] + words[at + 1:at + 1 + words[at]]) & 0xffff == 0xbaba
+    assert words[3:9] == [0xffff] * 6 and words[0xa:0xf] == [0xffff] * 5
     # What Linux and DPDK follow: a firmware whose version is above 5, and modules' lists that end.
     assert words[words[words[0xf] + 4] + 7] > 5
     at = words[0x2b] + 1

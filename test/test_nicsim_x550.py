@@ -61,7 +61,9 @@ def test_eeprom_by_mailbox(card):
     size = 2 * (1 << (card.reg(EEC) >> 11 & 15) + 6)
     image = read(card, 0, 1024) + read(card, 1024, size - 1024)
     words = struct.unpack(f"<{size // 2}H", image)
-    assert sum(words[:0x42]) & 0xffff == 0xbaba
+    port = words[words[9] + 1:words[9] + 1 + words[words[9]]]
+    assert sum(words[:0x42] + port) & 0xffff == 0xbaba
+    assert port[:3] == (0x0002, 0, 0x0100)
     assert words[0x02] == 0  # a pointer there
     for n in 1, 2, 3, 0x3f, 0x41:
         assert read(card, 2 * n, 2) == image[2 * n:2 * n + 2] and read(card, 2 * n, 6) == image[2 * n:2 * n + 6]

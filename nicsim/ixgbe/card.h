@@ -4,7 +4,8 @@
  *
  *     reset.c   life, reset               table.c     every register, one row each
  *     model.c   the models                link.c      link, module, speed
- *     nvm.c     EEPROM, semaphores        irq.c       causes, masks, vectors
+ *     nvm.c     EEPROM                    irq.c       causes, masks, vectors
+ *     shared.c  what two ports share
  *     phy.c     the copper PHY            firmware.c  the X550's mailbox
  *     spi.c     the EEPROM's pins         sfp.c       the module's memories
  *     filter.c  which frames are ours     stats.c     counters
@@ -34,7 +35,10 @@
 #define IXGBE_CSR_SIZE     0x40000u /* registers end here; the rest of BAR 0 is the flash window */
 #define IXGBE_NVM_WORDS    1024u
 #define IXGBE_NVM_CHECKSUM 0x3fu /* the word */
-#define IXGBE_TX_CHAIN     40u   /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define IXGBE_PORTS        2u
+#define IXGBE_SHARED       0x10000u /* registers that may be shared: from here */
+#define IXGBE_SHARED_SIZE  0x06000u
+#define IXGBE_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
 #define IXGBE_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
 #define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
 #define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
@@ -48,6 +52,14 @@ struct ixgbe_nvm {
 	uint16_t shadow[IXGBE_NVM_WORDS]; /* what EERD and EEWR see */
 	uint16_t flash[IXGBE_NVM_WORDS];  /* what outlives a reset */
 	struct spi spi;                   /* 82599: the pins to `flash` */
+};
+
+/* What the ports of a card share (shared.c). */
+struct ixgbe_shared {
+	struct ixgbe *port[IXGBE_PORTS]; /* NULL: there is none */
+	struct ixgbe_nvm nvm;
+	int pins; /* 82599: the port that has the EEPROM's pins, or -1 */
+	uint32_t reg[IXGBE_SHARED_SIZE / 4];
 };
 
 struct ixgbe_phy {
@@ -161,7 +173,8 @@ struct ixgbe {
 	bool linked;                 /* what was found when something changed last */
 	bool link_fell;              /* since LINKS was read last */
 	unsigned rar_top;            /* receive addresses from here on are not valid */
-	struct ixgbe_nvm nvm;
+	struct ixgbe_shared *shared;
+	unsigned port; /* of the card: 0 or 1 */
 	struct ixgbe_phy phy;
 	struct ixgbe_irq irq;
 	struct ixgbe_rss rss;
@@ -176,9 +189,11 @@ struct ixgbe {
 /* --- table.c --- */
 /* Registers of some families alone. */
 enum { ROW_X540 = 8, ROW_82599 = 16, ROW_X550 = 32, ROW_FAMILIES = 56 };
+/* A software reset; of all that is the port's; of what the ports share, too. */
+enum ixgbe_reset { RESET_MAC, RESET_PORT, RESET_CARD };
 void ixgbe_table_init(struct ixgbe *card);
-/* Each register at its reset value. `power`: also those that a software reset leaves alone. */
-void ixgbe_table_reset(struct ixgbe *card, bool power);
+/* Each register at its reset value. */
+void ixgbe_table_reset(struct ixgbe *card, enum ixgbe_reset reset);
 /* Reading it clears it: what it holds depends on the wire. */
 bool ixgbe_is_counter(const struct ixgbe *card, uint32_t offset);
 uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset);
@@ -188,6 +203,21 @@ static inline uint32_t *ixgbe_reg(struct ixgbe *card, uint32_t offset)
 {
 	return &card->reg[offset / 4];
 }
+
+static inline uint32_t *ixgbe_shared_reg(struct ixgbe *card, uint32_t offset)
+{
+	return &card->shared->reg[(offset - IXGBE_SHARED) / 4];
+}
+
+/* --- shared.c --- */
+/* A card of its own, or the other port of `first`'s. -1: out of memory. */
+int ixgbe_shared_join(struct ixgbe *card, struct ixgbe *first);
+void ixgbe_shared_leave(struct ixgbe *card);
+/* Whether nobody uses the other port. */
+bool ixgbe_shared_idle(const struct ixgbe *card);
+uint32_t ixgbe_read_swsm(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_factps(struct ixgbe *card, uint32_t offset);
 
 /* --- reset.c --- */
 uint32_t ixgbe_read_status(struct ixgbe *card, uint32_t offset);
@@ -213,10 +243,11 @@ uint32_t ixgbe_read_i2cctl(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_i2cctl(struct ixgbe *card, uint32_t offset, uint32_t value);
 
 /* --- nvm.c --- */
-void ixgbe_nvm_build(struct ixgbe *card);
-void ixgbe_nvm_reset(struct ixgbe *card);
-uint32_t ixgbe_read_swsm(struct ixgbe *card, uint32_t offset);
-uint32_t ixgbe_read_sw_fw_sync(struct ixgbe *card, uint32_t offset);
+void ixgbe_nvm_build(struct ixgbe_shared *shared);
+void ixgbe_nvm_reset(struct ixgbe_shared *shared);
+/* The port's address, low byte first, in the words from there on; NULL: the EEPROM has none. */
+const uint16_t *ixgbe_nvm_mac(const struct ixgbe *card);
+void ixgbe_pins_reset(struct ixgbe *card);
 void ixgbe_write_eec(struct ixgbe *card, uint32_t offset, uint32_t value);
 uint32_t ixgbe_read_eec_pins(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_eec_pins(struct ixgbe *card, uint32_t offset, uint32_t value);

@@ -372,8 +372,8 @@ static void on_flap(struct loop_timer *timer)
 
 static void spoil_checksum(struct ixgbe *card)
 {
-	card->nvm.flash[IXGBE_NVM_CHECKSUM] ^= 1;
-	card->nvm.shadow[IXGBE_NVM_CHECKSUM] ^= 1;
+	card->shared->nvm.flash[IXGBE_NVM_CHECKSUM] ^= 1;
+	card->shared->nvm.shadow[IXGBE_NVM_CHECKSUM] ^= 1;
 }
 
 static int begin(struct ixgbe *card)

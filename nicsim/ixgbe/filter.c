@@ -10,13 +10,13 @@
 /* A software reset loads the first receive address from the EEPROM. */
 void ixgbe_filter_reset(struct ixgbe *card)
 {
-	uint32_t low = 0;
+	const uint16_t *mac = ixgbe_nvm_mac(card);
 
-	for (unsigned i = 0; i < 4; i++)
-		low |= (uint32_t)card->mac[i] << (8 * i);
-	*ixgbe_reg(card, RAL(0)) = low;
-	*ixgbe_reg(card, RAH(0)) = RAH_VALID | (uint32_t)card->mac[4] | (uint32_t)card->mac[5] << 8;
-	card->rar_top = 1;
+	card->rar_top = mac ? 1 : 0;
+	if (!mac)
+		return;
+	*ixgbe_reg(card, RAL(0)) = mac[0] | (uint32_t)mac[1] << 16;
+	*ixgbe_reg(card, RAH(0)) = RAH_VALID | mac[2];
 }
 
 /* Keeps track of how many addresses a search must look at. */

@@ -33,8 +33,8 @@ enum { SUCCESS = 1, FAILURE = 2 };
 /* The EEPROM's words from `address` on that a command means, and how many; 0: there are no such. */
 static unsigned piece(struct ixgbe *card, unsigned *first)
 {
-	uint32_t address = __builtin_bswap32(*ixgbe_reg(card, FLEX_MNG(1)));
-	uint32_t length = __builtin_bswap16((uint16_t)*ixgbe_reg(card, FLEX_MNG(2)));
+	uint32_t address = __builtin_bswap32(*ixgbe_shared_reg(card, FLEX_MNG(1)));
+	uint32_t length = __builtin_bswap16((uint16_t)*ixgbe_shared_reg(card, FLEX_MNG(2)));
 
 	*first = address / 2;
 	if (address % 2 || length % 2 || length > DATA_MAX || *first > IXGBE_NVM_WORDS ||
@@ -48,9 +48,10 @@ static unsigned read_shadow(struct ixgbe *card, unsigned *bytes)
 	unsigned first, words = piece(card, &first);
 
 	for (unsigned i = 0; i < words; i += 2) {
-		uint32_t next = i + 1 < words ? card->nvm.shadow[first + i + 1] : 0;
+		uint32_t next = i + 1 < words ? card->shared->nvm.shadow[first + i + 1] : 0;
 
-		*ixgbe_reg(card, FLEX_MNG(DATA + i / 2)) = card->nvm.shadow[first + i] | next << 16;
+		*ixgbe_shared_reg(card, FLEX_MNG(DATA + i / 2)) =
+			card->shared->nvm.shadow[first + i] | next << 16;
 	}
 	*bytes = 2 * words;
 	return words ? SUCCESS : FAILURE;
@@ -61,16 +62,18 @@ static unsigned write_shadow(struct ixgbe *card)
 	unsigned first, words = piece(card, &first);
 
 	for (unsigned i = 0; i < words; i++)
-		card->nvm.shadow[first + i] =
-			(uint16_t)(*ixgbe_reg(card, FLEX_MNG(DATA + i / 2)) >> 16 * (i % 2));
+		card->shared->nvm.shadow[first + i] =
+			(uint16_t)(*ixgbe_shared_reg(card, FLEX_MNG(DATA + i / 2)) >> 16 * (i % 2));
 	return words ? SUCCESS : FAILURE;
 }
 
 static unsigned disable_receive(struct ixgbe *card)
 {
-	if ((*ixgbe_reg(card, FLEX_MNG(1)) & 0xff) != 0)
-		return FAILURE; /* another port */
-	ixgbe_reg_write(card, RXCTRL, 0);
+	unsigned port = *ixgbe_shared_reg(card, FLEX_MNG(1)) & 0xff;
+
+	if (port >= IXGBE_PORTS || !card->shared->port[port])
+		return FAILURE;
+	ixgbe_reg_write(card->shared->port[port], RXCTRL, 0);
 	return SUCCESS;
 }
 
@@ -79,18 +82,18 @@ static unsigned disable_receive(struct ixgbe *card)
  */
 static void answer(struct ixgbe *card, uint8_t command, unsigned status, unsigned bytes)
 {
-	*ixgbe_reg(card, FLEX_MNG(0)) =
+	*ixgbe_shared_reg(card, FLEX_MNG(0)) =
 		command | (bytes & 0xff) << 8 | (status | (bytes >> 3 & 0xe0)) << 16 | 0xff000000;
 }
 
 void ixgbe_write_hicr(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	uint8_t command = (uint8_t)*ixgbe_reg(card, FLEX_MNG(0));
+	uint8_t command = (uint8_t)*ixgbe_shared_reg(card, FLEX_MNG(0));
 	unsigned status = FAILURE, bytes = 0;
 
 	if (!(value & HICR_COMMAND))
 		return;
-	if (!(*ixgbe_reg(card, SW_FW_SYNC) & SW_FW_SYNC_MAILBOX))
+	if (!(*ixgbe_shared_reg(card, SW_FW_SYNC) & SW_FW_SYNC_MAILBOX))
 		report_strict(card->report,
 			"firmware command 0x%02x without its semaphore (bit 10 "
 			"of SW_FW_SYNC)",
@@ -99,7 +102,8 @@ void ixgbe_write_hicr(struct ixgbe *card, uint32_t offset, uint32_t value)
 	case READ_SHADOW_RAM: status = read_shadow(card, &bytes); break;
 	case WRITE_SHADOW_RAM: status = write_shadow(card); break;
 	case SHADOW_RAM_DUMP:
-		memcpy(card->nvm.flash, card->nvm.shadow, sizeof(card->nvm.flash));
+		memcpy(card->shared->nvm.flash, card->shared->nvm.shadow,
+			sizeof(card->shared->nvm.flash));
 		status = SUCCESS;
 		break;
 	case DRIVER_INFO: status = SUCCESS; break;
@@ -107,5 +111,5 @@ void ixgbe_write_hicr(struct ixgbe *card, uint32_t offset, uint32_t value)
 	default: report_strict(card->report, "unknown firmware command 0x%02x", command); break;
 	}
 	answer(card, command, status, bytes);
-	*ixgbe_reg(card, offset) = HICR_ENABLED | HICR_STATUS_VALID;
+	*ixgbe_shared_reg(card, offset) = HICR_ENABLED | HICR_STATUS_VALID;
 }

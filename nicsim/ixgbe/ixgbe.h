@@ -18,6 +18,7 @@ struct ixgbe_options {
 	const struct ixgbe_model *model;
 	enum sfp_kind module; /* what the cage holds, where the model has one */
 	const uint8_t *mac;   /* 6 bytes */
+	struct ixgbe *first;  /* it is the second port of the card whose first is that, or NULL */
 	const char *wire;
 	/* Without the MSI-X capability: MSI and INTx alone. */
 	bool no_msix;

@@ -16,7 +16,7 @@
 
 uint32_t ixgbe_read_status(struct ixgbe *card, uint32_t offset)
 {
-	uint32_t value = 0;
+	uint32_t value = STATUS_PORT(card->port);
 
 	(void)offset;
 	if (ixgbe_link(card))
@@ -35,13 +35,13 @@ uint32_t ixgbe_read_timer(struct ixgbe *card, uint32_t offset)
 
 /* --- resets --- */
 
-static void reset_mac(struct ixgbe *card, bool power)
+static void reset(struct ixgbe *card, enum ixgbe_reset how)
 {
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
 	ixgbe_fault_forget(card);
-	ixgbe_table_reset(card, power);
+	ixgbe_table_reset(card, how);
 	ixgbe_link_reset(card);
 	ixgbe_irq_reset(card);
 	ixgbe_filter_reset(card);
@@ -55,17 +55,20 @@ void ixgbe_write_ctrl(struct ixgbe *card, uint32_t offset, uint32_t value)
 	/* 0x4 is the same register; both copies are kept alike. */
 	*ixgbe_reg(card, CTRL) = *ixgbe_reg(card, CTRL + 4) = *ixgbe_reg(card, offset);
 	if (value & (CTRL_RESET | CTRL_LINK_RESET))
-		reset_mac(card, false);
+		reset(card, RESET_MAC);
 }
 
 static void power_on(void *ctx)
 {
 	struct ixgbe *card = ctx;
+	bool whole = ixgbe_shared_idle(card);
 
-	reset_mac(card, true);
+	ixgbe_pins_reset(card);
+	if (whole)
+		ixgbe_nvm_reset(card->shared);
+	reset(card, whole ? RESET_CARD : RESET_PORT);
 	if (card->wire)
 		wire_forget(card->wire);
-	ixgbe_nvm_reset(card);
 	ixgbe_phy_reset(card);
 	memset(card->msix, 0, sizeof(card->msix));
 	card->link_fell = true;
@@ -163,6 +166,12 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 	card->loop = loop;
 	card->report = report;
 	memcpy(card->mac, options->mac, sizeof(card->mac));
+	rc = ixgbe_shared_join(card, options->first);
+	if (rc) {
+		snprintf(why->text, sizeof(why->text), "out of memory");
+		rc = -ENOMEM;
+		goto free_card;
+	}
 	card->ident = (struct function_ident){.vendor = 0x8086,
 		.device = options->model->device,
 		.subvendor = 0x8086,
@@ -175,12 +184,13 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 		.pcie_speed = options->model->pcie_speed,
 		.pcie_lanes = options->model->pcie_lanes,
 		/* X550 specification update, erratum 22. */
-		.intx_untold = options->model->rows == ROW_X550};
-	memcpy(card->ident.serial, options->mac, sizeof(card->mac));
+		.intx_untold = options->model->rows == ROW_X550,
+		.function = (uint8_t)card->port};
+	/* The card's, not the port's: made of the first port's address. */
+	memcpy(card->ident.serial, card->shared->port[0]->mac, sizeof(card->mac));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
 	sfp_plug(&card->sfp, options->module);
 	ixgbe_table_init(card);
-	ixgbe_nvm_build(card);
 	ixgbe_irq_init(card);
 	ixgbe_rx_init(card);
 	ixgbe_tx_init(card);
@@ -195,12 +205,15 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 	if (rc)
 		goto free_doorbells;
 	ixgbe_link_changed(card);
+	if (options->first)
+		function_share(&card->fn, &options->first->fn);
 	*out = card;
 	return 0;
 
 free_doorbells:
 	ixgbe_doorbells_destroy(card);
 free_card:
+	ixgbe_shared_leave(card);
 	free(card);
 	return rc;
 }
@@ -216,6 +229,7 @@ void ixgbe_destroy(struct ixgbe *card)
 	wire_close(card->wire);
 	ixgbe_doorbells_destroy(card);
 	irqs_reset(&card->fn.irqs);
+	ixgbe_shared_leave(card);
 	free(card);
 }
 

@@ -7,9 +7,10 @@
 #include "nicsim/ixgbe/card.h"
 
 enum {
-	CLEARS = 1, /* a read clears it: a counter */
-	POWER = 2,  /* a software reset leaves it alone */
-	ONE = 4,    /* writing 1 clears */
+	CLEARS = 1,  /* a read clears it: a counter */
+	POWER = 2,   /* a software reset leaves it alone */
+	ONE = 4,     /* writing 1 clears */
+	SHARED = 64, /* one register for both ports of a card; nor does a software reset touch it */
 };
 
 struct row {
@@ -103,18 +104,18 @@ static const struct row rows[] = {
 	{EEWR, 1, 4, EERW_DONE, 0, NULL, ixgbe_write_eewr, POWER | ROW_X540 | ROW_82599},
 	{0x1001c, 1, 4, 0, 0x0000003f, NULL, NULL, POWER},      /* FLA */
 	FIXED(0x10110, 0x000c0000),                             /* EEMNGCTL: configuration done */
-	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, ixgbe_read_swsm, NULL, POWER},
+	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, ixgbe_read_swsm, NULL, SHARED},
 	FIXED(0x10148, 0x00008000),                             /* FWSM: the firmware is valid, in no mode */
-	FIXED(0x10150, 0),                                      /* FACTPS */
+	{FACTPS, 1, 4, 0, 0, ixgbe_read_factps},
 	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, ixgbe_read_sw_fw_sync, NULL,
-		POWER | ROW_X540 | ROW_X550},
-	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, NULL, NULL, POWER | ROW_82599},
+		SHARED | ROW_X540 | ROW_X550},
+	{SW_FW_SYNC, 1, 4, 0, 0xffffffff, NULL, NULL, SHARED | ROW_82599},
 	{0x10200, 1, 4, 0, 0x00000003},                         /* GRC */
-	{FLEX_MNG(0), FLEX_MNG_COUNT, 4, 0, 0xffffffff},
+	{FLEX_MNG(0), FLEX_MNG_COUNT, 4, 0, 0xffffffff, NULL, NULL, SHARED},
 	{HICR, 1, 4, 0, 0, NULL, NULL, ROW_X540 | ROW_82599},   /* not enabled */
 	{FWSTS, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599},
-	{HICR, 1, 4, HICR_ENABLED, HICR_COMMAND, NULL, ixgbe_write_hicr, POWER | ROW_X550},
-	{FWSTS, 1, 4, FWSTS_WAS_RESET, FWSTS_WAS_RESET, NULL, NULL, POWER | ONE | ROW_X550},
+	{HICR, 1, 4, HICR_ENABLED, HICR_COMMAND, NULL, ixgbe_write_hicr, SHARED | ROW_X550},
+	{FWSTS, 1, 4, FWSTS_WAS_RESET, FWSTS_WAS_RESET, NULL, NULL, SHARED | ONE | ROW_X550},
 	{0x15f10, 4, 4, 0, 0},                                  /* SWSR, LSWFW */
 	FIXED(0x042d0, 0),                                      /* MMNGC: no veto */
 	FIXED(0x05820, 0),                                      /* MANC */
@@ -436,13 +437,29 @@ void ixgbe_table_init(struct ixgbe *card)
 	}
 }
 
-void ixgbe_table_reset(struct ixgbe *card, bool power)
+/* Where a register's value is. */
+static uint32_t *value_of(struct ixgbe *card, const struct row *row, uint32_t offset)
+{
+	return row->flags & SHARED ? ixgbe_shared_reg(card, offset) : ixgbe_reg(card, offset);
+}
+
+/* Whether a reset reaches a row. */
+static bool is_reset(const struct row *row, enum ixgbe_reset reset)
+{
+	if (row->flags & SHARED)
+		return reset == RESET_CARD;
+	return !(row->flags & POWER) || reset != RESET_MAC;
+}
+
+void ixgbe_table_reset(struct ixgbe *card, enum ixgbe_reset reset)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		if (rows[r].alias || (rows[r].flags & POWER && !power) || !has_row(card, &rows[r]))
+		const struct row *row = &rows[r];
+
+		if (row->alias || !is_reset(row, reset) || !has_row(card, row))
 			continue;
-		for (unsigned i = 0; i < rows[r].count; i++)
-			*ixgbe_reg(card, rows[r].offset + i * rows[r].stride) = rows[r].reset;
+		for (unsigned i = 0; i < row->count; i++)
+			*value_of(card, row, row->offset + i * row->stride) = row->reset;
 	}
 }
 
@@ -474,7 +491,7 @@ uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset)
 	}
 	if (row->read)
 		return row->read(card, offset);
-	value = *ixgbe_reg(card, offset);
+	value = *value_of(card, row, offset);
 	if (row->flags & CLEARS)
 		*ixgbe_reg(card, offset) = 0;
 	return value;
@@ -483,7 +500,7 @@ uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset)
 void ixgbe_reg_write(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	const struct row *row = find(card, &offset);
-	uint32_t *reg = ixgbe_reg(card, offset);
+	uint32_t *reg;
 
 	if (row == rows) {
 		report_strict(
@@ -495,6 +512,7 @@ void ixgbe_reg_write(struct ixgbe *card, uint32_t offset, uint32_t value)
 			card->report, "write of 0x%x to read-only register 0x%05x", value, offset);
 		return;
 	}
+	reg = value_of(card, row, offset);
 	if (row->flags & ONE)
 		*reg &= ~(value & row->writable);
 	else

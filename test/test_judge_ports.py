@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Cards with two ports judged by Linux's ixgbe: an X540, an X550 and an 82599 in one guest, both ports of each at
+work, and what becomes of one does not disturb the other. On the X550 also where RSS leads to."""
+import hashlib
+import os
+import re
+import socket
+import struct
+
+import pytest
+
+import guest
+import rss
+
+pytestmark = pytest.mark.guest
+
+CARDS = ("x540", "x550", "82599")
+PORTS = range(2 * len(CARDS))
+FLOWS, EACH = 64, 5
+
+SCRIPT = f"""
+address() {{ echo "0000:00:0$((3 + $1 / 2)).$(($1 % 2))"; }}
+name() {{ ls /sys/bus/pci/devices/$(address $1)/net; }}
+wait_for() {{ i=0; until "$@"; do i=$((i + 1)); [ $i -lt 1200 ]; sleep 0.05; done; }}
+has_carrier() {{ [ "$(cat /sys/class/net/$(name $1)/carrier)" = 1 ]; }}
+up() {{
+	ip link set $(name $1) up
+	ip addr add 10.9.$1.2/24 dev $(name $1)
+	wait_for has_carrier $1
+}}
+sum() {{ wget -q -O - http://10.9.$1.1:8000/file | sha256sum; }}
+changes() {{ cat /sys/class/net/$(name $1)/carrier_changes; }}
+complaints() {{ ethtool -S $(name $1) | grep -E 'err|drop|miss|fail' | grep -vc ': 0$' || true; }}
+
+for n in {" ".join(map(str, PORTS))}; do
+	up $n
+	echo "port $n mac $(cat /sys/class/net/$(name $n)/address) speed $(cat /sys/class/net/$(name $n)/speed)"
+done
+for n in {" ".join(map(str, PORTS))}; do sum $n >/tmp/$n & done
+wait
+for n in {" ".join(map(str, PORTS))}; do echo "fetched $n $(cat /tmp/$n)"; done
+
+# One port is given back and taken again, an X550's tested before; meanwhile the other fetches.
+for n in 0 2 4; do
+	other=$((n + 1))
+	rm -f /tmp/stop /tmp/fetched
+	changed=$(changes $other)
+	while [ ! -e /tmp/stop ]; do sum $other >>/tmp/fetched; done & busy=$!
+	[ $n -eq 2 ] && ethtool -t $(name $n) offline | grep "^The test result"
+	echo $(address $n) >/sys/bus/pci/drivers/ixgbe/unbind
+	echo $(address $n) >/sys/bus/pci/drivers/ixgbe/bind
+	wait_for [ -s /tmp/fetched ]
+	: >/tmp/stop
+	wait $busy
+	up $n
+	echo "after $n $(sum $n)"
+	echo "meanwhile $other changes $(($(changes $other) - changed)) complaints $(complaints $other)" \\
+		"sums $(sort -u /tmp/fetched)"
+done
+
+count() {{ echo $(ethtool -S $(name 2) | sed -n "s/^ *rx_queue_[0-9]*_packets: //p"); }}
+total() {{ count | tr ' ' '\\n' | awk '{{ n += $1 }} END {{ print n }}'; }}
+all_came() {{ [ $(($(total) - base)) -ge {FLOWS * EACH} ]; }}
+ethtool -N $(name 2) rx-flow-hash udp4 sdfn
+ethtool -X $(name 2) hkey {rss.KEY.hex(":")} weight 1 2 0 1
+ethtool -x $(name 2)
+base=$(total)
+echo "before $(count)"
+echo "receiving"
+wait_for all_came
+echo "received $(count)"
+"""
+
+SEND = f"""
+import socket
+for port in range(20000, 20000 + {FLOWS}):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.bind(("10.9.2.1", port))
+        for _ in range({EACH}):
+            s.sendto(bytes(40), ("10.9.2.255", 9))
+"""
+
+
+def test_linux_drives_both_ports(run):
+    peer = run.namespace()
+    words, cards = [], []
+    for n in PORTS:
+        peer.ip(f"tuntap add dev wire{n} mode tap")
+        peer.ip(f"link set wire{n} addrgenmode none up")
+        peer.ip(f"addr add 10.9.{n}.1/24 dev wire{n}")
+        words += ["--second-port"] if n % 2 else ["--device", CARDS[n // 2]]
+        words += ["--socket", str(run.dir / f"port{n}"), "--wire", f"tap:wire{n}"]
+        cards += guest.card(run.dir / f"port{n}", bus="pcie.0", addr=f"{3 + n // 2}.{n % 2}", multifunction=True)
+    content = os.urandom(150_001)
+    (run.dir / "www").mkdir()
+    (run.dir / "www/file").write_bytes(content)
+    run.start("/usr/bin/python3", "-u", "-m", "http.server", "8000", "--directory", run.dir / "www",
+              wrap=peer.wrap).expect("Serving")
+    card = run.start("nicsim", *words, wrap=peer.wrap)
+    card.expect(f"port{max(PORTS)}, wire")
+
+    linux = guest.Guest(run, SCRIPT, modules=["ixgbe"], qemu=["-smp", "4", *cards],
+                        programs={"bin/ethtool": "/usr/sbin/ethtool"}, append="ipv6.disable=1")
+    linux.expect("^receiving")
+    peer.call("/usr/bin/python3", "-c", SEND)
+    lines = linux.finish("enabling UDP RSS")                 # pieces may come out of order
+    total = hashlib.sha256(content).hexdigest()
+    for n in PORTS:
+        assert f"port {n} mac 02:00:00:00:00:0{n + 1} speed 10000" in lines
+        assert f"fetched {n} {total}  -" in lines
+    for n in PORTS[::2]:
+        assert f"after {n} {total}  -" in lines
+        assert f"meanwhile {n + 1} changes 0 complaints 0 sums {total}  -" in lines
+
+    assert "The test result is PASS" in lines
+
+    # The X550's table has 512 entries, each of which names a queue.
+    rows = [line.partition(":")[2].split() for line in lines if re.match(r" *\d+: +\d", line)]
+    table = [int(entry) for row in rows for entry in row]
+    assert len(table) == 512 and [table.count(queue) for queue in range(4)] == [128, 256, 0, 128]
+    before, after = ([int(word) for word in line.split()[1:]] for line in lines if re.match("before |received ", line))
+    expected = [0] * 4
+    for port in range(20000, 20000 + FLOWS):
+        data = socket.inet_aton("10.9.2.1") + socket.inet_aton("10.9.2.255") + struct.pack(">HH", port, 9)
+        expected[table[rss.toeplitz(rss.KEY, data) % 512]] += EACH
+    assert [b - a for a, b in zip(before, after, strict=True)][:4] == expected
+    assert card.stop() == 0
+    assert len(card.lines) == len(PORTS), card.text
