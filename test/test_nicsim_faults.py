@@ -177,10 +177,11 @@ def test_the_link_flaps(card):
 def test_the_checksum(card):
     def sum_of():
         words = []
-        for at in range(0x40):
+        for at in range(0x80):
             card.set(EERD, at << 2 | 1)
             words.append(card.reg(EERD) >> 16)
-        return sum(words) & 0xffff
+        port = words[9]  # a section that belongs to it, behind its length
+        return sum(words[:0x40] + words[port + 1:port + 1 + words[port]]) & 0xffff
     assert sum_of() == 0xbaba
     card.fault("eeprom-sum")
     card.fault("eeprom-sum")  # is not the other way round
