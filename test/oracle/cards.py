@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The two cards: QEMU's 82576, and nicsim's 82599 or X540. What their register maps have alike is written once; each
+"""The two cards: QEMU's 82576, and nicsim's 82599, X540 or X550. What their register maps have alike is written once; each
 back end has the rest, by its datasheet."""
 import socket
 import struct
@@ -55,7 +55,8 @@ class Card:
     HASH_BITS = {}
     RSS_MODE = 0
     SUMS = 0                            # checksums are looked at always
-    VFTA, RAL, RETA, KEY = 0, 0, 0, 0
+    VFTA, RAL, KEY = 0, 0, 0
+    RETA = ()                           # one, or more that are alike
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0, 0, 0, 0, 0, 0
     EITR, EITR_SHIFT = 0, 0
     ADDRESSES = 16                      # used of them
@@ -117,8 +118,9 @@ class Card:
 
     def set_table(self, table):
         """The hash's: 128 queues."""
-        for n in range(32):
-            self.set(self.RETA + 4 * n, int.from_bytes(bytes(table[4 * n:4 * n + 4]), "little"))
+        for start in self.RETA:
+            for n in range(32):
+                self.set(start + 4 * n, int.from_bytes(bytes(table[4 * n:4 * n + 4]), "little"))
 
     def set_filter(self, wanted):
         for n in range(self.ADDRESSES):
@@ -170,7 +172,8 @@ class Igb(Card):
     HASH_BITS = {"tcp4": 16, "ip4": 17, "tcp6": 18, "ip6": 20, "udp4": 22, "udp6": 23}
     RSS_MODE = 2
     SUMS = 3 << 8                       # RXCSUM.IPOFL, TUOFL
-    VFTA, RAL, RETA, KEY = 0x5600, 0x5400, 0x5c00, 0x5c80
+    VFTA, RAL, KEY = 0x5600, 0x5400, 0x5c80
+    RETA = (0x5c00,)
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0x1580, 0x1520, 0x1524, 0x1528, 0x152c, 0x1514
     EITR, EITR_SHIFT = 0x1680, 2
     CTRL, STATUS, MDIC, RCTL, TCTL, VET, RFCTL, RLPML = 0x0, 0x8, 0x20, 0x100, 0x400, 0x38, 0x5008, 0x5004
@@ -286,13 +289,15 @@ class Igb(Card):
 
 
 class Ixgbe(Card):
-    """nicsim's 82599 or X540. Registers: 82599 datasheet 8.2.3."""
+    """nicsim's 82599, X540 or X550. Registers: 82599 datasheet 8.2.3."""
 
     RX, TX, RXQ_SRRCTL = 0x1000, 0x6000, 0x14
     DROP = 1 << 28
     HASH_BITS = {"tcp4": 16, "ip4": 17, "tcp6": 21, "ip6": 20, "udp4": 22, "udp6": 23}
     RSS_MODE = 1
-    VFTA, RAL, RETA, KEY = 0xa000, 0xa200, 0xeb00, 0xeb80
+    VFTA, RAL, KEY = 0xa000, 0xa200, 0xeb80
+    RETA = (0xeb00,)
+    RETA_X550 = (0xeb00, 0xee80, 0xef00, 0xef80)    # RETA and ERETA: the X550 looks at two bits more
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0x800, 0x808, 0x880, 0x888, 0x810, 0x898
     EITR, EITR_SHIFT = 0x820, 3
     CTRL, STATUS, FCTRL, VLNCTRL, MCSTCTRL, LINKS = 0x0, 0x8, 0x5080, 0x5088, 0x5090, 0x42a4
@@ -300,17 +305,20 @@ class Ixgbe(Card):
     QPRDC = 0x1430
     HELLO, UP, FRAME = 1, 2, 4          # records of a cable
 
-    def __init__(self, run, device):
+    def __init__(self, run, device, doorbells="trapped"):
         name = run.dir / f"{device}.cable"
-        self.process = run.start("nicsim", "--doorbells", "trapped", "--strict", "--device", device, "--socket",
+        self.process = run.start("nicsim", "--doorbells", doorbells, "--strict", "--device", device, "--socket",
                                  run.dir / device, "--wire", f"cable:{name}")
         self.process.expect(f"^nicsim: {device} ")
+        if device == "x550":
+            self.RETA = self.RETA_X550
         self.cable = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.cable.connect(str(name))
         self.cable.sendall(self._record(self.HELLO, b"cable 1\0") + self._record(self.UP, b""))
         self._unread = b""
         self._frames = []
         self.client = Client(run.dir / device)
+        self.client.map_pages()
         self._file = Memory(SIZE)
         self.memory = memoryview(self._file.map)
         self.client.dma_map(BASE, SIZE, self._file)
@@ -373,7 +381,7 @@ class Ixgbe(Card):
                 sender is None or self.get(self.tx(sender) + 0x10) == self.get(self.tx(sender) + 0x18))
         until(done, "nicsim is done")
         for _ in range(8):              # turns of its loop: what was read is passed on, then announced
-            self.get(self.STATUS)
+            self.get(self.STATUS)       # by a message, before which it looks at pages that are mapped
 
     def _listen(self):
         self._unread += received(self.cable, self.process)
@@ -395,4 +403,4 @@ class Ixgbe(Card):
 
     def dropped(self):
         """Frames that found no descriptor, since the last time; all queues count in the first counter (RQSMR)."""
-        return self.get(self.QPRDC)
+        return int.from_bytes(self.client.region_read(0, self.QPRDC, 4), "little")
