@@ -201,16 +201,6 @@ def test_broadcast(pair):
     assert a.reg(x540.BPRC) == 0
 
 
-def test_pause_frames_end_in_the_mac(pair):
-    a, b = pair
-    a.set(0x4294, 8)                                         # MFLCN.RFCE
-    a.rx(fctrl=MPE)
-    pause = raw("0180c2000001") + raw(B) + b"\x88\x08\x00\x01\x00\x05" + bytes(42)
-    send(b, pause, frame(60))
-    assert a.received(0) == frame(60)
-    assert a.reg(0x41a8) == 1 and a.reg(0x41a8) == 0
-
-
 def test_vlan(pair):
     a, b = pair
     tagged = bytes(Ether(dst=A, src=B) / Dot1Q(vlan=0x123, prio=5) / Raw(bytes(range(60))))

@@ -12,6 +12,7 @@
  *     steer.c   for which queue           rss.c       by a hash
  *     headers.c  what is in a frame       offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
+ *     pause.c   flow control
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
  *     command.c  what nicsim ctl asks for  fault.c  what goes wrong
  */
@@ -148,6 +149,16 @@ struct ixgbe_tx {
 	uint8_t tagged[SIM_FRAME_MAX + 64];
 };
 
+enum ixgbe_owed { OWES_NOTHING, OWES_XOFF, OWES_XON };
+
+struct ixgbe_pause {
+	struct loop_timer held;    /* while it runs nothing is sent */
+	struct loop_timer refresh; /* until the next XOFF frame */
+	struct loop_work work;
+	enum ixgbe_owed owed; /* a frame that is to be sent */
+	bool above;           /* the packet buffer was fuller than FCRTH, and is than FCRTL */
+};
+
 /* The queues' registers in memory that the client has mapped (--doorbells mapped). */
 struct ixgbe_doorbells {
 	struct loop_poll poll;
@@ -180,6 +191,7 @@ struct ixgbe {
 	struct ixgbe_rss rss;
 	struct ixgbe_rx rx;
 	struct ixgbe_tx tx;
+	struct ixgbe_pause pause;
 	struct ixgbe_doorbells doorbells;
 	uint8_t msix[IXGBE_MSIX_TABLE];
 	uint16_t row[IXGBE_CSR_SIZE / 4]; /* of the table, by register; 0: none */
@@ -288,6 +300,8 @@ void ixgbe_count_rx_good(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 void ixgbe_count_rx_queued(struct ixgbe *card, unsigned queue, uint32_t len);
 void ixgbe_count_rx_dropped(struct ixgbe *card, unsigned queue);
 void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len);
+/* One that is of no queue. */
+void ixgbe_count_tx_mac(struct ixgbe *card, const uint8_t *frame, uint32_t len);
 /* The same for the frames of a burst: all that were seen, with their CRCs; `good` are those that
  * passed the filters. */
 void ixgbe_count_rx_burst(
@@ -296,6 +310,22 @@ void ixgbe_count_rx_queued_burst(
 	struct ixgbe *card, unsigned queue, uint32_t frames, uint64_t octets);
 void ixgbe_count_tx_burst(struct ixgbe *card, unsigned queue, const struct ixgbe_tally *tally);
 void ixgbe_count(struct ixgbe *card, uint32_t offset);
+
+/* --- pause.c --- */
+void ixgbe_pause_init(struct ixgbe *card);
+void ixgbe_pause_stop(struct ixgbe *card);
+void ixgbe_pause_link_down(struct ixgbe *card);
+/* A frame came in; true: it ends here. */
+bool ixgbe_pause_take(struct ixgbe *card, const uint8_t *frame);
+/* Nothing may be sent now; ixgbe_tx_go_on() follows. */
+bool ixgbe_pause_holds(const struct ixgbe *card);
+/* Whether the other end is held when the packet buffer fills. */
+bool ixgbe_pause_sends(const struct ixgbe *card);
+/* The packet buffer has become fuller or emptier. */
+void ixgbe_pause_level(struct ixgbe *card);
+/* The wire has room again. */
+void ixgbe_pause_sendable(struct ixgbe *card);
+uint32_t ixgbe_read_tfcs(struct ixgbe *card, uint32_t offset);
 
 /* --- doorbells.c --- */
 /* Offers the pages, as ixgbe_create() was asked to. 0 or -errno. */
@@ -340,6 +370,8 @@ void ixgbe_tx_stop(struct ixgbe *card);
 void ixgbe_tx_sendable(void *ctx);
 /* Sets DD and leaves the rest of the descriptor as it is. */
 void ixgbe_tx_set_done(struct ixgbe *card, unsigned queue, uint32_t index);
+/* After a pause. */
+void ixgbe_tx_go_on(struct ixgbe *card);
 void ixgbe_write_tdt(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_txdctl(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_dmatxctl(struct ixgbe *card, uint32_t offset, uint32_t value);

@@ -56,8 +56,10 @@ void ixgbe_link_changed(struct ixgbe *card)
 	if (card->wire)
 		wire_set_link(card->wire, sends(card)); /* may say at once what carrier there is */
 	card->linked = ixgbe_link(card);
-	if (!card->linked)
+	if (!card->linked) {
 		card->link_fell = true;
+		ixgbe_pause_link_down(card);
+	}
 	if (card->linked != was)
 		ixgbe_cause(card, EICR_LSC);
 	/* The MAC sends into nothing while there is no link, and goes on when it is back. */

@@ -200,6 +200,7 @@
 #define MAXFRS 0x04268u
 #define MFLCN 0x04294u
 #define   MFLCN_PASS_CONTROL 0x00000001u
+#define   MFLCN_DISCARD_PAUSE 0x00000002u
 #define   MFLCN_RFCE 0x00000008u
 #define AUTOC 0x042a0u /* 82599 */
 #define   AUTOC_RESTART 0x00001000u
@@ -220,10 +221,26 @@
 #define   LINKS_UP 0x40000000u /* latched low */
 #define   LINKS_AN_DONE 0x80000000u
 
+/* --- flow control --- */
+#define FCTTV 0x03200u /* of traffic classes 0 and 1 */
+#define FCRTL(n) (0x03220u + 4u * (n))
+#define   FCRTL_XON 0x80000000u
+#define FCRTH(n) (0x03260u + 4u * (n))
+#define   FCRTH_ENABLE 0x80000000u
+#define   FCRT_BYTES(v) ((v)&0x0007ffe0u) /* of both */
+#define FCRTV 0x032a0u
+#define FCCFG 0x03d00u
+#define   FCCFG_TFCE(v) (((v) >> 3) & 3u)
+#define   FCCFG_TFCE_LINK 1u
+#define TFCS 0x0ce00u
+#define   TFCS_TXOFF 0x00000001u
+
 /* --- statistics --- */
 #define RXMPC(n) (0x03fa0u + 4u * (n))
 #define CRCERRS 0x04000u
 #define RLEC 0x04040u
+#define LXONTXC 0x03f60u
+#define LXOFFTXC 0x03f68u
 #define LXONRXCNT 0x041a4u
 #define LXOFFRXCNT 0x041a8u
 #define PRC64 0x0405cu /* to PRC1522, six of them */

@@ -40,6 +40,7 @@ static void reset(struct ixgbe *card, enum ixgbe_reset how)
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
+	ixgbe_pause_stop(card);
 	ixgbe_fault_forget(card);
 	ixgbe_table_reset(card, how);
 	ixgbe_link_reset(card);
@@ -194,6 +195,7 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 	ixgbe_irq_init(card);
 	ixgbe_rx_init(card);
 	ixgbe_tx_init(card);
+	ixgbe_pause_init(card);
 	power_on(card);
 	rc = options->mapped ? ixgbe_doorbells_init(card) : 0;
 	if (rc) {
@@ -226,6 +228,7 @@ void ixgbe_destroy(struct ixgbe *card)
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
+	ixgbe_pause_stop(card);
 	wire_close(card->wire);
 	ixgbe_doorbells_destroy(card);
 	irqs_reset(&card->fn.irqs);

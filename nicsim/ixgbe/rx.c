@@ -13,7 +13,6 @@
 #define LEGACY_MAX 1518u /* without jumbo frames, with CRC; a VLAN tag comes on top */
 #define TAG_LEN    4u
 #define BURST      64u /* frames a turn */
-#define TYPE_PAUSE 0x8808u
 
 /* Descriptor status that is about the ring and the tag, as it lies in the second quadword (7.1.5,
  * 7.1.6). The rest is the frame's verdict's.
@@ -225,6 +224,7 @@ static bool push(
 	copy_in(rx, rx->head + rx->used, &entry, sizeof(entry));
 	copy_in(rx, rx->head + rx->used + (uint32_t)sizeof(entry), frame, len);
 	rx->used += (uint32_t)sizeof(entry) + len;
+	ixgbe_pause_level(card);
 	return true;
 }
 
@@ -246,6 +246,7 @@ static void pop(struct ixgbe *card, const struct entry *entry)
 
 	rx->head = (rx->head + len) % IXGBE_RX_BUFFER;
 	rx->used -= len;
+	ixgbe_pause_level(card);
 }
 
 /* The frame at the head of the packet buffer. False: it stays, and all behind it. One whose queue
@@ -305,19 +306,6 @@ static uint32_t longest(struct ixgbe *card, const uint8_t *frame)
 	return max < CRC_LEN ? 0 : max - CRC_LEN;
 }
 
-/* Pause frames end in the MAC. */
-static bool is_control(struct ixgbe *card, const uint8_t *frame)
-{
-	static const uint8_t group[6] = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x01};
-	uint32_t control = *ixgbe_reg(card, MFLCN);
-
-	if (((unsigned)frame[12] << 8 | frame[13]) != TYPE_PAUSE || memcmp(frame, group, 6) != 0)
-		return false;
-	if (control & MFLCN_RFCE && frame[14] == 0 && frame[15] == 1)
-		ixgbe_count(card, frame[16] | frame[17] ? LXOFFRXCNT : LXONRXCNT);
-	return !(control & MFLCN_PASS_CONTROL);
-}
-
 /* The length field of an 802.3 frame must not promise more than there is. */
 static bool length_wrong(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
@@ -357,7 +345,7 @@ bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 		ixgbe_count(card, RLEC);
 		return true;
 	}
-	if (is_control(card, frame) || !ixgbe_filter(card, frame, len))
+	if (ixgbe_pause_take(card, frame) || !ixgbe_filter(card, frame, len))
 		return true;
 	ixgbe_count_rx_good(card, frame, len);
 	verdict = ixgbe_judge(card, frame, len);

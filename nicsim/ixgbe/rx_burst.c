@@ -21,6 +21,8 @@ struct plan {
 	uint32_t size, head, free; /* free: descriptors that the card owns */
 	uint32_t longest;
 	bool advanced, drop;
+	bool fills; /* what finds no descriptor goes into the packet buffer, as that holds the other
+		     * end */
 	bool all, broadcast;
 	unsigned vlan;
 };
@@ -77,6 +79,7 @@ static bool make_plan(struct ixgbe *card, struct plan *plan)
 	plan->longest = plan->longest < room ? plan->longest : room;
 	plan->advanced = SRRCTL_TYPE(srrctl) != 0;
 	plan->drop = srrctl & SRRCTL_DROP;
+	plan->fills = ixgbe_pause_sends(card);
 	plan->all = fctrl & FCTRL_UPE;
 	plan->broadcast = fctrl & (FCTRL_BAM | FCTRL_MPE);
 	plan->vlan = VLNCTRL_TYPE(reg(card, VLNCTRL));
@@ -193,7 +196,7 @@ static size_t burst(struct ixgbe *card, const struct wire_frame *frames, size_t 
 		enum lot lot = judge(card, &plan, &head, frames[i].len, &before);
 
 		if (lot == STORE && count == plan.free)
-			lot = plan.drop ? DROP : NO_ROOM;
+			lot = plan.drop ? DROP : plan.fills ? UNCOMMON : NO_ROOM;
 		if (lot == STORE &&
 			!find_place(card, &plan, &frames[i], &head, count, &stored[count]))
 			lot = UNCOMMON;

@@ -138,10 +138,8 @@ void ixgbe_count_tx_burst(struct ixgbe *card, unsigned queue, const struct ixgbe
 	add36(card, TXDGBCL, tally->octets);
 }
 
-void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len)
+void ixgbe_count_tx_mac(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
-	uint32_t counter = counter_of(card, TQSM(0u), queue);
-
 	len += CRC_LEN;
 	ixgbe_count(card, GPTC);
 	add36(card, GOTCL, len);
@@ -151,6 +149,14 @@ void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, ui
 		ixgbe_count(card, BPTC);
 	else if (frame[0] & 1)
 		ixgbe_count(card, MPTC);
+}
+
+void ixgbe_count_tx(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len)
+{
+	uint32_t counter = counter_of(card, TQSM(0u), queue);
+
+	ixgbe_count_tx_mac(card, frame, len);
+	len += CRC_LEN;
 	ixgbe_count(card, TX_QUEUE(counter) + QPTC);
 	add36(card, QBTC_L(counter), len);
 	ixgbe_count(card, TXDGPC);

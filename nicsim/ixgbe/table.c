@@ -296,13 +296,13 @@ static const struct row rows[] = {
 	{0x082e0, 4, 4, 0, 0xffffffff},                         /* TXLLQ */
 	{0x08790, 2, 4, 0, 0xffffffff},                         /* VMECM */
 
-	/* Flow control (8.2.4.13): frames are counted, the flow is not held */
-	{0x03200, 4, 4, 0, 0xffffffff},                         /* FCTTV */
-	{0x03220, 8, 4, 0, 0x8007fff0},                         /* FCRTL */
-	{0x03260, 8, 4, 0, 0x8007fff0},                         /* FCRTH */
-	{0x032a0, 1, 4, 0, 0x0000ffff},                         /* FCRTV */
-	{0x03d00, 1, 4, 0, 0x0000001a},                         /* FCCFG */
-	FIXED(0x0ce00, 0),                                      /* TFCS */
+	/* Flow control (8.2.4.13) */
+	{FCTTV, 4, 4, 0, 0xffffffff},
+	{FCRTL(0), 8, 4, 0, 0x8007fff0},
+	{FCRTH(0), 8, 4, 0, 0x8007fff0},
+	{FCRTV, 1, 4, 0, 0x0000ffff},
+	{FCCFG, 1, 4, 0, 0x0000001a},
+	{TFCS, 1, 4, 0, 0, ixgbe_read_tfcs},
 
 	/* Security (8.2.4.22, 8.2.4.23): the engines are off, as on parts without them */
 	{0x08800, 1, 4, 0, 0x00000007},                         /* SECTXCTRL */
@@ -392,7 +392,7 @@ static const struct row rows[] = {
 
 	/* Statistics (8.2.4.24): cleared by reading; they wrap */
 	COUNTERS(CRCERRS, 3), COUNTER(0x04010), COUNTERS(0x04034, 2), COUNTER(RLEC),
-	COUNTERS(RXMPC(0), 8), COUNTERS(0x03fc0, 8), COUNTER(0x03f60), COUNTER(0x03f68),
+	COUNTERS(RXMPC(0), 8), COUNTERS(0x03fc0, 8), COUNTER(LXONTXC), COUNTER(LXOFFTXC),
 	COUNTER(0x0cf60), COUNTER(0x0cf68), COUNTER(LXONRXCNT), COUNTER(LXOFFRXCNT),
 	COUNTERS(0x04140, 16), COUNTERS(0x03240, 8), COUNTERS(0x03f00, 16), COUNTERS(0x0cf00, 16),
 	COUNTERS(PRC64, 6), COUNTER(GPRC), COUNTER(BPRC), COUNTER(MPRC), COUNTER(GPTC),

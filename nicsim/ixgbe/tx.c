@@ -482,7 +482,7 @@ static void on_work(struct loop_work *work)
 	struct ixgbe_tx *tx = &card->tx;
 
 	for (unsigned left = BURST, turn; left;) {
-		if (!sending(card))
+		if (!sending(card) || ixgbe_pause_holds(card))
 			return;
 		if (!tx->loaded && !next_turn(tx)) {
 			close_groups(card);
@@ -501,10 +501,17 @@ void ixgbe_tx_sendable(void *ctx)
 {
 	struct ixgbe *card = ctx;
 
+	ixgbe_pause_sendable(card);
 	if (!card->tx.wire_full)
 		return;
 	card->tx.wire_full = false;
 	loop_defer(card->loop, &card->tx.work);
+}
+
+void ixgbe_tx_go_on(struct ixgbe *card)
+{
+	if (card->tx.busy && !card->tx.wire_full)
+		loop_defer(card->loop, &card->tx.work);
 }
 
 /* --- registers --- */
