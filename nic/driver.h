@@ -48,7 +48,16 @@ struct nic_queue {
 	uint64_t bad_offsets;
 	uint64_t bad_writebacks;
 	const struct dma_region *frames; /* NULL: it stands still */
+	uint32_t tx_bare;                /* of the descriptors in `tx`: those of no buffer */
 };
+
+/* What ring.buffer has of these. */
+#define NO_BUFFER UINT32_MAX
+
+/* Gives `n` buffers to the slots of the transmit ring from `at` on that have one. */
+void nic_tx_name(struct nic_queue *q, uint32_t at, const uint32_t *buffers, size_t n);
+/* Takes the last n buffers that left the transmit ring back into it. */
+void nic_tx_unreturn(struct nic_queue *q, size_t n);
 
 static inline bool nic_queue_gone(const struct nic_queue *q)
 {
@@ -133,7 +142,8 @@ struct nic {
 	struct pci_error *why; /* while something may fail with a text; otherwise NULL */
 	struct nic_irq irq;
 	const char *model;
-	uint16_t mtu_max; /* by create() of the driver */
+	uint16_t mtu_max; /* these by create() of the driver */
+	uint32_t offloads;
 	uint8_t mac[6];
 	unsigned queues;
 	struct nic_queue *queue[NIC_MAX_QUEUES];

@@ -27,7 +27,7 @@ static void refill(struct nic_queue *from, struct nic_queue *to)
 		return;
 	taken = from->verbs->rx_provide(from, buffers, sent);
 	/* What is no buffer of `from` goes back where it was: it is the caller's. */
-	to->tx.head -= (uint32_t)(sent - taken);
+	nic_tx_unreturn(to, sent - taken);
 }
 
 size_t nic_forward_entries(const struct frame *frames, size_t n, bool *wanted)
@@ -80,7 +80,7 @@ static void send(struct nic_queue *from, struct nic_queue *to, struct burst *bur
 		burst->frames[sent].len = 0;
 		drop(from, burst);
 	}
-	ring_name(&to->tx, tail, burst->buffers, (uint32_t)sent);
+	nic_tx_name(to, tail, burst->buffers, sent);
 }
 
 static size_t swap(

@@ -75,6 +75,9 @@ static int create(struct nic **out, const struct nic_driver *driver, struct pci_
 	if (!rc && config->mtu > nic->mtu_max)
 		rc = nic_fail(nic, -EINVAL, "its MTU goes up to %u here, not %u", nic->mtu_max,
 			config->mtu);
+	if (!rc && config->offloads & ~nic->offloads)
+		rc = nic_fail(nic, -EINVAL, "it has not all of the offloads 0x%x, only 0x%x",
+			config->offloads, nic->offloads);
 	if (rc == -ENOMEM)
 		(void)nic_fail(nic, rc, "out of memory");
 	if (rc) {

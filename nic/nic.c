@@ -107,6 +107,8 @@ static const char *objection(const struct nic_config *config)
 		return "no such way to run in place";
 	if (config->in_place && config->rx_ring != config->tx_ring)
 		return "rings in place are of one size";
+	if (config->in_place && config->offloads)
+		return "queues in place have no offloads";
 	if (config->in_place && config->state)
 		return "queues in place are not handed over";
 	if (!mtu_in_order(config->mtu))
@@ -191,7 +193,7 @@ size_t nic_rx_held(const struct nic_queue *q)
 
 size_t nic_tx_held(const struct nic_queue *q)
 {
-	return ring_held(&q->tx);
+	return ring_held(&q->tx) - q->tx_bare;
 }
 
 void nic_held(const struct nic_queue *q, uint32_t *offsets)
@@ -199,7 +201,8 @@ void nic_held(const struct nic_queue *q, uint32_t *offsets)
 	for (uint32_t at = q->rx.head; at != q->rx.tail; at++)
 		*offsets++ = q->rx.buffer[at & q->rx.mask];
 	for (uint32_t at = q->tx.head; at != q->tx.tail; at++)
-		*offsets++ = q->tx.buffer[at & q->tx.mask];
+		if (q->tx.buffer[at & q->tx.mask] != NO_BUFFER)
+			*offsets++ = q->tx.buffer[at & q->tx.mask];
 }
 
 size_t nic_irq_fds(const struct nic *nic, int fd[])
@@ -304,6 +307,11 @@ int nic_set_mtu(struct nic *nic, uint16_t mtu)
 uint16_t nic_mtu_max(const struct nic *nic)
 {
 	return nic->mtu_max;
+}
+
+uint32_t nic_offloads(const struct nic *nic)
+{
+	return nic->offloads;
 }
 
 const char *nic_model(const struct nic *nic)

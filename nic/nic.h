@@ -35,7 +35,70 @@ struct frame {
 enum frame_flags {
 	FRAME_MORE = 1 << 0,  /* the frame goes on in the next entry */
 	FRAME_ERROR = 1 << 1, /* no good frame, only its buffer comes back; rx only */
+	FRAME_META = 1 << 2,  /* a struct frame_meta lies in front; on a frame's first entry */
 };
+
+/* What is rare, right in front of the data: at offset - sizeof(struct frame_meta), in the host's
+ * byte order. It is written by a queue that receives with an offload of nic_config, and read, once,
+ * by one that sends with NIC_TX_META. What was received may be sent so: META_VLAN alone does
+ * anything then.
+ */
+struct frame_meta {
+	uint16_t flags;  /* enum meta_flags */
+	uint16_t vlan;   /* META_VLAN: the tag's priority and VLAN, 16 bits */
+	uint32_t hash;   /* META_HASH */
+	uint16_t type;   /* enum meta_type */
+	uint16_t mss;    /* META_SEGMENT: bytes of payload in each but the last, from 64 on */
+	uint16_t l3_len; /* lengths of headers, to be sent: IPv4 20 to 60, IPv6 40 to 511 */
+	uint8_t l2_len;  /* 14 to 127, without the tag of META_VLAN; received: 14 */
+	uint8_t l4_len;  /* META_SEGMENT: TCP 20 to 60, UDP 8 */
+};
+
+enum meta_flags {
+	META_VLAN = 1 << 0, /* received: the tag was taken out; to be sent: it is to be put in */
+	/* received */
+	META_HASH = 1 << 1,
+	META_IP_GOOD = 1 << 2, /* the checksum of the IPv4 header */
+	META_IP_BAD = 1 << 3,
+	META_L4_GOOD = 1 << 4, /* of TCP, UDP, SCTP. Neither of the two: not computed, or none */
+	META_L4_BAD = 1 << 5,
+	/* To be sent. The headers lie in the first entry, the fields of what the card inserts hold
+	 * 0, but those of TCP and UDP the sum, not inverted, of the pseudo header: with
+	 * META_SEGMENT of one whose length is 0.
+	 */
+	META_IP_SUM = 1 << 8,
+	META_L4_SUM = 1 << 9,
+	/* TCP or UDP, with both checksums, of up to NIC_SEGMENT_MAX bytes, the segments' to the
+	 * MTU's size: IP length, IP identification, TCP sequence number and flags, UDP length are
+	 * each segment's own.
+	 */
+	META_SEGMENT = 1 << 10,
+};
+
+/* What is in a frame; to be sent: one of META_IPV4 and META_IPV6 and one of the last three, where
+ * the flags need it.
+ */
+enum meta_type {
+	META_IPV4 = 1 << 0,
+	META_IPV4_OPTIONS = 1 << 1,
+	META_IPV6 = 1 << 2,
+	META_IPV6_EXTENSIONS = 1 << 3,
+	META_TCP = 1 << 4,
+	META_UDP = 1 << 5,
+	META_SCTP = 1 << 6,
+};
+
+/* Of nic_config.offloads and nic_offloads(). */
+enum nic_offload {
+	NIC_RX_VLAN = 1 << 0,     /* tags (0x8100) are taken out */
+	NIC_RX_CHECKSUM = 1 << 1, /* META_IP_*, META_L4_* */
+	NIC_RX_HASH = 1 << 2,     /* of addresses and ports, as it spreads over queues */
+	NIC_RX_TYPE = 1 << 3,
+	NIC_TX_META = 1 << 4, /* without it a frame with FRAME_META is not in order */
+};
+
+#define NIC_SEGMENT_MAX 65535u /* bytes of a frame with META_SEGMENT */
+#define NIC_MSS_MIN     64u    /* ours, so that one frame is not cut into tens of thousands */
 
 /* Buffers hold 2 KiB of data, as the cards count them; the stride is ours: 64 bytes of headroom in
  * front, for metadata, also spread the frames' first lines over all cache sets.
@@ -88,9 +151,10 @@ struct nic_config {
 	const struct dma_region *queue_frames[NIC_MAX_QUEUES];
 	enum nic_in_place in_place; /* both rings of a size, and no `state` */
 	bool promiscuous;
-	uint16_t mtu;    /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
-	bool interrupts; /* have vectors set up; without, the queues are polled only */
-	bool pick_irq;   /* take `irq` instead of the best kind the function has */
+	uint16_t mtu;      /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
+	uint32_t offloads; /* some of nic_offloads(), enum nic_offload; 0 in place */
+	bool interrupts;   /* have vectors set up; without, the queues are polled only */
+	bool pick_irq;     /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
 	void *state; /* nic_state_bytes() of memory that outlives the process, for nic_release()
 		      * and nic_adopt(); or NULL */
@@ -179,17 +243,18 @@ size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n);
 /* Frames of 14 bytes to the MTU's size (and 18 for header and VLAN tag), anywhere in the region but
  * across no chunk's boundary; the card pads the short ones. A frame in several entries (FRAME_MORE,
  * at most 40) must be in the burst whole. Stops before a chain that does not fit, and at the first
- * frame that is not in order (counted in nic_stats.bad_offsets).
+ * frame that is not in order (counted in nic_stats.bad_offsets). FRAME_META may
+ * take one descriptor more.
  */
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n);
 size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n);
 /* Publishes what a verb kept back to write whole lines. To be called before sleeping. */
 void nic_flush(struct nic_queue *q);
 
-/* Descriptors that the card or the ring still hold. */
+/* Buffers that the card or the ring still hold. */
 size_t nic_rx_held(const struct nic_queue *q);
 size_t nic_tx_held(const struct nic_queue *q);
-/* Their buffers, oldest first, the receive ring's before the transmit ring's: as many as both
+/* Which they are, oldest first, the receive ring's before the transmit ring's: as many as both
  * functions above say.
  */
 void nic_held(const struct nic_queue *q, uint32_t *offsets);
@@ -263,6 +328,8 @@ int nic_set_promiscuous(struct nic *nic, bool on);
 int nic_set_mtu(struct nic *nic, uint16_t mtu);
 /* What the card can: NIC_MTU_MAX (ixgbe), 1500 (e1000), NIC_MTU_ONE_BUFFER in place. */
 uint16_t nic_mtu_max(const struct nic *nic);
+/* What the card can, enum nic_offload: all (ixgbe), or nothing (e1000). */
+uint32_t nic_offloads(const struct nic *nic);
 const char *nic_model(const struct nic *nic);
 
 #ifdef __cplusplus

@@ -84,12 +84,34 @@ void nic_queue_fini(struct nic_queue *q)
 	free(q->tx.buffer);
 }
 
+void nic_tx_name(struct nic_queue *q, uint32_t at, const uint32_t *buffers, size_t n)
+{
+	for (size_t i = 0; i < n; at++) {
+		uint32_t *buffer = &q->tx.buffer[at & q->tx.mask];
+
+		if (*buffer != NO_BUFFER)
+			*buffer = buffers[i++];
+	}
+}
+
+void nic_tx_unreturn(struct nic_queue *q, size_t n)
+{
+	while (n) {
+		q->tx.head--;
+		if (q->tx.buffer[q->tx.head & q->tx.mask] == NO_BUFFER)
+			q->tx_bare++;
+		else
+			n--;
+	}
+}
+
 void nic_queue_forget(struct nic_queue *q)
 {
 	q->verbs = &nic_still_verbs;
 	q->frames = NULL;
 	q->rx.head = q->rx.tail = q->rx.shown = 0;
 	q->tx.head = q->tx.tail = q->tx.shown = 0;
+	q->tx_bare = 0;
 }
 
 void nic_ring_clear(const struct ring *ring)

@@ -25,7 +25,7 @@ struct state_head {
 	uint32_t promiscuous;
 	uint32_t rx_ring, tx_ring;
 	uint32_t queues;
-	uint32_t reserved;
+	uint32_t offloads;
 };
 
 /* Behind it, for each queue. Behind this: the buffers of the receive ring and of the transmit ring,
@@ -132,6 +132,7 @@ void nic_state_save(const struct nic_running *running)
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.queues = config->queues,
+		.offloads = config->offloads,
 	};
 	uint8_t *at;
 
@@ -157,7 +158,7 @@ static bool indices_in_order(const struct state_ring *ring, uint32_t slots)
  * is there twice is its user's to judge (nic_held()): to send one twice is no fault, and a client's
  * queue may hold what it likes of the client's memory.
  */
-static int check_offsets(const struct nic_running *running, const struct nic_queue *q)
+static int check_offsets(const struct nic_running *running, struct nic_queue *q)
 {
 	const struct ring *rx = &q->rx;
 	const struct ring *tx = &q->tx;
@@ -171,7 +172,10 @@ static int check_offsets(const struct nic_running *running, const struct nic_que
 				running->nic, -EINVAL, "state: a receive buffer lies outside");
 	}
 	for (uint32_t at = tx->head; at != tx->tail; at++) {
-		if (tx->buffer[at & tx->mask] >= q->frames->size)
+		if (running->nic->config.offloads & NIC_TX_META &&
+			tx->buffer[at & tx->mask] == NO_BUFFER)
+			q->tx_bare++;
+		else if (tx->buffer[at & tx->mask] >= q->frames->size)
 			return nic_fail(
 				running->nic, -EINVAL, "state: a frame to send lies outside");
 	}
@@ -213,7 +217,8 @@ static int check_head(const struct nic_running *running, const struct state_head
 			head->version, STATE_VERSION);
 	if (head->device != running->device || head->rx_ring != config->rx_ring ||
 		head->tx_ring != config->tx_ring || head->queues != config->queues ||
-		head->mtu != config->mtu || head->promiscuous != (uint32_t)config->promiscuous)
+		head->offloads != config->offloads || head->mtu != config->mtu ||
+		head->promiscuous != (uint32_t)config->promiscuous)
 		return nic_fail(running->nic, -EINVAL, "state: of another card or configuration");
 	return 0;
 }

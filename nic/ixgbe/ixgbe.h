@@ -7,6 +7,7 @@
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
  *     ixgbe_in_place.c  forwarding on one ring
+ *     ixgbe_full.c   metadata in front of frames
  *     ixgbe_path.c   which code for them
  *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
  *     ixgbe_state.c  from one process to the next
@@ -58,6 +59,11 @@ struct ixgbe_in_place {
 	uint64_t wild; /* the last head that cannot be; beyond 32 bits: none */
 };
 
+/* A transmit context descriptor, but for its own number. */
+struct ixgbe_context {
+	uint64_t word[2];
+};
+
 /* In cache lines of its own: different queues may be different threads'. What lies beyond them is
  * read only while queues are in use.
  */
@@ -91,6 +97,13 @@ struct ixgbe_queue {
 		uint32_t batch; /* that many sent buffers are taken at once, while there is time */
 	} swap;
 	struct ixgbe_in_place place;
+
+	/* ixgbe_full.c: what it does more than the common verbs do; 0: these are its own */
+	uint32_t offloads;
+	const struct nic_verbs *common;
+	bool udp_unsure;                 /* a bad UDP checksum may be none */
+	struct ixgbe_context context[2]; /* as the card has them; 0: never written */
+	unsigned context_last;
 };
 
 struct ixgbe {

@@ -311,6 +311,7 @@ static int create(struct nic *nic)
 	dev->model = ixgbe_find_model(pci_ident(nic->fn));
 	nic->model = dev->model->name;
 	nic->mtu_max = NIC_MTU_MAX;
+	nic->offloads = NIC_RX_VLAN | NIC_RX_CHECKSUM | NIC_RX_HASH | NIC_RX_TYPE | NIC_TX_META;
 	dev->port = (reg_read(&nic->bar, STATUS) >> STATUS_LAN_ID_SHIFT) & STATUS_LAN_ID_MASK;
 	for (unsigned i = 0; i < nic->queues; i++) {
 		int rc = ixgbe_queue_create(dev, i);
@@ -377,7 +378,7 @@ static int queue_start(struct nic *nic, unsigned index, const struct dma_region 
 	struct ixgbe *dev = ixgbe_of(nic);
 	int rc = ixgbe_queue_start(dev, index, frames);
 
-	if (!rc)
+	if (!rc && nic->queues > 1)
 		ixgbe_rss_spread(dev);
 	return rc;
 }
@@ -388,7 +389,8 @@ static int queue_stop(struct nic *nic, unsigned index)
 
 	/* 4.6.7.1.2: first nothing more is led there. */
 	nic->queue[index]->frames = NULL;
-	ixgbe_rss_spread(dev);
+	if (nic->queues > 1)
+		ixgbe_rss_spread(dev);
 	return ixgbe_queue_stop(dev, index);
 }
 

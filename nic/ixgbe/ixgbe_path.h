@@ -84,6 +84,9 @@ const char *ixgbe_in_place_objection(const struct nic_queue *from, const struct 
 /* Notes that the two fit together; false: they do not. */
 rare bool ixgbe_in_place_pair(struct ixgbe_queue *q, struct ixgbe_queue *out);
 
+/* ixgbe_full.c: the verbs of a queue with offloads. */
+extern const struct nic_verbs ixgbe_full_verbs;
+
 /* ixgbe_path.c */
 /* The names of the paths, the widest first, that this program was built with; NULL ends them. */
 extern const char *const ixgbe_paths[];

@@ -63,6 +63,9 @@ int ixgbe_queue_create(struct ixgbe *dev, unsigned index)
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;
 	q->swap.batch = config->tx_ring / 4 < SWAP_BATCH ? config->tx_ring / 4 : SWAP_BATCH;
 	ixgbe_queue_set_mtu(q, config->mtu);
+	q->offloads = config->offloads;
+	/* Erratum of the 82599: a UDP frame without a checksum may be reported bad (Linux). */
+	q->udp_unsure = dev->model->family == IXGBE_82599;
 	q->rs = nic_line_alloc(config->tx_ring * sizeof *q->rs);
 	if (config->in_place)
 		q->place = (struct ixgbe_in_place){
@@ -102,7 +105,10 @@ static bool one_run(const struct dma_region *frames)
 void ixgbe_queue_use(struct ixgbe_queue *q, const struct dma_region *frames)
 {
 	q->head.frames = frames;
-	q->head.verbs = q->place.rings ? ixgbe_widest_in_place() : ixgbe_widest_verbs();
+	q->common = ixgbe_widest_verbs();
+	q->head.verbs = q->place.rings ? ixgbe_widest_in_place()
+			: q->offloads  ? &ixgbe_full_verbs
+				       : q->common;
 	q->iova = frames->iova;
 	q->one_run = one_run(frames);
 	q->region_size = (uint32_t)frames->size;
@@ -124,6 +130,7 @@ static void forget(struct ixgbe_queue *q)
 	q->place.input = q->place.output = NULL;
 	q->place.at = q->place.shown = q->place.tail = q->place.sent = 0;
 	q->place.wild = UINT64_MAX;
+	memset(q->context, 0, sizeof q->context);
 }
 
 /* --- started --- */
@@ -162,7 +169,8 @@ static int start_rx(struct ixgbe *dev, unsigned i)
 	reg_write(&dev->nic.bar, RDH(i), 0);
 	reg_write(&dev->nic.bar, RDT(i), 0);
 	reg_clear(&dev->nic.bar, RXDCTL(i), RXDCTL_VME);
-	reg_set(&dev->nic.bar, RXDCTL(i), RXDCTL_ENABLE);
+	reg_set(&dev->nic.bar, RXDCTL(i),
+		RXDCTL_ENABLE | (dev->nic.config.offloads & NIC_RX_VLAN ? RXDCTL_VME : 0));
 	/* 4.6.7.1.1: the tail must wait for it. */
 	return nic_wait(&dev->nic, RXDCTL(i), RXDCTL_ENABLE, RXDCTL_ENABLE, QUEUE_US,
 		"a receive queue did not start", "RXDCTL.ENABLE, 82599 datasheet 4.6.7");

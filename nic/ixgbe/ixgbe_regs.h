@@ -267,8 +267,22 @@
 
 #define RX_DD           (UINT64_C(1) << 0)
 #define RX_EOP          (UINT64_C(1) << 1)
+#define RX_VP           (UINT64_C(1) << 3)  /* it had a tag */
+#define RX_L4CS         (UINT64_C(1) << 5)  /* TCP, UDP or SCTP: its checksum was computed */
+#define RX_IPCS         (UINT64_C(1) << 6)  /* that of the IPv4 header, too */
 #define RX_RXE          (UINT64_C(1) << 29) /* any error of the MAC */
+#define RX_L4E          (UINT64_C(1) << 30)
+#define RX_IPE          (UINT64_C(1) << 31)
 #define RX_LENGTH_SHIFT 32
+#define RX_VLAN_SHIFT   48
+
+/* --- and the first --- */
+
+#define RX_RSS_TYPE   UINT64_C(0xF) /* 0: no hash */
+#define RX_TYPE_SHIFT 4
+#define RX_TYPE_MASK  0x7Fu               /* as enum meta_type */
+#define RX_TYPE_L2    (UINT64_C(1) << 15) /* the bits above are another thing's */
+#define RX_HASH_SHIFT 32
 
 /* --- 7.2.3.2.4 the second quadword of an advanced transmit data descriptor --- */
 
@@ -277,8 +291,26 @@
 #define TX_IFCS         (UINT64_C(1) << 25)
 #define TX_RS           (UINT64_C(1) << 27)
 #define TX_DEXT         (UINT64_C(1) << 29)
+#define TX_VLE          (UINT64_C(1) << 30)
+#define TX_TSE          (UINT64_C(1) << 31)
 #define TX_DD           (UINT64_C(1) << 32)
-#define TX_PAYLEN_SHIFT 46
+#define TX_IDX_SHIFT    36                  /* of a context too */
+#define TX_IXSM         (UINT64_C(1) << 40) /* insert the IPv4 header's checksum */
+#define TX_TXSM         (UINT64_C(1) << 41) /* and that of TCP, UDP, SCTP */
+#define TX_PAYLEN_SHIFT 46                  /* of the frame; TSE: without its headers */
+
+/* --- 7.2.3.2.3 a transmit context descriptor, both quadwords --- */
+
+#define CONTEXT_IPLEN_SHIFT  0
+#define CONTEXT_MACLEN_SHIFT 9
+#define CONTEXT_VLAN_SHIFT   16
+
+#define CONTEXT_WORD        ((UINT64_C(2) << 20) | TX_DEXT)
+#define CONTEXT_IPV4        (UINT64_C(1) << 10)
+#define CONTEXT_L4_TCP      (UINT64_C(1) << 11)
+#define CONTEXT_L4_SCTP     (UINT64_C(2) << 11)
+#define CONTEXT_L4LEN_SHIFT 40
+#define CONTEXT_MSS_SHIFT   48
 
 /* --- 7.1.5, 7.2.3.2.2 the legacy formats: received; sent with EOP, IFCS and RS as above --- */
 

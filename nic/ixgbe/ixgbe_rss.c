@@ -38,8 +38,6 @@ void ixgbe_rss_spread(struct ixgbe *dev)
 	/* From the X550 on the table has 512 entries. */
 	bool large = dev->model->family != IXGBE_82599 && dev->model->family != IXGBE_X540;
 
-	if (dev->nic.queues < 2)
-		return;
 	for (unsigned i = 0; i < dev->nic.queues; i++)
 		if (dev->nic.queue[i]->frames)
 			running[count++] = i;
@@ -54,7 +52,7 @@ void ixgbe_rss_spread(struct ixgbe *dev)
 
 void ixgbe_rss_start(struct ixgbe *dev)
 {
-	if (dev->nic.queues < 2)
+	if (dev->nic.queues < 2 && !(dev->nic.config.offloads & NIC_RX_HASH))
 		return;
 	for (unsigned n = 0; n < RSSRK_COUNT; n++)
 		reg_write(&dev->nic.bar, RSSRK(n), KEY);

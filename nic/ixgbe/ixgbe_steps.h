@@ -58,6 +58,50 @@ static always bool tx_fill_one(struct ixgbe_queue *q, uint32_t tail, const struc
 	return true;
 }
 
+/* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
+#define TX_CHAIN_MAX 40u
+
+struct chain {
+	uint32_t entries; /* 0: none */
+	uint32_t bytes;
+};
+
+/* The chain at frames[0 .. n), if it is in order; the first entry may have the flag `meta`. */
+static inline struct chain tx_measure(const struct ixgbe_queue *q, const struct frame *frames,
+	size_t n, uint32_t max, unsigned meta)
+{
+	unsigned known = FRAME_MORE | meta;
+	uint32_t bytes = 0;
+
+	if (n > TX_CHAIN_MAX)
+		n = TX_CHAIN_MAX;
+	for (uint32_t i = 0; i < n; i++, known = FRAME_MORE) {
+		const struct frame *f = &frames[i];
+
+		if (f->len == 0 || f->len > max - bytes || f->flags & ~known ||
+			!piece_in_order(q->region_size, f->offset, f->len))
+			break;
+		bytes += f->len;
+		if (!(f->flags & FRAME_MORE) && bytes >= TX_MIN)
+			return (struct chain){i + 1, bytes};
+		if (!(f->flags & FRAME_MORE))
+			break;
+	}
+	return (struct chain){0, 0};
+}
+
+static inline void tx_write(
+	struct ixgbe_queue *q, uint32_t at, const struct frame *piece, uint64_t word)
+{
+	struct ring *ring = &q->head.tx;
+	uint32_t slot = at & ring->mask;
+	uint32_t within = piece->offset & (CHUNK - 1);
+
+	ring->buffer[slot] = piece->offset;
+	dma_write(ring->words + 2 * slot, q->iova[piece->offset >> DMA_CHUNK_SHIFT] + within);
+	dma_write(ring->words + 2 * slot + 1, word | piece->len);
+}
+
 /* Shows the card what was queued up to `at`, at least one frame. */
 static always void tx_publish(struct ixgbe_queue *q, uint32_t at)
 {

@@ -4,56 +4,13 @@
  */
 #include "nic/ixgbe/ixgbe_steps.h"
 
-/* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
-#define TX_CHAIN_MAX 40u
-
-struct chain {
-	uint32_t entries; /* 0: none */
-	uint32_t bytes;
-};
-
-/* The chain at frames[0 .. n), if it is in order. */
-static struct chain tx_measure(
-	const struct ixgbe_queue *q, const struct frame *frames, size_t n, uint32_t max)
-{
-	uint32_t bytes = 0;
-
-	if (n > TX_CHAIN_MAX)
-		n = TX_CHAIN_MAX;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct frame *f = &frames[i];
-
-		if (f->len == 0 || f->len > max - bytes || f->flags & ~FRAME_MORE ||
-			!piece_in_order(q->region_size, f->offset, f->len))
-			break;
-		bytes += f->len;
-		if (!(f->flags & FRAME_MORE) && bytes >= TX_MIN)
-			return (struct chain){i + 1, bytes};
-		if (!(f->flags & FRAME_MORE))
-			break;
-	}
-	return (struct chain){0, 0};
-}
-
-static inline void tx_write(
-	struct ixgbe_queue *q, uint32_t at, const struct frame *piece, uint64_t word)
-{
-	struct ring *ring = &q->head.tx;
-	uint32_t slot = at & ring->mask;
-	uint32_t within = piece->offset & (CHUNK - 1);
-
-	ring->buffer[slot] = piece->offset;
-	dma_write(ring->words + 2 * slot, q->iova[piece->offset >> DMA_CHUNK_SHIFT] + within);
-	dma_write(ring->words + 2 * slot + 1, word | piece->len);
-}
-
 /* Queues the chain at frames[0 .. n): its entries. 0: nothing is written, as it is not in order
  * (counted) or there is no room for it.
  */
 rare size_t ON_PATH(ixgbe_tx_chain)(struct ixgbe_queue *q, const struct frame *frames, size_t n,
 	uint32_t room, uint32_t at, uint32_t max)
 {
-	struct chain chain = tx_measure(q, frames, n, max);
+	struct chain chain = tx_measure(q, frames, n, max, 0);
 
 	if (!chain.entries)
 		ixgbe_refuse(q);

@@ -275,6 +275,13 @@ static void send_legacy(struct pci_function *fn, const uint64_t *at)
 	fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};
 }
 
+/* 7.2.3.2.3: IPLEN, MACLEN, L4LEN. */
+static uint32_t header_of(const uint64_t context[2])
+{
+	return (uint32_t)((context[0] & 0x1FF) + (context[0] >> 9 & 0x7F) +
+			  (context[1] >> 40 & 0xFF));
+}
+
 unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 {
 	uint32_t size = *reg_at(fn, TDLEN(q)) / 16;
@@ -295,14 +302,28 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 				report_head(fn, q);
 			continue;
 		}
+		if ((at[1] & TX_DATA) == (CONTEXT_WORD & TX_DATA)) {
+			/* Not inside a frame, and it asks for no report. */
+			if (sent->pieces || at[1] & (TX_RS | TX_EOP))
+				fn->wild++;
+			memcpy(fn->context[at[1] >> TX_IDX_SHIFT & 1], at, 16);
+			fn->contexts++;
+			continue;
+		}
 		from = reach(fn, at[0], len);
 		if (!sent->pieces && from)
 			sent->first = (uint32_t)(from - fn->region[0]->base);
+		if (!sent->pieces) {
+			sent->word = at[1];
+			memcpy(sent->context, fn->context[at[1] >> TX_IDX_SHIFT & 1], 16);
+		}
 		sent->pieces++;
 		sent->bytes += len;
 		if (at[1] & TX_EOP) {
-			/* PAYLEN is the frame's whole length. */
-			if (at[1] >> TX_PAYLEN_SHIFT != sent->bytes)
+			/* PAYLEN is the frame's whole length, or what is to be cut. */
+			uint32_t header = at[1] & TX_TSE ? header_of(sent->context) : 0;
+
+			if ((at[1] >> TX_PAYLEN_SHIFT) + header != sent->bytes)
 				fn->wild++;
 			fn->sent_frames++;
 			fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};

@@ -21,6 +21,8 @@ struct fake_sent {
 	uint32_t first; /* offset of its first piece in the frame region */
 	uint32_t bytes;
 	uint32_t pieces;
+	uint64_t word;       /* the first piece's second quadword */
+	uint64_t context[2]; /* as the card has it that the word names */
 };
 
 struct pci_function {
@@ -56,7 +58,9 @@ struct pci_function {
 	unsigned tail_writes;
 	struct fake_sent sent[FAKE_SENT];
 	unsigned sent_frames;
-	unsigned wild; /* DMA outside the regions or without bus mastering */
+	uint64_t context[2][2];
+	unsigned contexts; /* written */
+	unsigned wild;     /* DMA outside the regions or without bus mastering */
 };
 
 extern uint64_t fake_now_us;
