@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The two cards: QEMU's 82576, and nicsim's 82599, X540 or X550. What their register maps have alike is written once; each
-back end has the rest, by its datasheet."""
+"""The two cards: QEMU's 82576, and nicsim's 82599, X540 or X550. What their register maps have alike is written once;
+each back end has the rest, by its datasheet."""
 import socket
 import struct
 import time
@@ -59,6 +59,7 @@ class Card:
     RETA = ()                           # one, or more that are alike
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0, 0, 0, 0, 0, 0
     EITR, EITR_SHIFT = 0, 0
+    ETQF, ETQF_ENABLE = 0, 0
     ADDRESSES = 16                      # used of them
 
     def rx(self, queue):
@@ -107,6 +108,10 @@ class Card:
         self.get(self.EICR)
         self.set(self.EIMS, setup["unmasked"])
         self.set_filter(setup["filter"])
+        for n in range(8):
+            self.set(self.ETQF + 4 * n, 0)
+        for n, ethertype in setup["types"]:
+            self.set(self.ETQF + 4 * n, self.ETQF_ENABLE | ethertype)
         self.start_engines(setup)
         for n, queue in enumerate(setup["rx"]):
             self.set(self.rx(n) + 0x28, self.rxdctl(setup))
@@ -176,6 +181,7 @@ class Igb(Card):
     RETA = (0x5c00,)
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0x1580, 0x1520, 0x1524, 0x1528, 0x152c, 0x1514
     EITR, EITR_SHIFT = 0x1680, 2
+    ETQF, ETQF_ENABLE = 0x5cb0, 1 << 26
     CTRL, STATUS, MDIC, RCTL, TCTL, VET, RFCTL, RLPML = 0x0, 0x8, 0x20, 0x100, 0x400, 0x38, 0x5008, 0x5004
     SLOT, BAR, TABLE = 3, 0xe0000000, 0xe0100000
 
@@ -250,8 +256,8 @@ class Igb(Card):
         """Frames come on the wire."""
         self._waiting += frames
 
-    def settle(self, setup, sender=None):
-        """Returns when the card has done what it can: with the frames, with what queue `sender` sends."""
+    def settle(self, setup, senders=()):
+        """Returns when the card has done what it can: with the frames, with what queues `senders` send."""
         # QEMU's network would wait for a card without room, but drops what still finds none when there is some.
         at = self.rx(0)
         while self._waiting and not (setup["waits"] and self.get(at + 0x10) == self.get(at + 0x18)):
@@ -300,6 +306,7 @@ class Ixgbe(Card):
     RETA_X550 = (0xeb00, 0xee80, 0xef00, 0xef80)    # RETA and ERETA: the X550 looks at two bits more
     EICR, EICS, EIMS, EIMC, EIAC, GPIE = 0x800, 0x808, 0x880, 0x888, 0x810, 0x898
     EITR, EITR_SHIFT = 0x820, 3
+    ETQF, ETQF_ENABLE = 0x5128, 1 << 31
     CTRL, STATUS, FCTRL, VLNCTRL, MCSTCTRL, LINKS = 0x0, 0x8, 0x5080, 0x5088, 0x5090, 0x42a4
     HLREG0, MAXFRS, RDRXCTL, RXCTRL, DMATXCTL = 0x4240, 0x4268, 0x2f00, 0x3000, 0x4a80
     QPRDC = 0x1430
@@ -374,11 +381,11 @@ class Ixgbe(Card):
     def receive(self, frames, setup):
         self.cable.sendall(b"".join(self._record(self.FRAME, it) for it in frames))
 
-    def settle(self, setup, sender=None):
+    def settle(self, setup, senders=()):
         def done():
             self._listen()
-            return qtest.unread(self.cable) == 0 and (
-                sender is None or self.get(self.tx(sender) + 0x10) == self.get(self.tx(sender) + 0x18))
+            return qtest.unread(self.cable) == 0 and all(
+                self.get(self.tx(n) + 0x10) == self.get(self.tx(n) + 0x18) for n in senders)
         until(done, "nicsim is done")
         for _ in range(8):              # turns of its loop: what was read is passed on, then announced
             self.get(self.STATUS)       # by a message, before which it looks at pages that are mapped

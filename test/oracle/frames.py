@@ -4,6 +4,7 @@ import dataclasses
 import struct
 
 IPV4, IPV6, VLAN = 0x0800, 0x86dd, 0x8100
+TYPES = 0x88b5, 0x0806, 0x9000          # of frames that are nothing else
 TCP, UDP, SCTP = 6, 17, 132
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << n for n in range(8))
 
@@ -46,7 +47,6 @@ class Frame:
     l4: int = 0
     version: int = 0    # 4, 6; 0: no IP
     protocol: int = 0
-    fragment: bool = False
 
     @property
     def sum_at(self):
@@ -111,7 +111,7 @@ def build(draw, to, source, size, kinds=("plain", "ip4", "ip6"), protocols=(TCP,
     kind = draw.choice(kinds)
     mac = len(head) + 2
     if kind == "plain":
-        head += struct.pack(">H", draw.choice([0x88b5, 0x0806, 0x9000]))
+        head += struct.pack(">H", draw.choice(TYPES))
         return Frame(head + draw.randbytes(max(0, size - mac)), mac)
     protocol = draw.choice(protocols)
     fragment = kind == "ip4" and fragment
@@ -178,6 +178,6 @@ def parse(data):
         return Frame(data, mac)
     version = 4 if kind == IPV4 else 6
     if fragment or protocol not in (TCP, UDP, SCTP):
-        return Frame(data, mac, size, 0, version, fragment=bool(fragment))
+        return Frame(data, mac, size, 0, version)
     layer4 = {TCP: 4 * (ip[size + 12] >> 4) if protocol == TCP else 0, UDP: 8, SCTP: 12}[protocol]
     return Frame(data, mac, size, layer4, version, protocol)

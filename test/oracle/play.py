@@ -19,12 +19,13 @@ DIFFERENCES = {
     "not the last": "of a packet's descriptors but the last, length and DD alone are valid (7.1.6.2)",
     "crc": "without stripping (HLREG0.RXCRCSTRP, 8.2.3.22.8; 82576 RCTL.SECRC) the CRC lies behind the frame: QEMU "
            "puts zeroes there",
-    "no identification": "status bits 9 and 15 are VEXT and SECP (7.1.6.2): QEMU sets the 82574's IPIDV and ACK, which "
-                         "the 82576 has not",
+    "status of others": "status bits 9 and 15 are VEXT and SECP (7.1.6.2): QEMU sets the 82574's IPIDV and ACK, "
+                        "which the 82576 has not",
     "inexact": "PIF says that a frame is to a group or to all (7.1.6.2): QEMU never sets it",
+    "behind a tag": "ETQF compares the EtherType behind a tag (7.1.2.3): QEMU the tag's",
     "extended": "IPV4E and IPV6E stand beside IPV4 and IPV6 (7.1.6.2): QEMU has IPV6E alone, and no IPV4E",
-    "fragments": "without a hash there are an IP identification and a sum in its place, of UDP fragments (7.1.13): "
-                 "QEMU has the one for all of IPv4, not the other",
+    "identification": "in the hash's place are an IP identification and a sum of UDP fragments, if that is asked for "
+                      "(RXCSUM.IPPCSE, 7.1.13): QEMU has the one unasked and of all IPv4, the other never",
     "no sum over IPv6": "a UDP checksum of 0 means none over IPv4 alone (7.1.11): QEMU takes it so over IPv6, too",
     "padding summed": "checksums end where the IP packet ends (7.1.11): QEMU's of SCTP at the end of the frame",
     # sent
@@ -114,7 +115,6 @@ class Run:
             card.reset()
         for card in self.both:
             card.memory[:] = PATTERN * cards.SIZE
-        self.put(self.layout.heads, bytes(64 * len(self.setup["tx"])))
         for queue, ring in enumerate(self.setup["rx"]):
             for n in range(ring["size"]):
                 self.arm(queue, n)
@@ -150,26 +150,29 @@ class Run:
             card.set(card.rx(queue) + 0x18, (self.given[queue] - 1) % size)
         self.settle()
 
-    def do_send(self, queue, descriptors):
-        size, ring = self.setup["tx"][queue]["size"], self.layout.tx_rings[queue]
+    def do_send(self, given):
+        given = {int(queue): descriptors for queue, descriptors in given.items()}
         self.layout.again()
         pieces = []
-        for descriptor in descriptors:
-            if descriptor[0] == "context":
-                words = struct.pack("<IIII", descriptor[1], 0, *descriptor[2:])
-            else:
-                data = bytes.fromhex(descriptor[1])
-                address = self.layout.take(len(data), 1)
-                self.put(address, data)
-                pieces.append((address, data))
-                words = struct.pack("<QII", address, descriptor[2] | len(data), descriptor[3])
-            self.put(ring + 16 * self.tails[queue], words)
-            self.tails[queue] = (self.tails[queue] + 1) % size
+        for queue, descriptors in given.items():
+            size, ring = self.setup["tx"][queue]["size"], self.layout.tx_rings[queue]
+            for descriptor in descriptors:
+                if descriptor[0] == "context":
+                    words = struct.pack("<IIII", descriptor[1], 0, *descriptor[2:])
+                else:
+                    data = bytes.fromhex(descriptor[1])
+                    address = self.layout.take(len(data), 1)
+                    self.put(address, data)
+                    pieces.append((address, data))
+                    words = struct.pack("<QII", address, descriptor[2] | len(data), descriptor[3])
+                self.put(ring + 16 * self.tails[queue], words)
+                self.tails[queue] = (self.tails[queue] + 1) % size
         for card in self.both:
-            card.set(card.tx(queue) + 0x18, self.tails[queue])
-        self.settle(queue)
+            for queue in given:
+                card.set(card.tx(queue) + 0x18, self.tails[queue])
+        self.settle(given)
         self.restore(pieces)
-        self.compare_wire(queue, descriptors)
+        self.compare_wire(given)
 
     def restore(self, pieces):
         """What was sent is again in QEMU's memory as it was."""
@@ -197,13 +200,26 @@ class Run:
         self.settle()
 
     def do_cause(self, vectors):
+        """Twice, the second time at once: where messages are throttled it has to wait. A cause that still stands is no
+        new one for QEMU's card, and an event for nicsim's: those that clear themselves alone come twice."""
+        for order, which in ((self.both, vectors), (self.both[::-1], vectors & self.setup["auto_clear"])):
+            for card in order:
+                card.set(card.EICS, which)
+            self.settle()
+            self.compare_messages()
+
+    def do_wait(self, vectors):
+        """Causes that come while they are masked."""
+        self.do_mask(vectors)
         for card in self.both:
             card.set(card.EICS, vectors)
         self.settle()
+        self.compare_messages()
+        self.do_unmask(vectors)
 
-    def settle(self, sender=None):
+    def settle(self, senders=()):
         for card in self.both:
-            card.settle(self.setup, sender)
+            card.settle(self.setup, senders)
 
     def differ(self, name, times=1):
         assert name in DIFFERENCES
@@ -230,8 +246,10 @@ class Run:
             self.igb.later()
         want, got = self.igb.announced(), self.ixgbe.announced()
         late = (want - got) & self.throttled
-        if late:
-            cards.until(lambda: got.update(self.ixgbe.announced()) or late <= got, f"messages of {late}")
+        try:
+            cards.until(lambda: got.update(self.ixgbe.announced()) or late <= got, f"messages of vectors {late}")
+        except AssertionError as error:
+            raise Difference(error) from None
         self.same("vectors announced", want, got)
 
     def compare_memory(self):
@@ -278,8 +296,7 @@ class Run:
             data = b"".join(self.at(self.igb, *part) for part in parts)
             if not self.setup["strip_crc"]:
                 data = self.add_crc(data, parts[-1], second)
-            theirs = struct.unpack("<QQ", self.at(self.ixgbe, at, 16))
-            self.patch(self.igb, at, struct.pack("<QQ", *self.write_back(first, second, data, theirs)))
+            self.patch(self.igb, at, struct.pack("<QQ", *self.write_back(first, second, data)))
             self.stored += 1
             self.tags += bool(second & VP)
             parts = []
@@ -294,11 +311,11 @@ class Run:
         second = struct.unpack("<Q", self.at(card, address + 8, 8))[0]
         self.patch(card, address, struct.pack("<QQ", 0, second & 0xffff00000001))
 
-    def write_back(self, first, second, data, theirs):
-        """Of a packet's last descriptor; `theirs`: nicsim's."""
+    def write_back(self, first, second, data):
+        """Of a packet's last descriptor."""
         what = frames.parse(data)
         if second & 0x8200:
-            self.differ("no identification")
+            self.differ("status of others")
             second &= ~0x8200
         if second & 0x60000000:
             self.differ("errors")
@@ -306,6 +323,12 @@ class Run:
         if data[0] & 1:
             self.differ("inexact")
             second |= 0x80
+        named = {ethertype: n for n, ethertype in reversed(self.setup["types"])}
+        tagged = second & VP or what.mac > 14
+        number = named.get(int.from_bytes(data[what.mac - 2:what.mac], "big"))
+        if number is not None and tagged:
+            self.differ("behind a tag")
+            first |= 0x8000 | number << 4
         extended = {4: 0x30 if what.ip > 20 else 0, 6: 0xc0 if what.ip > 40 else 0, 0: 0}[what.version]
         if extended & ~first:
             self.differ("extended")
@@ -317,12 +340,9 @@ class Run:
             self.differ("padding summed")
             wrong = frames.with_sum(dataclasses.replace(what, data=data[:what.end])).data != data[:what.end]
             second = second & ~0x40000000 | wrong << 30
-        if not self.setup["hash_shown"] and first >> 32 != theirs[0] >> 32:
-            self.differ("fragments")
+        if not self.setup["hash_shown"] and first >> 32:
+            self.differ("identification")
             first &= 0xffffffff
-            if what.fragment:
-                first |= theirs[0] & 0xffffffff00000000
-                second |= theirs[1] & 0x410
         return first, second
 
     def add_crc(self, data, last, second):
@@ -339,18 +359,25 @@ class Run:
 
     # --- what was sent ---
 
-    def compare_wire(self, queue, descriptors):
-        ends = list(self.segment_ends(queue, descriptors))
+    def compare_wire(self, given):
+        """What went out: of each queue in order. How queues take turns is a card's own affair."""
+        ends = [(queue, flags) for queue, descriptors in given.items()
+                for flags in self.segment_ends(queue, descriptors)]
         igb, ixgbe = (card.sent(len(ends)) for card in self.both)
-        igb = self.as_on_the_wire(igb, ends)
-        if igb != ixgbe:
-            for n, (one, other) in enumerate(zip(igb, ixgbe)):
-                if one != other:
-                    shorter = min(len(one), len(other))
-                    at = next((i for i in range(shorter) if one[i] != other[i]), shorter)
-                    self.same(f"frame {n} on the wire, byte {at}", *(
-                        f"{len(it)} bytes, ...{it[at:at + 16].hex()}" for it in (one, other)))
-            self.same("frames on the wire", len(igb), len(ixgbe))
+        self.same("frames on the wire", len(igb), len(ixgbe))
+        self.same("frames on the wire, by what was sent", len(igb), len(ends))
+        igb = self.as_on_the_wire(igb, [flags for _, flags in ends])
+        of = {}
+        for data, (queue, _) in zip(igb, ends):
+            of.setdefault(data, queue)
+        # One that QEMU did not send is of no queue, and stands where it is: with the first.
+        ordered = sorted(ixgbe, key=lambda data: [*given].index(of.get(data, [*given][0])))
+        for n, (one, other) in enumerate(zip(igb, ordered)):
+            if one != other:
+                shorter = min(len(one), len(other))
+                at = next((i for i in range(shorter) if one[i] != other[i]), shorter)
+                self.same(f"frame {n} on the wire, byte {at}", *(
+                    f"{len(it)} bytes, ...{it[at:at + 16].hex()}" for it in (one, other)))
         self.sent += ixgbe
 
     def as_on_the_wire(self, given, ends):
@@ -485,14 +512,19 @@ def shrink(igb, ixgbe, plan):
 
 
 def smaller(steps, n):
-    """Without step n (but for contexts, which later packets may need); with half of the frames it has."""
+    """Without step n (but for contexts, which later packets may need); with half of the frames it has; with one queue
+    of those that send."""
     before, step, after = steps[:n], steps[n], steps[n + 1:]
-    contexts = [it for it in step[2] if it[0] == "context"] if step[0] == "send" else []
-    if not contexts:
+    if step[0] != "send":
         yield before + after
-    elif contexts != step[2]:
-        yield [*before, ["send", step[1], contexts], *after]
-    if step[0] == "receive" and len(step[1]) > 1:
-        half = len(step[1]) // 2
-        for part in (step[1][:half], step[1][half:]):
-            yield [*before, ["receive", part], *after]
+        if step[0] == "receive" and len(step[1]) > 1:
+            half = len(step[1]) // 2
+            for part in (step[1][:half], step[1][half:]):
+                yield [*before, ["receive", part], *after]
+        return
+    contexts = {queue: [it for it in sent if it[0] == "context"] for queue, sent in step[1].items()}
+    if not any(contexts.values()):
+        yield before + after
+    for queue in step[1]:
+        if contexts[queue] != step[1][queue]:
+            yield [*before, ["send", {**step[1], queue: contexts[queue]}], *after]

@@ -6,9 +6,10 @@ A program is plain data (lists, dictionaries, numbers, strings), so that it can 
     set up     rings and buffers, filters, hash, interrupts: abstract, for a back end of cards.py
     steps      ["receive", [frame ...]]          frames that come on the wire
                ["provide", queue, n]             up to n used receive descriptors go back to the card
-               ["send", queue, [descriptor ...]] ["context", three words] or ["data", bytes, command, status]
+               ["send", {queue: [descriptor ...]}]  ["context", three words] or ["data", bytes, command, status];
+                                                 all queues at once
                ["filter", {...}]                 other filters from now on
-               ["mask", vectors] ["unmask", vectors] ["cause", vectors]
+               ["mask", vectors] ["unmask", vectors] ["cause", vectors] ["wait", vectors]: masked, then not
                ["table", [queue ...]]            where hashes lead from now on
                ["count"]                         reads the counters
 
@@ -74,8 +75,10 @@ class Maker:
             "strip_tag": draw.random() < 0.5, "strip_crc": draw.random() < 0.6,
             "longest": draw.choice([4000, 9014, 9728]) if self.jumbo else 1518,
             "filter": self._filter(),
+            # EtherTypes that are named in descriptors: [number of the filter, type].
+            "types": [[n, draw.choice(frames.TYPES)] for n in range(8) if draw.random() < 0.1],
             # Intervals of at most a millisecond; 0: none.
-            "throttle": [draw.choice([0, 0, draw.randint(1, 511)]) if throttled else 0 for _ in range(VECTORS)],
+            "throttle": [draw.choice([0, 511, draw.randint(1, 511)]) if throttled else 0 for _ in range(VECTORS)],
             "auto_clear": draw.getrandbits(VECTORS) | draw.getrandbits(VECTORS),
             "unmasked": draw.getrandbits(VECTORS),
         }
@@ -175,7 +178,7 @@ class Maker:
     def _cut(self, data, most):
         """Pieces of a frame; the first has its headers' first bytes at least."""
         draw = self.draw
-        count = draw.choice([1, 1, 1, 2, 3, most])
+        count = draw.choice([1, 1, 1, 1, 2, 2, 3, 4, most])
         cuts = sorted(draw.randrange(1, len(data)) for _ in range(count - 1))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)])]
         return [piece for piece in pieces if piece]
@@ -219,13 +222,25 @@ class Maker:
             command |= VLE
         descriptors, index = self._context(queue, words) if words else ([], draw.randrange(2))
         length = len(data) - frame.mac - frame.ip - frame.l4 if offload == "segments" else len(data)
-        pieces = self._cut(data, 6)
+        pieces = self._cut(data, 20)
         for n, piece in enumerate(pieces):
             last = n == len(pieces) - 1
             # RS belongs to the last of a packet (82599 datasheet 7.2.3.2.4).
             end = EOP | (RS if draw.random() < 0.7 else 0) if last else 0
             descriptors.append(["data", piece.hex(), command | end, status | index << 4 | length << 14])
         return descriptors
+
+    def packets(self, queue):
+        """As many as fit into its ring, or fewer."""
+        found = []
+        for _ in range(self.draw.randint(1, 8)):
+            before = list(self.contexts[queue])
+            packet = self.packet(queue)
+            if len(found) + len(packet) >= self.setup["tx"][queue]["size"]:
+                self.contexts[queue] = before
+                break
+            found += packet
+        return found
 
     @staticmethod
     def _for_segments(frame):
@@ -257,17 +272,8 @@ class Maker:
             self.room -= sum(map(len, data))
             return ["receive", [it.hex() for it in data]]
         if pick < 0.70:
-            queue = draw.randrange(len(setup["tx"]))
-            most = setup["tx"][queue]["size"] - 1
-            descriptors = []
-            for _ in range(draw.randint(1, 8)):
-                before = list(self.contexts[queue])
-                packet = self.packet(queue)
-                if len(descriptors) + len(packet) > most:
-                    self.contexts[queue] = before
-                    break
-                descriptors += packet
-            return ["send", queue, descriptors]
+            queues = draw.sample(range(len(setup["tx"])), min(len(setup["tx"]), draw.choice([1, 1, 2, 4])))
+            return ["send", {str(queue): self.packets(queue) for queue in queues}]
         if pick < 0.88:
             return ["provide", draw.randrange(len(setup["rx"])), draw.randint(1, 40)]
         if pick < 0.92 and not self.waits:
@@ -277,7 +283,7 @@ class Maker:
         if pick < 0.93 and setup["hash"]:
             return ["table", self._table(setup["hash"]["queues"])]
         if pick < 0.98:
-            return [draw.choice(["mask", "unmask", "cause"]), draw.getrandbits(VECTORS)]
+            return [draw.choice(["mask", "unmask", "cause", "wait"]), draw.getrandbits(VECTORS)]
         return ["count"]
 
 
@@ -296,8 +302,9 @@ def describe(program):
         if step[0] == "receive":
             what = ["receive", [f"{len(it) // 2} bytes: {it[:160]}" for it in step[1]]]
         elif step[0] == "send":
-            what = ["send", step[1]] + [
+            what = ["send", {queue: [
                 f"context {d[1]:08x} {d[2]:08x} {d[3]:08x}" if d[0] == "context" else
-                f"data {len(d[1]) // 2} bytes, {d[2]:08x} {d[3]:08x}" for d in step[2]]
+                f"data {len(d[1]) // 2} bytes, {d[2]:08x} {d[3]:08x}" for d in sent]
+                for queue, sent in step[1].items()}]
         lines.append(f"  {number}: {what}")
     return "\n".join(lines)
