@@ -15,6 +15,9 @@ from x540 import (A, B, BAM, DATA, DD, ENABLE, EOP, IFCS, IOVA, MPE, RS, RX_EOP,
 from vfio_user import Memory
 
 
+UTA0 = 0xf400
+
+
 # --- receive ---
 
 @pytest.mark.parametrize("advanced", [True, False], ids=["advanced", "legacy"])
@@ -191,6 +194,12 @@ def test_multicast_hash(pair, offset, shift, outside):
     assert accepted(a, b, GROUP, *others) == [GROUP, flipped(outside)]
     a.set(MTA0 + 4 * (value >> 5), 0)
     assert accepted(a, b, GROUP) == []
+    # The table for single stations is another one, by the same bits.
+    value = int.from_bytes(raw(OTHER)[4:], "little") >> shift & 0xfff
+    a.set(UTA0 + 4 * (value >> 5), 1 << (value & 31))
+    assert accepted(a, b, GROUP, OTHER, A) == [OTHER, A]
+    a.set(MCSTCTRL, offset)
+    assert accepted(a, b, OTHER, A) == [A]
 
 
 def test_broadcast(pair):
@@ -218,6 +227,17 @@ def test_vlan(pair):
     a.set(VFTA0 + 4 * (0x123 >> 5), 1 << (0x123 & 31))
     send(b, tagged)
     assert a.received(3) == tagged
+    # CFIEN: the tag's bit must be VLNCTRL's.
+    marked = tagged[:14] + bytes([tagged[14] | 0x10]) + tagged[15:]
+    for at in range(4):
+        a.arm(at)
+    a.set(RDT, 3)
+    for control, arrive in (0, (tagged, marked)), (2, (tagged,)), (3, (marked,)):
+        a.set(VLNCTRL, 0x8100 | 1 << 30 | control << 28)
+        send(b, tagged, marked, frame(60))
+        for data in (*arrive, frame(60)):
+            at += 1
+            assert a.received(at % 8) == data
 
 
 # --- transmit ---

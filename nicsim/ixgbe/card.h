@@ -189,6 +189,7 @@ struct ixgbe {
 	struct ixgbe_phy phy;
 	struct ixgbe_irq irq;
 	struct ixgbe_rss rss;
+	unsigned tuple_top; /* 5-tuple filters from here on are off */
 	struct ixgbe_rx rx;
 	struct ixgbe_tx tx;
 	struct ixgbe_pause pause;
@@ -345,6 +346,9 @@ void ixgbe_doorbells_head(struct ixgbe *card, uint32_t offset, uint32_t head);
 struct ixgbe_verdict ixgbe_judge(struct ixgbe *card, const uint8_t *frame, uint32_t len);
 /* The ETQF that matches; -1: none. */
 int ixgbe_ethertype_filter(const struct ixgbe *card, unsigned ethertype);
+
+void ixgbe_write_ftqf(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_steer_reset(struct ixgbe *card);
 
 /* --- rss.c --- */
 /* Adds hash, type and queue, of what can be hashed. */

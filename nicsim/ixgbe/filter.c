@@ -7,6 +7,8 @@
 
 #include "nicsim/ixgbe/card.h"
 
+#define TAG_CFI 0x1000u
+
 /* A software reset loads the first receive address from the EEPROM. */
 void ixgbe_filter_reset(struct ixgbe *card)
 {
@@ -46,8 +48,9 @@ static bool exact(struct ixgbe *card, const uint8_t *address)
 	return false;
 }
 
-/* The multicast table: 12 bits of the address's last 16, which ones MCSTCTRL.MO says. */
-static bool hashed(struct ixgbe *card, const uint8_t *address)
+/* The tables for groups and for single stations: 12 bits of the address's last 16, which ones
+ * MCSTCTRL.MO says. */
+static bool hashed(struct ixgbe *card, uint32_t table, const uint8_t *address)
 {
 	static const unsigned shift[] = {4, 3, 2, 0};
 	uint32_t control = *ixgbe_reg(card, MCSTCTRL);
@@ -56,17 +59,21 @@ static bool hashed(struct ixgbe *card, const uint8_t *address)
 
 	if (!(control & MCSTCTRL_ENABLE))
 		return false;
-	return *ixgbe_reg(card, MTA(hash >> 5)) >> (hash & 31) & 1;
+	return *ixgbe_reg(card, table + hash / 32 * 4) >> (hash & 31) & 1;
 }
 
 static bool vlan_passes(struct ixgbe *card, const uint8_t *frame, size_t len)
 {
 	uint32_t control = *ixgbe_reg(card, VLNCTRL);
-	unsigned type = (unsigned)frame[12] << 8 | frame[13], id;
+	unsigned type = (unsigned)frame[12] << 8 | frame[13], tag, id;
 
 	if (!(control & VLNCTRL_FILTER) || len < 18 || type != VLNCTRL_TYPE(control))
 		return true;
-	id = ((unsigned)frame[14] << 8 | frame[15]) & 0xfff;
+	tag = (unsigned)frame[14] << 8 | frame[15];
+	id = tag & 0xfff;
+	if (control & VLNCTRL_CFI_COMPARED &&
+		((control & VLNCTRL_CFI) != 0) != ((tag & TAG_CFI) != 0))
+		return false;
 	return *ixgbe_reg(card, VFTA(id >> 5)) >> (id & 31) & 1;
 }
 
@@ -77,10 +84,12 @@ bool ixgbe_filter(struct ixgbe *card, const uint8_t *frame, size_t len)
 	bool passes;
 
 	if (!(frame[0] & 1))
-		passes = (control & FCTRL_UPE) || exact(card, frame);
+		passes =
+			(control & FCTRL_UPE) || exact(card, frame) || hashed(card, UTA(0u), frame);
 	else if (memcmp(frame, broadcast, 6) == 0)
 		passes = (control & (FCTRL_BAM | FCTRL_MPE)) || exact(card, frame);
 	else
-		passes = (control & FCTRL_MPE) || exact(card, frame) || hashed(card, frame);
+		passes =
+			(control & FCTRL_MPE) || exact(card, frame) || hashed(card, MTA(0u), frame);
 	return passes && vlan_passes(card, frame, len);
 }

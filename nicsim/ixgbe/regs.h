@@ -127,6 +127,8 @@
 #define   FCTRL_UPE 0x00000200u
 #define   FCTRL_BAM 0x00000400u
 #define VLNCTRL 0x05088u
+#define   VLNCTRL_CFI 0x10000000u
+#define   VLNCTRL_CFI_COMPARED 0x20000000u
 #define   VLNCTRL_TYPE(v) ((v)&0xffffu)
 #define   VLNCTRL_FILTER 0x40000000u
 #define MCSTCTRL 0x05090u
@@ -136,6 +138,33 @@
 #define ETQF_COUNT 8u
 #define   ETQF_TYPE(v) ((v)&0xffffu)
 #define   ETQF_ENABLE 0x80000000u
+#define ETQS(n) (0x0ec00u + 4u * (uint32_t)(n))
+#define   ETQS_QUEUE(v) (((v) >> 16) & 0x7fu)
+#define   ETQS_ENABLE 0x80000000u
+#define SYNQF 0x0ec30u
+#define   SYNQF_ENABLE 0x00000001u
+#define   SYNQF_QUEUE(v) (((v) >> 1) & 0x7fu)
+#define   SYNQF_FIRST 0x80000000u /* before the 5-tuple filters */
+#define SAQF(n) (0x0e000u + 4u * (n))
+#define DAQF(n) (0x0e200u + 4u * (n))
+#define SDPQF(n) (0x0e400u + 4u * (n)) /* source port, destination port */
+#define FTQF(n) (0x0e600u + 4u * (n))
+#define FTQF_COUNT 128u
+#define   FTQF_OF(v) ((v)&3u) /* the protocol */
+#define   FTQF_TCP 0u
+#define   FTQF_UDP 1u
+#define   FTQF_SCTP 2u
+#define   FTQF_OTHER 3u
+#define   FTQF_PRIORITY(v) (((v) >> 2) & 7u)
+#define   FTQF_IGNORED(v) (((v) >> 25) & 0x1fu) /* fields that are not compared */
+#define   FTQF_SOURCE 0x01u
+#define   FTQF_DESTINATION 0x02u
+#define   FTQF_SOURCE_PORT 0x04u
+#define   FTQF_DESTINATION_PORT 0x08u
+#define   FTQF_PROTOCOL 0x10u
+#define   FTQF_ENABLE 0x80000000u
+#define L34TIMIR(n) (0x0e800u + 4u * (n))
+#define   L34TIMIR_QUEUE(v) (((v) >> 21) & 0x7fu)
 #define MRQC 0x05818u
 #define   MRQC_MODE(v) ((v)&15u)
 #define   MRQC_MODE_RSS 1u
@@ -153,6 +182,7 @@
 #define ERETA_ENTRIES 512u /* with those of RETA */
 #define RSSRK(n) (0x0eb80u + 4u * (n))
 #define RSSRK_COUNT 10u
+#define UTA(n) (0x0f400u + 4u * (n))
 #define MTA(n) (0x05200u + 4u * (n))
 #define VFTA(n) (0x0a000u + 4u * (n))
 #define RAL(n) (0x0a200u + 8u * (n))

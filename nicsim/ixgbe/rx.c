@@ -349,6 +349,8 @@ bool ixgbe_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 		return true;
 	ixgbe_count_rx_good(card, frame, len);
 	verdict = ixgbe_judge(card, frame, len);
+	if (verdict.queue >= card->model->rss_queues)
+		return true; /* filters may name more queues than are served */
 	if (!is_on(card, verdict.queue))
 		ixgbe_doorbells_settle(card); /* maybe it is on meanwhile */
 	if (!is_on(card, verdict.queue))

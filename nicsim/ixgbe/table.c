@@ -192,13 +192,13 @@ static const struct row rows[] = {
 	ALIAS(0x05c00, RETA_COUNT, 4, RETA(0), 4),
 	{RSSRK(0), RSSRK_COUNT, 4, 0, 0xffffffff, NULL, ixgbe_write_rssrk},
 	ALIAS(0x05c80, RSSRK_COUNT, 4, RSSRK(0), 4),
-	{0x0e000, 128, 4, 0, 0xffffffff},                       /* SAQF */
-	{0x0e200, 128, 4, 0, 0xffffffff},                       /* DAQF */
-	{0x0e400, 128, 4, 0, 0xffffffff},                       /* SDPQF */
-	{0x0e600, 128, 4, 0, 0xffffffff},                       /* FTQF */
-	{0x0e800, 128, 4, 0, 0xffffffff},                       /* L34TIMIR */
-	{0x0ec00, 8, 4, 0, 0xffffffff},                         /* ETQS */
-	{0x0ec30, 1, 4, 0, 0x000000ff},                         /* SYNQF */
+	{SAQF(0), FTQF_COUNT, 4, 0, 0xffffffff},
+	{DAQF(0), FTQF_COUNT, 4, 0, 0xffffffff},
+	{SDPQF(0), FTQF_COUNT, 4, 0, 0xffffffff},
+	{FTQF(0), FTQF_COUNT, 4, 0, 0xffffffff, NULL, ixgbe_write_ftqf},
+	{L34TIMIR(0), FTQF_COUNT, 4, 0, 0xffffffff},
+	{ETQS(0), ETQF_COUNT, 4, 0, 0xffffffff},
+	{SYNQF, 1, 4, 0, 0x800000ff},
 	{0x0ec60, 1, 4, 0, 0xffffffff},                         /* IMIRVP */
 	{0x0ec70, 1, 4, 0, 0x77777777},                         /* RQTC */
 	{0x0ec90, 1, 4, 0, 0xffffffff},                         /* LLITHRESH */
@@ -214,7 +214,7 @@ static const struct row rows[] = {
 	{0x0f000, 64, 4, 0, 0xffffffff},                        /* VMOLR */
 	{0x0f100, 64, 4, 0, 0x80000fff},                        /* VLVF */
 	{0x0f200, 128, 4, 0, 0xffffffff},                       /* VLVFB */
-	{0x0f400, 128, 4, 0, 0xffffffff},                       /* UTA */
+	{UTA(0), 128, 4, 0, 0xffffffff},
 	{0x0f600, 4, 4, 0, 0x00001f0f},                         /* MRCTL */
 	{0x0f610, 8, 4, 0, 0xffffffff},                         /* VMRVLAN */
 	{0x0f630, 8, 4, 0, 0xffffffff},                         /* VMRVM */
