@@ -113,8 +113,8 @@ step_sanitize() {
 
 step_fuzz() {
 	configure fuzz clang -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
-	say "fuzzers, a short run each"
-	test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-20}"
+	say "fuzzers, a minute each"
+	test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-60}"
 }
 
 step_docs() {

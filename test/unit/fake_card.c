@@ -389,6 +389,7 @@ struct dma_region *fake_region_new(struct pci_function *fn, size_t size)
 
 	while (which + 1 < FAKE_REGIONS && fn->region[which])
 		which++;
+	size = (size + 4095) / 4096 * 4096;
 	region->base = aligned_alloc(4096, size);
 	memset(region->base, 0, size);
 	region->size = size;

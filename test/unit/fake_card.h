@@ -68,7 +68,7 @@ extern uint64_t fake_now_us;
 /* A card with a valid EEPROM. */
 struct pci_function *fake_card_new(uint16_t device);
 void fake_card_free(struct pci_function *fn);
-/* Memory that is zeroed, with IOVAs that are in no order. */
+/* Whole pages of memory that is zeroed, with IOVAs that are in no order. */
 struct dma_region *fake_region_new(struct pci_function *fn, size_t size);
 void fake_region_free(struct dma_region *region);
 

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * libFuzzer: a card that answers anything to a driver of the ixgbe family. Registers hold what the
+ * input says, write-backs are words of the input, the card goes away at some access. Whatever it
+ * does: each buffer comes back once and to the queue that had it, no length is beyond a buffer,
+ * what the driver asks the card to reach is memory of its own, and what fails says why.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../unit/fake_card.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define QUEUES  4u
+#define BURST   32u
+#define BUFFERS 1024u
+
+/* Who has a buffer: nobody, or a queue for one of its rings. */
+enum { IDLE = 0, RECEIVES = 1, SENDS = 2 };
+#define OWNER(queue, ring) ((uint8_t)((queue) << 2 | (ring)))
+
+struct bench {
+	struct pci_function *fn;
+	struct nic *nic;
+	struct nic_config config;
+	struct pci_error why;
+	uint8_t owner[BUFFERS];
+	bool scribbled; /* descriptors are not the driver's any more */
+};
+
+struct program {
+	const uint8_t *at, *end;
+};
+
+static uint64_t number(struct program *p, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < bytes && p->at < p->end; i++)
+		value |= (uint64_t)*p->at++ << 8 * i;
+	return value;
+}
+
+static uint32_t offset_of(unsigned buffer)
+{
+	return NIC_BUFFER_HEAD + buffer * NIC_BUFFER_STRIDE;
+}
+
+/* Checks that such a buffer was theirs; it is nobody's now. */
+static void take_back(struct bench *b, uint32_t offset, uint8_t owner)
+{
+	uint32_t which = (offset - NIC_BUFFER_HEAD) / NIC_BUFFER_STRIDE;
+
+	if (which >= BUFFERS || offset_of(which) != offset || b->owner[which] != owner)
+		abort();
+	b->owner[which] = IDLE;
+}
+
+/* Up to n buffers that are nobody's, of which no byte lies in another chunk. */
+static size_t find_idle(const struct bench *b, unsigned from, uint32_t *offsets, size_t n)
+{
+	size_t found = 0;
+
+	for (unsigned i = 0; i < BUFFERS && found < n; i++) {
+		unsigned which = (from + i) % BUFFERS;
+		uint32_t first = offset_of(which);
+
+		if (b->owner[which] == IDLE &&
+			first >> DMA_CHUNK_SHIFT ==
+				(first + NIC_BUFFER_SIZE - 1) >> DMA_CHUNK_SHIFT)
+			offsets[found++] = first;
+	}
+	return found;
+}
+
+static void give(struct bench *b, uint32_t offset, uint8_t owner)
+{
+	b->owner[(offset - NIC_BUFFER_HEAD) / NIC_BUFFER_STRIDE] = owner;
+}
+
+static void provide(struct bench *b, struct program *p, unsigned queue)
+{
+	uint32_t offsets[BURST];
+	size_t n = find_idle(b, (unsigned)number(p, 2), offsets, 1 + number(p, 1) % BURST);
+	size_t done;
+
+	if (n && number(p, 1) == 0xff)
+		offsets[n - 1] = (uint32_t)number(p, 4) | 0x80000000u;
+	done = nic_rx_provide(nic_queue(b->nic, queue), offsets, n);
+	if (done > n)
+		abort();
+	for (size_t i = 0; i < done; i++)
+		give(b, offsets[i], OWNER(queue, RECEIVES));
+}
+
+static void receive(struct bench *b, struct program *p, unsigned queue)
+{
+	struct frame frames[BURST];
+	size_t n = 1 + number(p, 1) % BURST;
+	size_t done = nic_rx_return(nic_queue(b->nic, queue), frames, n);
+
+	if (done > n)
+		abort();
+	for (size_t i = 0; i < done; i++) {
+		if (frames[i].len > NIC_BUFFER_SIZE)
+			abort();
+		if (!(frames[i].flags & (FRAME_ERROR | FRAME_MORE)) && frames[i].len == 0)
+			abort();
+		take_back(b, frames[i].offset, OWNER(queue, RECEIVES));
+	}
+}
+
+static void send_frames(struct bench *b, struct program *p, unsigned queue)
+{
+	uint32_t offsets[BURST];
+	struct frame frames[BURST];
+	size_t n = find_idle(b, (unsigned)number(p, 2), offsets, 1 + number(p, 1) % BURST);
+	size_t done;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t what = (uint32_t)number(p, 2);
+
+		frames[i] = (struct frame){.offset = offsets[i],
+			.len = (uint16_t)(what & 0x3fff ? 14 + (what & 0x3fff) % 1600 : 0),
+			.flags = what & 0x8000 ? FRAME_MORE : 0};
+	}
+	done = nic_tx_provide(nic_queue(b->nic, queue), frames, n);
+	if (done > n)
+		abort();
+	for (size_t i = 0; i < done; i++)
+		give(b, offsets[i], OWNER(queue, SENDS));
+}
+
+static void reclaim(struct bench *b, struct program *p, unsigned queue)
+{
+	uint32_t offsets[BURST];
+	size_t n = 1 + number(p, 1) % BURST;
+	size_t done = nic_tx_return(nic_queue(b->nic, queue), offsets, n);
+
+	if (done > n)
+		abort();
+	for (size_t i = 0; i < done; i++)
+		take_back(b, offsets[i], OWNER(queue, SENDS));
+}
+
+/* What the rings hold is what the queue has. */
+static void check_held(struct bench *b, unsigned queue)
+{
+	static uint32_t offsets[2 * NIC_RING_MAX];
+	struct nic_queue *q = nic_queue(b->nic, queue);
+	size_t rx = nic_rx_held(q);
+	size_t n = rx + nic_tx_held(q);
+
+	nic_held(q, offsets);
+	for (size_t i = 0; i < n; i++)
+		take_back(b, offsets[i], OWNER(queue, i < rx ? RECEIVES : SENDS));
+	for (unsigned i = 0; i < BUFFERS; i++)
+		if (b->owner[i] == OWNER(queue, RECEIVES) || b->owner[i] == OWNER(queue, SENDS))
+			abort(); /* lost */
+	for (size_t i = 0; i < n; i++)
+		give(b, offsets[i], OWNER(queue, i < rx ? RECEIVES : SENDS));
+}
+
+static void stop_or_start(struct bench *b, unsigned queue)
+{
+	if (!nic_queue_frames(b->nic, queue)) {
+		(void)nic_queue_start(b->nic, queue, b->config.frames);
+		return;
+	}
+	check_held(b, queue);
+	if (nic_queue_stop(b->nic, queue))
+		return;
+	for (unsigned i = 0; i < BUFFERS; i++)
+		if (b->owner[i] >> 2 == queue)
+			b->owner[i] = IDLE;
+}
+
+/* --- the card --- */
+
+static void hold(struct bench *b, struct program *p)
+{
+	static const uint32_t often[] = {CTRL, STATUS, EEC, EERD, SWSM, SW_FW_SYNC, EICR, LINKS,
+		RDRXCTL, SECRXSTAT, MSCA, MSRWD, RAL(0), RAH(0), RXDCTL(0), TXDCTL(0), RXCTRL,
+		DMATXCTL, ANLP1, ESDP, RDH(0), TDH(0)};
+	uint32_t which = (uint32_t)number(p, 1);
+	uint32_t reg = which < 0x80 ? often[which % (sizeof(often) / sizeof(*often))]
+				    : (uint32_t)number(p, 2) & 0x1fffc;
+	uint32_t mask = (uint32_t)number(p, 4);
+
+	if (b->fn->holds < FAKE_HOLDS)
+		fake_hold(b->fn, reg, mask, (uint32_t)number(p, 4) & mask);
+	else
+		b->fn->holds = 0;
+}
+
+static void write_back(struct bench *b, struct program *p)
+{
+	static const uint8_t frame[16384];
+	uint32_t what = (uint32_t)number(p, 2);
+
+	if (what & 0x8000)
+		(void)fake_write_back(b->fn, number(p, 8));
+	else
+		(void)fake_receive_on(b->fn, what >> 12 & 3, frame,
+			what & 0x800 ? (what & 0x7ff) * 8 : what & 0x7ff);
+}
+
+static void scribble(struct bench *b, struct program *p)
+{
+	size_t at = number(p, 2) % (b->config.rings->size / 8) * 8;
+	uint64_t word = number(p, 8);
+
+	memcpy(b->config.rings->base + at, &word, sizeof(word));
+	b->scribbled = true;
+}
+
+/* --- its life --- */
+
+static void all_idle(struct bench *b)
+{
+	memset(b->owner, IDLE, sizeof(b->owner));
+}
+
+static void must_say_why(const struct bench *b, int rc)
+{
+	if (rc > 0 || !memchr(b->why.text, '\0', sizeof(b->why.text)) || !b->why.text[0])
+		abort();
+}
+
+/* Another process, or the same, after something happened to the state. */
+static void hand_over(struct bench *b, struct program *p)
+{
+	uint32_t flips = (uint32_t)number(p, 1) % 4;
+	size_t bytes = nic_state_bytes(&b->config);
+	uint8_t *state = b->config.state;
+	int rc;
+
+	for (unsigned q = 0; q < b->config.queues; q++) {
+		check_held(b, q);
+		b->config.queue_frames[q] = nic_queue_frames(b->nic, q);
+	}
+	b->config.frames = b->config.queue_frames[0] ? b->config.queue_frames[0] : b->config.frames;
+	nic_release(b->nic);
+	b->nic = NULL;
+	for (uint32_t i = 0; i < flips; i++)
+		state[number(p, 2) % bytes] ^= (uint8_t)(1 + number(p, 1) % 255);
+	b->why.text[0] = '\0';
+	rc = nic_adopt(&b->nic, b->fn, &b->config, &b->why);
+	if (rc) {
+		must_say_why(b, rc);
+		b->nic = NULL;
+		return;
+	}
+	if (!flips && !b->scribbled) {
+		for (unsigned q = 0; q < b->config.queues; q++)
+			check_held(b, q);
+		return;
+	}
+	/* It believes what checks out: buffers of the region, and none twice. */
+	all_idle(b);
+	for (unsigned q = 0; q < b->config.queues; q++) {
+		static uint32_t offsets[2 * NIC_RING_MAX];
+		struct nic_queue *queue = nic_queue(b->nic, q);
+		size_t rx = nic_rx_held(queue), n = rx + nic_tx_held(queue);
+
+		nic_held(queue, offsets);
+		for (size_t i = 0; i < n; i++)
+			if (offsets[i] >= b->config.frames->size)
+				abort();
+		/* Whose each is only a driver can have spoilt: it starts anew. */
+		(void)nic_queue_stop(b->nic, q);
+	}
+}
+
+static void control(struct bench *b, struct program *p)
+{
+	struct nic_link link;
+	struct nic_stats stats;
+	uint32_t what = (uint32_t)number(p, 1);
+
+	switch (what % 8) {
+	case 0: (void)nic_link(b->nic, &link); break;
+	case 1: (void)nic_stats(b->nic, &stats); break;
+	case 2: (void)nic_set_promiscuous(b->nic, what & 8); break;
+	case 3: (void)nic_set_mtu(b->nic, (uint16_t)number(p, 2)); break;
+	case 4: (void)nic_irq_ack(b->nic, what >> 3 & 7); break;
+	case 5: nic_irq_arm(b->nic); break;
+	case 6: nic_irq_arm_queue(b->nic, (what >> 3) % b->config.queues); break;
+	default: b->fn->vanish_at = b->fn->accesses + 1 + (unsigned)number(p, 2);
+	}
+}
+
+static void step(struct bench *b, struct program *p)
+{
+	uint32_t what = (uint32_t)number(p, 1);
+	unsigned queue = (what >> 4) % b->config.queues;
+
+	switch (what % 16) {
+	case 0:
+	case 1: provide(b, p, queue); break;
+	case 2:
+	case 3: receive(b, p, queue); break;
+	case 4:
+	case 5: send_frames(b, p, queue); break;
+	case 6: reclaim(b, p, queue); break;
+	case 7: nic_flush(nic_queue(b->nic, queue)); break;
+	case 8:
+	case 9: write_back(b, p); break;
+	case 10: (void)fake_transmit_on(b->fn, queue, (unsigned)number(p, 1)); break;
+	case 11: hold(b, p); break;
+	case 12: control(b, p); break;
+	case 13: stop_or_start(b, queue); break;
+	case 14: hand_over(b, p); break;
+	default:
+		if (what & 0x80)
+			scribble(b, p);
+	}
+}
+
+/* 4 MiB for each input would be most of its time. */
+static const struct dma_region *frames(struct pci_function *fn)
+{
+	static const struct dma_region *made[2];
+	const struct dma_region **region = &made[fn->one_run];
+
+	if (!*region)
+		*region = fake_region_new(fn, 2 * DMA_CHUNK_SIZE);
+	fn->region[0] = *region;
+	return *region;
+}
+
+static void set_up(struct bench *b, struct program *p)
+{
+	static const uint16_t devices[] = {0x10fb, 0x10f7, 0x1528, 0x1563, 0x15ad, 0x15c8};
+	uint32_t what = (uint32_t)number(p, 2);
+
+	b->fn = fake_card_new(devices[(what & 7) % (sizeof(devices) / sizeof(*devices))]);
+	b->fn->one_run = what & 8;
+	b->fn->direct = what & 16;
+	if (what & 32)
+		b->fn->irq_have[PCI_IRQ_MSIX] = 0;
+	b->config = (struct nic_config){.queues = 1 + (what >> 6) % QUEUES,
+		.rx_ring = NIC_RING_MIN << (what >> 8 & 1),
+		.tx_ring = NIC_RING_MIN << (what >> 9 & 1),
+		.mtu = what & 0x8000 ? NIC_MTU_MAX : NIC_MTU_DEFAULT,
+		.promiscuous = what & 0x400,
+		.interrupts = what & 0x800};
+	b->config.frames = frames(b->fn);
+	b->config.rings = fake_region_new(b->fn, nic_ring_bytes(&b->config));
+	for (unsigned q = 1; q < b->config.queues; q++)
+		b->config.queue_frames[q] = what & 0x1000 ? b->config.frames : NULL;
+	b->config.state = calloc(1, nic_state_bytes(&b->config));
+	for (unsigned n = what >> 13 & 3; n; n--) {
+		uint32_t word = (uint32_t)number(p, 1) % 0x40;
+
+		b->fn->eeprom[word] = (uint16_t)number(p, 2);
+	}
+	if (what & 0x8000)
+		hold(b, p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct bench bench;
+	struct bench *b = &bench;
+	struct program program = {data, data + size};
+	int rc;
+
+	memset(b, 0, sizeof(*b));
+	set_up(b, &program);
+	rc = nic_open(&b->nic, b->fn, &b->config, &b->why);
+	if (rc) {
+		must_say_why(b, rc);
+		b->nic = NULL;
+	}
+	while (b->nic && program.at < program.end)
+		step(b, &program);
+	for (unsigned q = 0; b->nic && q < b->config.queues; q++)
+		if (!b->scribbled)
+			check_held(b, q);
+	nic_close(b->nic);
+	if (b->fn->bars || b->fn->misuse || (b->fn->wild && !b->scribbled))
+		abort();
+	fake_region_free((struct dma_region *)(uintptr_t)b->config.rings);
+	fake_card_free(b->fn);
+	free(b->config.state);
+	return 0;
+}

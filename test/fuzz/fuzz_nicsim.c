@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * libFuzzer: a driver that does anything to a card of nicsim's, and another card at its cable that
+ * sends anything. The input is a program: vfio-user messages in order or not, maps, registers,
+ * descriptors, frames. The card reads and writes nothing but what was mapped for it, and every
+ * frame that it sends has a length that a wire carries.
+ */
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nicsim/ixgbe/ixgbe.h"
+#include "nicsim/ixgbe/regs.h"
+#include "nicsim/session.h"
+#include "nicsim/wire.h"
+#include "pci/vfio_user.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define FILES     3u
+#define FILE_SIZE 65536u
+#define SPARE     16384u /* of each file, at its end: never mapped */
+#define CALM      0x5au  /* what stands there, and in the file that is mapped for reading alone */
+#define READ_ONLY 2u     /* that file */
+#define PLACES    8u     /* where maps begin: so many, 1 MiB apart */
+
+struct bench {
+	struct ixgbe *card;
+	struct dma *dma;
+	struct report report;
+	struct wire *peer; /* the cable's other end */
+	struct session session;
+	uint8_t *window;
+	size_t window_size;
+};
+
+struct program {
+	const uint8_t *at, *end;
+};
+
+static const struct {
+	const char *model;
+	bool mapped;
+} kinds[] = {{"x540", false}, {"82599", false}, {"x540", true}};
+
+#define KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static struct loop *loop;
+static struct bench benches[KINDS];
+static int file[FILES];
+static uint8_t *memory[FILES];
+static char folder[] = "/tmp/fuzz_nicsim.XXXXXX";
+
+/* --- the program --- */
+
+static uint32_t number(struct program *p, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < bytes && p->at < p->end; i++)
+		value |= (uint32_t)*p->at++ << 8 * i;
+	return value;
+}
+
+static size_t bytes(struct program *p, void *to, size_t n)
+{
+	if (n > (size_t)(p->end - p->at))
+		n = (size_t)(p->end - p->at);
+	memcpy(to, p->at, n);
+	p->at += n;
+	return n;
+}
+
+/* An address in a map, more often than not. */
+static uint64_t address(struct program *p)
+{
+	uint32_t value = number(p, 3);
+
+	return ((uint64_t)(value >> 20 & (PLACES - 1)) << 20 | (value & 0xffff)) +
+	       (value >> 23 ? (uint64_t)number(p, 4) << 32 : 0);
+}
+
+/* --- the wire --- */
+
+static bool peer_receive(void *ctx, const uint8_t *frame, size_t len, bool may_wait)
+{
+	static uint8_t copy[SIM_FRAME_MAX];
+
+	(void)ctx;
+	(void)may_wait;
+	if (len < SIM_FRAME_MIN || len > SIM_FRAME_MAX)
+		abort();
+	memcpy(copy, frame, len);     /* all of it is there */
+	return copy[len - 1] != 0xee; /* no room at times */
+}
+
+static void peer_carrier(void *ctx, bool up)
+{
+	(void)ctx;
+	(void)up;
+}
+
+static void peer_sendable(void *ctx)
+{
+	(void)ctx;
+}
+
+/* --- turns of the loop --- */
+
+struct turns {
+	struct loop_work work;
+	unsigned left;
+};
+
+static void count_turn(struct loop_work *work)
+{
+	struct turns *turns = (struct turns *)work; /* its first member */
+
+	if (turns->left--)
+		loop_defer(loop, work);
+	else
+		loop_stop(loop);
+}
+
+static void turn(unsigned n)
+{
+	struct turns turns = {.work = {.run = count_turn}, .left = n};
+
+	loop_defer(loop, &turns.work);
+	if (loop_run(loop))
+		abort();
+}
+
+/* --- messages --- */
+
+static void send_message(
+	struct bench *b, uint16_t command, uint32_t flags, const void *payload, size_t len, int fd)
+{
+	const struct vfio_user_header header = {
+		.command = command, .size = (uint32_t)(sizeof(header) + len), .flags = flags};
+	uint8_t copy[SESSION_MESSAGE];
+	uint8_t *exact;
+
+	/* On the heap, so that a byte too far shows. */
+	exact = malloc(len ? len : 1);
+	if (!exact)
+		abort();
+	memcpy(exact, payload, len);
+	if (fd >= 0)
+		b->session.fds.fd[b->session.fds.count++] = fd;
+	session_command(&b->session, &header, exact);
+	free(exact);
+	if (b->session.fds.count || b->session.out_len > SESSION_BUFFER)
+		abort();
+	/* The client reads all of it. */
+	for (unsigned at = 0; at < b->session.out_len; at += header.size) {
+		struct vfio_user_header reply;
+
+		if (b->session.out_len - at < sizeof(reply))
+			abort();
+		memcpy(&reply, b->session.out + at, sizeof(reply));
+		if (reply.size < sizeof(reply) || reply.size > b->session.out_len - at)
+			abort();
+		memcpy(copy, b->session.out + at,
+			reply.size < sizeof(copy) ? reply.size : sizeof(copy));
+		break; /* there is one at most */
+	}
+	b->session.out_len = 0;
+	b->session.passes = 0;
+}
+
+static void access_region(struct bench *b, bool write, uint32_t region, uint64_t offset,
+	uint32_t count, const void *value)
+{
+	struct {
+		struct vfio_user_region_access access;
+		uint8_t data[8];
+	} message = {.access = {.offset = offset, .region = region, .count = count}};
+
+	if (write)
+		memcpy(message.data, value, count <= 8 ? count : 8);
+	send_message(b, write ? VFIO_USER_REGION_WRITE : VFIO_USER_REGION_READ, 0, &message,
+		sizeof(message.access) + (write ? (count <= 8 ? count : 8) : 0), -1);
+}
+
+static void write_reg(struct bench *b, uint32_t offset, uint32_t value)
+{
+	access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX, offset, 4, &value);
+}
+
+static void any_message(struct bench *b, struct program *p)
+{
+	uint8_t payload[512];
+	uint16_t command = (uint16_t)(number(p, 1) % 16);
+	uint32_t flags = number(p, 1) & (VFIO_USER_NO_REPLY | 0x40u);
+	unsigned carries = number(p, 1) % 4;
+	size_t len = bytes(p, payload, number(p, 1) * 2);
+	int fd = -1;
+
+	/* A map of a file may be of all of it: of none that must stay as it is. */
+	if (carries == 1)
+		fd = eventfd(0, EFD_CLOEXEC);
+	else if (carries == 2 && command != VFIO_USER_DMA_MAP)
+		fd = dup(file[0]);
+	send_message(b, command, flags, payload, len, fd);
+}
+
+static void map(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 2);
+	unsigned which = what % FILES;
+	uint64_t pages = 1 + (what >> 2) % 12;
+	uint64_t first = (what >> 6) % 12;
+	struct vfio_user_dma_map message = {.argsz = sizeof(message),
+		.flags = which == READ_ONLY ? DMA_CAN_READ : what >> 10 & 3,
+		.offset = first * DMA_PAGE,
+		.address = (uint64_t)(what >> 12 & (PLACES - 1)) << 20,
+		.size = pages * DMA_PAGE};
+
+	if (first + pages > (FILE_SIZE - SPARE) / DMA_PAGE)
+		message.size = (FILE_SIZE - SPARE) - message.offset;
+	send_message(b, VFIO_USER_DMA_MAP, 0, &message, sizeof(message), dup(file[which]));
+}
+
+static void unmap(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 1);
+	struct vfio_user_dma_unmap message = {.argsz = sizeof(message),
+		.address = (uint64_t)(what & (PLACES - 1)) << 20,
+		.size = (uint64_t)(1 + (what >> 3)) * DMA_PAGE};
+
+	if (what >= 0xf8)
+		message = (struct vfio_user_dma_unmap){
+			.argsz = sizeof(message), .flags = VFIO_DMA_UNMAP_FLAG_ALL};
+	send_message(b, VFIO_USER_DMA_UNMAP, 0, &message, sizeof(message), -1);
+}
+
+static void set_irqs(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 2);
+	struct vfio_irq_set message = {.argsz = sizeof(message),
+		.flags = what & 0x3f,
+		.index = what >> 6 & 7,
+		.start = what >> 9 & 0x7f,
+		.count = number(p, 1)};
+
+	send_message(b, VFIO_USER_DEVICE_SET_IRQS, 0, &message, sizeof(message),
+		what & 0x8000 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1);
+}
+
+/* --- what a driver does --- */
+
+static void any_register(struct bench *b, struct program *p)
+{
+	static const uint32_t often[] = {CTRL, EICR, EICS, EIMS, EIMC, EIAC, EIAM, GPIE, EITR(0),
+		IVAR(0), IVAR_MISC, RXCTRL, RXCSUM, FCTRL, VLNCTRL, MRQC, RETA(0), RSSRK(0),
+		DMATXCTL, HLREG0, MAXFRS, RXPBSIZE(0), EERD, EEC, AUTOC, MSCA, MSRWD, SWSM,
+		SW_FW_SYNC, RX_QUEUE(0) + SRRCTL, RX_QUEUE(0) + RXDCTL, TX_QUEUE(0) + TXDCTL,
+		TX_QUEUE(0) + TDWBAL};
+	uint32_t which = number(p, 1);
+	uint32_t offset = which < 0xc0 ? often[which % (sizeof(often) / sizeof(*often))]
+				       : number(p, 3) & 0x3ffff;
+	uint32_t value = number(p, 4);
+	uint32_t size = which & 1 || which < 0xc0 ? 4 : 1u << (which >> 1 & 3);
+
+	offset &= ~(size - 1);
+	if (which & 0x20)
+		access_region(b, false, VFIO_PCI_BAR0_REGION_INDEX, offset, size, NULL);
+	else
+		access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX, offset, size,
+			&(uint64_t){value | (uint64_t)value << 32});
+}
+
+static void config_space(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 2);
+	uint16_t on = PCI_CMD_MEMORY | PCI_CMD_MASTER;
+	uint32_t value;
+
+	if (!(what & 0x8000)) {
+		access_region(b, true, VFIO_PCI_CONFIG_REGION_INDEX, PCI_CFG_COMMAND, 2, &on);
+		return;
+	}
+	value = number(p, 4);
+	access_region(b, what & 0x4000, VFIO_PCI_CONFIG_REGION_INDEX, what & 0xfff,
+		1u << (what >> 12 & 3), &(uint64_t){value});
+}
+
+/* A queue as drivers set it up, but for what the program says. */
+static void set_up_queue(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 1);
+	unsigned queue = what >> 1 & 15;
+	uint64_t ring = address(p) & ~UINT64_C(127);
+	uint32_t rows = 8u * (1 + (number(p, 1) & 31));
+	uint32_t more = number(p, 2);
+	uint32_t base = what & 1 ? TX_QUEUE(queue) : RX_QUEUE(queue);
+
+	write_reg(b, base + RDBAL, (uint32_t)ring);
+	write_reg(b, base + RDBAL + 4, (uint32_t)(ring >> 32));
+	write_reg(b, base + RDLEN, rows * 16);
+	if (what & 1) {
+		write_reg(b, DMATXCTL, DMATXCTL_ENABLE | 0x81000000u);
+		write_reg(b, base + TXDCTL, TXDCTL_ENABLE | (more & 0x7f) << 16);
+	} else {
+		write_reg(b, base + SRRCTL,
+			(more & 0x1f) | (more & 0x20 ? 1u << 25 : 0) |
+				(more & 0x40 ? SRRCTL_DROP : 0));
+		write_reg(b, base + RXDCTL, RXDCTL_ENABLE | (more & 0x80 ? RXDCTL_VME : 0));
+		write_reg(b, FCTRL, FCTRL_UPE | FCTRL_MPE | FCTRL_BAM);
+		write_reg(b, RXCTRL, RXCTRL_ENABLE);
+	}
+}
+
+static void tail(struct bench *b, struct program *p)
+{
+	uint32_t what = number(p, 1);
+	unsigned queue = what >> 1 & 15;
+
+	write_reg(b, (what & 1 ? TX_QUEUE(queue) : RX_QUEUE(queue)) + RDT, number(p, 2) & 0x1ff);
+}
+
+/* Descriptors, into files that may be written. */
+static void descriptors(struct program *p)
+{
+	uint32_t where = number(p, 3);
+	uint8_t *to = memory[where >> 16 & 1] + (where & 0xfff0) % (FILE_SIZE - SPARE - 64 * 16);
+	unsigned n = 1 + number(p, 1) % 16;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t word[2] = {address(p), 0};
+		uint32_t what = number(p, 2);
+		uint32_t len = number(p, 2);
+
+		/* Data: length, type, commands; context: as it comes. */
+		word[1] = (uint64_t)(len & 0x3fff) | (uint64_t)(what & 0xff) << 24 | 1u << 29 |
+			  (uint64_t)(what >> 8 & 3) << 20 | (uint64_t)(len & 0x7fff) << 46;
+		if (what & 0x8000)
+			word[1] = number(p, 4) | (uint64_t)number(p, 4) << 32;
+		memcpy(to + (size_t)i * 16, word, sizeof(word));
+	}
+}
+
+static void scribble(struct bench *b, struct program *p)
+{
+	uint32_t where = number(p, 3);
+	uint32_t value = number(p, 4);
+
+	if (b->window && where & 0x800000)
+		*(volatile uint32_t *)(b->window + (where & 0xfffc) % b->window_size) = value;
+	else
+		bytes(p, memory[where >> 16 & 1] + (where & 0xffff) % (FILE_SIZE - SPARE - 256),
+			value & 0xff);
+}
+
+static void from_wire(struct bench *b, struct program *p)
+{
+	uint8_t frame[2048] = {0};
+	uint32_t what = number(p, 2);
+	size_t len = SIM_FRAME_MIN + what % (sizeof(frame) - SIM_FRAME_MIN);
+
+	if (what & 0x8000)
+		memset(frame, 0xff, 6);
+	else
+		memcpy(frame, "\x02\0\0\0\0\1", 6);
+	bytes(p, frame + 12, number(p, 1) % 128);
+	(void)wire_send(b->peer, frame, len);
+}
+
+static void leave(struct bench *b)
+{
+	struct function *fn = b->session.fn;
+
+	b->session.versioned = false;
+	dma_unmap_all(b->dma);
+	if (fn->ops->left)
+		fn->ops->left(fn->card);
+	function_reset(fn);
+}
+
+static void cut_file(struct program *p)
+{
+	if (ftruncate(file[0], (off_t)(number(p, 1) % 16 * DMA_PAGE)) ||
+		ftruncate(file[0], FILE_SIZE))
+		abort();
+}
+
+static void greet(struct bench *b)
+{
+	const struct vfio_user_version version = {0, 0};
+
+	send_message(b, VFIO_USER_VERSION, 0, &version, sizeof(version), -1);
+}
+
+static void step(struct bench *b, struct program *p)
+{
+	switch (number(p, 1) % 16) {
+	case 0: any_message(b, p); break;
+	case 1:
+	case 2: map(b, p); break;
+	case 3: unmap(b, p); break;
+	case 4: set_irqs(b, p); break;
+	case 5:
+	case 6: any_register(b, p); break;
+	case 7: config_space(b, p); break;
+	case 8: set_up_queue(b, p); break;
+	case 9:
+	case 10: tail(b, p); break;
+	case 11: descriptors(p); break;
+	case 12: scribble(b, p); break;
+	case 13: from_wire(b, p); break;
+	case 14: turn(number(p, 1) % 4); break;
+	default:
+		if (number(p, 1) & 1)
+			cut_file(p);
+		else
+			send_message(b, VFIO_USER_DEVICE_RESET, 0, NULL, 0, -1);
+	}
+}
+
+/* --- before and after --- */
+
+static void clean(void)
+{
+	for (unsigned i = 0; i < KINDS; i++) {
+		wire_close(benches[i].peer);
+		ixgbe_destroy(benches[i].card);
+	}
+	rmdir(folder);
+}
+
+static void make_bench(struct bench *b, unsigned kind)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	static const struct wire_port port = {
+		.receive = peer_receive, .carrier = peer_carrier, .sendable = peer_sendable};
+	char wire[64];
+	struct sim_error why;
+	struct ixgbe_options options = {.model = ixgbe_find_model(kinds[kind].model),
+		.module = SFP_SR,
+		.mac = mac,
+		.wire = wire,
+		.mapped = kinds[kind].mapped};
+
+	snprintf(wire, sizeof(wire), "cable:%s/%u", folder, kind);
+	b->report.who = "card";
+	if (dma_create(&b->dma) ||
+		ixgbe_create(&b->card, &options, loop, b->dma, &b->report, &why) ||
+		wire_open(&b->peer, wire, loop, &port, &why)) {
+		fprintf(stderr, "%s\n", why.text);
+		abort();
+	}
+	b->session.fn = ixgbe_function(b->card);
+	function_reset(b->session.fn);
+	wire_set_link(b->peer, true);
+	turn(4);
+}
+
+/* The window is another file for each client. */
+static void map_window(struct bench *b)
+{
+	const struct function_window *window = &b->session.fn->window;
+
+	b->window = NULL;
+	if (window->fd < 0)
+		return;
+	b->window_size =
+		window->area[window->areas - 1].offset + window->area[window->areas - 1].size;
+	b->window = mmap(NULL, b->window_size, PROT_READ | PROT_WRITE, MAP_SHARED, window->fd, 0);
+	if (b->window == MAP_FAILED)
+		abort();
+}
+
+static void make_all(void)
+{
+	if (!mkdtemp(folder) || loop_create(&loop) || dma_survive_sigbus())
+		abort();
+	for (unsigned i = 0; i < FILES; i++) {
+		file[i] = memfd_create("driver", MFD_CLOEXEC);
+		if (file[i] < 0 || ftruncate(file[i], FILE_SIZE))
+			abort();
+		memory[i] = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file[i], 0);
+		if (memory[i] == MAP_FAILED)
+			abort();
+	}
+	for (unsigned i = 0; i < KINDS; i++)
+		make_bench(&benches[i], i);
+	atexit(clean);
+}
+
+static void check_calm(const uint8_t *at, size_t n)
+{
+	/* Each byte is what the one before it is. */
+	if (*at != CALM || memcmp(at, at + 1, n - 1) != 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct program program = {data, data + size};
+	struct bench *b;
+
+	if (!loop)
+		make_all();
+	b = &benches[number(&program, 1) % KINDS];
+	for (unsigned i = 0; i < FILES; i++)
+		memset(memory[i], i == READ_ONLY ? CALM : 0, FILE_SIZE);
+	for (unsigned i = 0; i < 2; i++)
+		memset(memory[i] + FILE_SIZE - SPARE, CALM, SPARE);
+	map_window(b);
+	greet(b);
+	while (program.at < program.end)
+		step(b, &program);
+	turn(2);
+	leave(b);
+	turn(1);
+	if (b->window)
+		munmap(b->window, b->window_size);
+	check_calm(memory[READ_ONLY], FILE_SIZE);
+	/* What was cut off came back as zeros. */
+	check_calm(memory[1] + FILE_SIZE - SPARE, SPARE);
+	return 0;
+}
