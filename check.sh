@@ -55,7 +55,10 @@ step_build() {
 step_lint() {
 	configure clang clang
 	say "clang-tidy"
-	git ls-files '*.c' | grep -v '^test/fuzz/' | xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/clang" 2>/dev/null
+	# The analyzer's search for paths takes most of the time: tests run under sanitizers instead.
+	tidy() { xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/clang" "$@" 2>/dev/null; }
+	git ls-files '*.c' ':!test' | tidy
+	git ls-files 'test/*.c' ':!test/fuzz' | tidy --checks='-clang-analyzer-*'
 }
 
 step_unit() {
