@@ -45,15 +45,25 @@ bool owner_in_step(struct owner *o, const struct nic_queue *q, const struct sche
 /* --- to be sent --- */
 
 /* What the core asks of others' frames, but for the tag of a long one: the frame's data is not
- * looked at.
+ * looked at. And what the driver asks: it takes all that is let through here. *entries is how many
+ * the frame has.
  */
-static int judge(const struct port *port, const struct scheme_frame *frame)
+static int judge(const struct port *port, const struct scheme_frame *frame, size_t *entries)
 {
-	size_t within = frame->offset & (DMA_CHUNK_SIZE - 1);
+	bool good = true;
+	size_t len = 0, n = 0;
 
-	if (frame->flags != 0 || frame->len < ETH_HEADER || within + frame->len > DMA_CHUNK_SIZE)
+	do {
+		size_t within = frame[n].offset & (DMA_CHUNK_SIZE - 1);
+
+		good = good && frame[n].len > 0 && within + frame[n].len <= DMA_CHUNK_SIZE &&
+		       (frame[n].flags & ~SCHEME_FRAME_MORE) == 0;
+		len += frame[n].len;
+	} while ((frame[n++].flags & SCHEME_FRAME_MORE) != 0);
+	*entries = n;
+	if (!good || len < ETH_HEADER)
 		return -EINVAL;
-	if (frame->len > port->mtu + ETH_HEADER + VLAN_TAG)
+	if (len > port->mtu + ETH_HEADER + VLAN_TAG)
 		return -EMSGSIZE;
 	return port->link.up ? 0 : -ENETDOWN;
 }
@@ -67,10 +77,9 @@ static void count(struct scheme_moved *moved, int verdict)
 		moved->error = verdict;
 }
 
-static void refuse(struct owner *o, uint32_t at, int verdict, struct scheme_moved *moved)
+static void refuse(struct owner *o, uint32_t at)
 {
 	*refused_word(o, o->rings, at) |= refused_bit(o->rings, at);
-	count(moved, verdict);
 }
 
 /* One burst to the card; how many were taken, or -EPROTO. */
@@ -81,24 +90,33 @@ static ssize_t take_frames(
 	struct frame to[BURST];
 	uint32_t place[BURST];
 	uint32_t at = o->rings->tx.taken;
-	size_t n = 0, sent;
-	ssize_t taken = scheme_rings_tx_take(o->rings, from, burst(port->tx_ring, nic_tx_held(q)));
+	size_t n = 0, sent, entries;
+	size_t room = burst(port->tx_ring, nic_tx_held(q));
+	ssize_t taken = scheme_rings_tx_take(o->rings, from, room, room);
 
-	for (ssize_t i = 0; i < taken; i++, at++) {
-		int verdict = judge(port, &from[i]);
+	for (size_t i = 0; taken > 0 && i < (size_t)taken; i += entries) {
+		int verdict = judge(port, &from[i], &entries);
 
-		if (verdict != 0) {
-			refuse(o, at, verdict, moved);
-			continue;
+		if (verdict != 0)
+			count(moved, verdict);
+		for (size_t k = i; k < i + entries; k++, at++) {
+			if (verdict != 0) {
+				refuse(o, at);
+				continue;
+			}
+			place[n] = at;
+			to[n++] = (struct frame){.offset = from[k].offset,
+				.len = from[k].len,
+				.flags = (from[k].flags & SCHEME_FRAME_MORE) != 0 ? FRAME_MORE : 0};
 		}
-		place[n] = at;
-		to[n++] = (struct frame){.offset = from[i].offset, .len = from[i].len};
 	}
 	sent = n > 0 ? nic_tx_provide(q, to, n) : 0;
-	for (size_t i = 0; i < sent; i++)
-		count(moved, 0);
-	for (size_t i = sent; i < n; i++) /* a card that is gone takes none */
-		refuse(o, place[i], -EINVAL, moved);
+	for (size_t i = 0; i < n; i++) {
+		if (i >= sent) /* a card that is gone takes none */
+			refuse(o, place[i]);
+		if ((to[i].flags & FRAME_MORE) == 0)
+			count(moved, i < sent ? 0 : -EINVAL);
+	}
 	return taken;
 }
 
@@ -143,9 +161,7 @@ static ssize_t take_buffers(struct owner *o, struct nic_queue *q, const struct p
 	return taken;
 }
 
-/* What was received is the client's. A buffer holds more than the largest frame: a frame in several
- * is none that somebody should get.
- */
+/* What was received is the client's. The driver returns whole frames. */
 static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved *moved)
 {
 	struct frame from[BURST];
@@ -153,12 +169,15 @@ static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved
 	size_t n = nic_rx_return(q, from, BURST);
 
 	for (size_t i = 0; i < n; i++) {
-		bool good = from[i].flags == 0;
+		bool good = (from[i].flags & FRAME_ERROR) == 0;
+		bool more = (from[i].flags & FRAME_MORE) != 0;
 
 		to[i] = (struct scheme_frame){.offset = from[i].offset,
 			.len = good ? from[i].len : 0,
-			.flags = good ? 0 : SCHEME_FRAME_ERROR};
-		moved->received += good;
+			.flags = !good  ? SCHEME_FRAME_ERROR
+				 : more ? SCHEME_FRAME_MORE
+					: 0};
+		moved->received += good && !more;
 	}
 	if (n > 0)
 		scheme_rings_rx_return(o->rings, to, n);
@@ -167,10 +186,13 @@ static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved
 
 /* --- a round --- */
 
+/* For less than the longest chain there may be room that is not enough: the card's interrupt wakes
+ * when there is more.
+ */
 unsigned owner_room(const struct port *port, const struct nic_queue *q)
 {
 	return (burst(port->rx_ring, nic_rx_held(q)) > 0 ? SCHEME_RING_RX : 0) |
-	       (burst(port->tx_ring, nic_tx_held(q)) > 0 ? SCHEME_RING_TX : 0);
+	       (burst(port->tx_ring, nic_tx_held(q)) >= SCHEME_RING_CHAIN ? SCHEME_RING_TX : 0);
 }
 
 ssize_t owner_move(struct owner *o, struct nic_queue *q, const struct port *port, uint32_t access,

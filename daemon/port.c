@@ -15,30 +15,45 @@
 
 #define VLAN_HEADER 18u /* Ethernet header and one 802.1Q tag */
 
+/* The entries of the frame that begins here, of n; n if it does not end. */
+static size_t entries_of(const struct frame *frame, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (frame[i].flags & FRAME_MORE) != 0)
+		i++;
+	return i < n ? i + 1 : n;
+}
+
+static void put_back(struct port *port, const struct frame *frame, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)nic_pool_put(&port->pool, &frame[i].offset, 1);
+}
+
 /* --- received frames --- */
 
-/* Takes damaged and chained frames out of the burst. A buffer holds more than the largest frame, so
- * that a chain is none that somebody should get.
- */
+/* Takes damaged frames out of the burst, and such as are longer than any that should come. */
 static void sort_out(struct port *port)
 {
-	size_t kept = 0;
-	bool chain = false;
+	size_t kept = 0, n;
 
-	for (size_t i = 0; i < port->rx_end; i++) {
-		const struct frame *frame = &port->rx[i];
-		bool more = (frame->flags & FRAME_MORE) != 0;
+	for (size_t i = 0; i < port->rx_end; i += n) {
+		struct frame *frame = &port->rx[i];
+		bool damaged = false, ends;
 
-		if ((frame->flags & FRAME_ERROR) == 0 && !chain && !more) {
-			port->rx[kept++] = *frame;
+		n = entries_of(frame, port->rx_end - i);
+		ends = (frame[n - 1].flags & FRAME_MORE) == 0;
+		for (size_t k = 0; k < n; k++)
+			damaged |= (frame[k].flags & FRAME_ERROR) != 0;
+		if (!damaged && ends && n <= PORT_PIECES) {
+			memmove(&port->rx[kept], frame, n * sizeof(*frame));
+			kept += n;
 			continue;
 		}
-		if (!more && !chain)
-			port->rx_damaged++;
-		else if (!more)
-			port->rx_chained++;
-		chain = more;
-		(void)nic_pool_put(&port->pool, &frame->offset, 1);
+		port->rx_damaged += damaged;
+		port->rx_chained += !damaged;
+		put_back(port, frame, n);
 	}
 	port->rx_end = kept;
 }
@@ -61,18 +76,18 @@ static void receive(struct port *port)
 static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 {
 	struct port *port = ctx;
-	size_t count;
+	size_t count = 0;
 
 	if (port->rx_at == port->rx_end)
 		receive(port);
-	count = port->rx_end - port->rx_at;
-	if (count > n)
-		count = n;
-	for (size_t i = 0; i < count; i++) {
-		const struct frame *frame = &port->rx[port->rx_at + i];
+	for (size_t i = port->rx_at; i < port->rx_end && count < n; i++) {
+		const struct frame *frame = &port->rx[i];
+		bool more = (frame->flags & FRAME_MORE) != 0;
 
-		frames[i] =
-			(struct scheme_buffer){nic_data(&port->pool, frame->offset), frame->len};
+		*frames++ = (struct scheme_buffer){.data = nic_data(&port->pool, frame->offset),
+			.len = frame->len,
+			.more = more};
+		count += !more;
 	}
 	return count;
 }
@@ -81,9 +96,13 @@ static void rx_pop(void *ctx, size_t n)
 {
 	struct port *port = ctx;
 
-	port->taken += n;
-	while (n-- > 0)
-		(void)nic_pool_put(&port->pool, &port->rx[port->rx_at++].offset, 1);
+	for (port->taken += n; n > 0; n--) {
+		const struct frame *frame = &port->rx[port->rx_at];
+		size_t entries = entries_of(frame, port->rx_end - port->rx_at);
+
+		put_back(port, frame, entries);
+		port->rx_at += entries;
+	}
 }
 
 bool port_has_frames(const struct port *port)
@@ -93,12 +112,29 @@ bool port_has_frames(const struct port *port)
 
 /* --- frames to send --- */
 
-static void drop_first(struct port *port)
+/* Takes the frame that begins at tx[at] out. */
+static void drop(struct port *port, size_t at)
 {
-	(void)nic_pool_put(&port->pool, &port->tx[0].offset, 1);
-	port->tx_queued--;
-	memmove(&port->tx[0], &port->tx[1], port->tx_queued * sizeof(port->tx[0]));
+	size_t n = entries_of(&port->tx[at], port->tx_queued - at);
+
+	put_back(port, &port->tx[at], n);
+	port->tx_queued -= n;
+	memmove(&port->tx[at], &port->tx[at + n], (port->tx_queued - at) * sizeof(port->tx[0]));
 	port->tx_refused++;
+}
+
+/* What is reserved is free again. */
+static void release(struct port *port)
+{
+	(void)nic_pool_put(&port->pool, &port->reserved[port->reserved_at],
+		port->reserved_end - port->reserved_at);
+	port->reserved_at = port->reserved_end = 0;
+}
+
+/* Buffers of the largest frame. */
+static unsigned pieces_at(uint16_t mtu)
+{
+	return (mtu + VLAN_HEADER + NIC_BUFFER_SIZE - 1) / NIC_BUFFER_SIZE;
 }
 
 size_t port_flush(struct port *port)
@@ -112,7 +148,7 @@ size_t port_flush(struct port *port)
 	if (sent > 0)
 		memmove(&port->tx[0], &port->tx[sent], port->tx_queued * sizeof(port->tx[0]));
 	else if (nic_tx_held(port->sender) == 0 && !nic_gone(port->nic))
-		drop_first(port); /* the ring is empty: it is the frame that is not taken */
+		drop(port, 0); /* the ring is empty: it is the frame that is not taken */
 	return sent;
 }
 
@@ -120,50 +156,58 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 {
 	struct port *port = ctx;
 	size_t have = port->reserved_end - port->reserved_at;
+	size_t pieces = port->pieces;
+	size_t want = (n < SCHEME_BURST ? n : SCHEME_BURST) * pieces;
+	size_t most = PORT_BURST * pieces < port->spare ? PORT_BURST * pieces : port->spare;
 
 	if (port->sender == NULL)
 		return 0;
 	memmove(&port->reserved[0], &port->reserved[port->reserved_at],
 		have * sizeof(port->reserved[0]));
 	port->reserved_at = 0;
-	if (n > SCHEME_BURST)
-		n = SCHEME_BURST;
-	if (port->tx_queued + n > PORT_BURST)
+	if (port->tx_queued + want > most)
 		(void)port_flush(port);
-	if (port->tx_queued + n > PORT_BURST)
-		n = PORT_BURST - port->tx_queued;
-	if (have < n) {
-		if (port->pool.top < n - have) /* what was sent comes back */
+	if (port->tx_queued + want > most)
+		want = port->tx_queued < most ? most - port->tx_queued : 0;
+	if (have < want) {
+		if (port->pool.top < want - have) /* what was sent comes back */
 			(void)nic_tx(port->sender, &port->pool, NULL, 0);
-		have += nic_pool_get(&port->pool, &port->reserved[have], n - have);
+		have += nic_pool_get(&port->pool, &port->reserved[have], want - have);
 	}
 	port->reserved_end = have;
-	if (n > have)
-		n = have;
-	for (size_t i = 0; i < n; i++)
-		buffers[i] = (struct scheme_buffer){
-			nic_data(&port->pool, port->reserved[i]), NIC_BUFFER_SIZE};
+	n = (want < have ? want : have) / pieces;
+	for (size_t i = 0; i < n * pieces; i++)
+		buffers[i] =
+			(struct scheme_buffer){.data = nic_data(&port->pool, port->reserved[i]),
+				.len = NIC_BUFFER_SIZE,
+				.more = (i + 1) % pieces != 0};
 	return n;
 }
 
 static void tx_push(void *ctx, size_t len)
 {
 	struct port *port = ctx;
-	uint32_t offset = port->reserved[port->reserved_at++];
+	const uint32_t *offset = &port->reserved[port->reserved_at];
+	size_t used = 0;
 
-	if (len == 0) {
-		(void)nic_pool_put(&port->pool, &offset, 1);
-		return;
+	port->reserved_at += port->pieces;
+	port->taken += len > 0;
+	for (; len > 0; used++) {
+		size_t part = len < NIC_BUFFER_SIZE ? len : NIC_BUFFER_SIZE;
+
+		len -= part;
+		port->tx[port->tx_queued++] = (struct frame){.offset = offset[used],
+			.len = (uint16_t)part,
+			.flags = len > 0 ? FRAME_MORE : 0};
 	}
-	port->taken++;
-	port->tx[port->tx_queued++] = (struct frame){.offset = offset, .len = (uint16_t)len};
+	(void)nic_pool_put(&port->pool, &offset[used], port->pieces - used);
 }
 
 bool port_can_send(struct port *port)
 {
-	struct scheme_buffer buffer;
+	struct scheme_buffer buffers[SCHEME_PIECES];
 
-	return tx_reserve(port, &buffer, 1) > 0;
+	return tx_reserve(port, buffers, 1) > 0;
 }
 
 void port_drain(struct port *port, unsigned ms)
@@ -223,7 +267,7 @@ int port_yield(struct port *port, unsigned index)
 		if (port->sender == queue)
 			choose_sender(port);
 		while (port->sender == NULL && port->tx_queued > 0)
-			drop_first(port);
+			drop(port, 0);
 	}
 	free(offsets);
 	return error;
@@ -293,18 +337,20 @@ static int set_mtu(void *ctx, uint16_t mtu)
 	error = nic_set_mtu(port->nic, mtu);
 	if (error != 0)
 		return error;
+	release(port); /* in chains of the old length */
 	port->mtu = mtu;
+	port->pieces = pieces_at(mtu);
 	note_setting(port);
 	for (size_t i = 0; i < port->tx_queued;) {
-		if (port->tx[i].len <= mtu + VLAN_HEADER) {
-			i++;
-			continue;
-		}
-		(void)nic_pool_put(&port->pool, &port->tx[i].offset, 1);
-		port->tx_queued--;
-		memmove(&port->tx[i], &port->tx[i + 1],
-			(port->tx_queued - i) * sizeof(port->tx[0]));
-		port->tx_refused++;
+		size_t n = entries_of(&port->tx[i], port->tx_queued - i);
+		size_t len = 0;
+
+		for (size_t k = i; k < i + n; k++)
+			len += port->tx[k].len;
+		if (len > mtu + VLAN_HEADER)
+			drop(port, i);
+		else
+			i += n;
 	}
 	return 0;
 }
@@ -404,10 +450,10 @@ int port_init(
 	struct port *port, struct nic *nic, const struct nic_config *config, struct pci_error *why)
 {
 	/* All receive rings full and the one that sends, a burst each way in this port, one more
-	 * being filled.
+	 * being filled. Where large frames have no more than that, their bursts are smaller.
 	 */
-	size_t need = (size_t)config->queues * config->rx_ring + config->tx_ring + 2 * PORT_BURST +
-		      SCHEME_BURST;
+	size_t rings = (size_t)config->queues * config->rx_ring + config->tx_ring;
+	size_t need = rings + 2 * PORT_BURST + SCHEME_BURST;
 	int error;
 
 	*port = (struct port){
@@ -417,6 +463,7 @@ int port_init(
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.mtu = config->mtu,
+		.pieces = pieces_at(config->mtu),
 		.promiscuous = config->promiscuous,
 	};
 	for (unsigned i = 0; i < config->queues; i++)
@@ -437,6 +484,7 @@ int port_init(
 		nic_pool_fini(&port->pool);
 		return -ENOSPC;
 	}
+	port->spare = port->pool.size - rings - PORT_BURST;
 	return 0;
 }
 
@@ -463,6 +511,22 @@ void port_save(const struct port *port, struct port_state *to)
 	memcpy(to->tx, port->tx, to->tx_count * sizeof(to->tx[0]));
 }
 
+/* Whole frames, of which none is longer than the longest, and no entry than its buffer. */
+static bool frames_in_order(const struct frame *frame, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t entries = entries_of(&frame[i], n - i);
+
+		if (entries > PORT_PIECES || frame[i + entries - 1].flags != 0)
+			return false;
+		for (; entries > 0; entries--, i++) {
+			if (frame[i].len > NIC_BUFFER_SIZE || (frame[i].flags & ~FRAME_MORE) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
 int port_resume(struct port *port, const struct port_state *from, struct pci_error *why)
 {
 	size_t held = 0;
@@ -476,9 +540,12 @@ int port_resume(struct port *port, const struct port_state *from, struct pci_err
 			held += nic_rx_held(port->queue[i]) + nic_tx_held(port->queue[i]);
 	}
 	choose_sender(port);
-	if (from->rx_count > PORT_BURST || from->tx_count > PORT_BURST)
+	if (from->rx_count > PORT_BURST || from->tx_count > PORT_BURST * PORT_PIECES)
 		return refuse(why, -EINVAL, "more frames than a burst");
-	offsets = malloc((held + (size_t)2 * PORT_BURST) * sizeof(*offsets));
+	if (!frames_in_order(from->rx, from->rx_count) ||
+		!frames_in_order(from->tx, from->tx_count))
+		return refuse(why, -EINVAL, "a frame is not in order");
+	offsets = malloc((held + from->rx_count + from->tx_count) * sizeof(*offsets) + 1);
 	if (offsets == NULL)
 		return refuse(why, -ENOMEM, "no memory left");
 	held = 0;
@@ -488,16 +555,10 @@ int port_resume(struct port *port, const struct port_state *from, struct pci_err
 		nic_held(port->queue[i], offsets + held);
 		held += nic_rx_held(port->queue[i]) + nic_tx_held(port->queue[i]);
 	}
-	for (uint32_t i = 0; i < from->rx_count + from->tx_count; i++) {
-		const struct frame *frame =
-			i < from->rx_count ? &from->rx[i] : &from->tx[i - from->rx_count];
-
-		if (frame->len > NIC_BUFFER_SIZE || frame->flags != 0) {
-			free(offsets);
-			return refuse(why, -EINVAL, "a frame is not in order");
-		}
-		offsets[held++] = frame->offset;
-	}
+	for (uint32_t i = 0; i < from->rx_count; i++)
+		offsets[held++] = from->rx[i].offset;
+	for (uint32_t i = 0; i < from->tx_count; i++)
+		offsets[held++] = from->tx[i].offset;
 	error = nic_pool_claim(&port->pool, offsets, held);
 	free(offsets);
 	if (error != 0)

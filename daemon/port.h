@@ -11,7 +11,8 @@
 #include "nic/pool.h"
 #include "scheme/server.h"
 
-#define PORT_BURST 64u
+#define PORT_BURST  64u
+#define PORT_PIECES SCHEME_PIECES
 
 /* What the loop knows of itself, for /stats. */
 struct port_loop {
@@ -20,9 +21,9 @@ struct port_loop {
 
 /* A port at a burst boundary, when no frame is half way: fixed sizes and no pointer. */
 struct port_state {
-	uint32_t rx_count, tx_count;
-	struct frame rx[PORT_BURST]; /* received, and not yet taken */
-	struct frame tx[PORT_BURST]; /* to be sent */
+	uint32_t rx_count, tx_count;               /* entries of whole frames */
+	struct frame rx[PORT_BURST];               /* received, and not yet taken */
+	struct frame tx[PORT_BURST * PORT_PIECES]; /* to be sent */
 	uint64_t rx_damaged, rx_chained, tx_refused;
 	uint64_t rounds, sleeps, interrupts;
 	uint64_t upgrades;
@@ -37,20 +38,23 @@ struct port {
 	const struct dma_region *frames;
 	struct nic_pool pool;
 	unsigned rx_ring, tx_ring;
-	/* Received, and not yet taken: rx[rx_at .. rx_end). */
+	/* Received, and not yet taken: rx[rx_at .. rx_end), whole frames. */
 	struct frame rx[PORT_BURST];
 	size_t rx_at, rx_end;
-	/* To be sent: tx[0 .. tx_queued). */
-	struct frame tx[PORT_BURST];
+	/* To be sent: tx[0 .. tx_queued), the same. */
+	struct frame tx[PORT_BURST * PORT_PIECES];
 	size_t tx_queued;
-	/* Buffers that are being filled: reserved[reserved_at .. reserved_end). */
-	uint32_t reserved[SCHEME_BURST];
+	/* Buffers that are being filled: reserved[reserved_at .. reserved_end), `pieces` a frame.
+	 */
+	uint32_t reserved[SCHEME_BURST_PIECES];
 	size_t reserved_at, reserved_end;
 	struct scheme_link link;
 	uint16_t mtu;
+	unsigned pieces; /* buffers of the largest frame */
+	size_t spare;    /* buffers that frames to be sent may have before the card does */
 	bool promiscuous;
 	uint64_t rx_damaged;   /* frames that the card says are */
-	uint64_t rx_chained;   /* in several buffers: longer than any that should come */
+	uint64_t rx_chained;   /* in more buffers than any that should come */
 	uint64_t tx_refused;   /* that the card's driver does not take */
 	uint64_t taken;        /* frames taken from and given to the port, for the loop */
 	struct port_loop loop; /* counted by the loop */

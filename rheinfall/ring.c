@@ -2,7 +2,7 @@
  *
  * A port by shared rings. Received frames stay where they are until the batch that names them is
  * sent or dropped; sending one moves its buffer on, into the ring of another port even. Only frames
- * that were made here are copied.
+ * that were made here are copied, and those that are longer than a buffer.
  */
 #include "rheinfall/rheinfall.h"
 
@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define RING SCHEME_RING_DEFAULT
+/* Buffers of the longest frame that is sent. */
+#define PIECES ((FRAME_MAX + SCHEME_RING_BUFFER - 1) / SCHEME_RING_BUFFER)
 
 int buffers_init(struct buffers *b, size_t ports)
 {
@@ -88,32 +90,53 @@ static uint8_t *data(const struct port *p, uint32_t offset)
 
 /* --- sending --- */
 
+/* Copies a frame into free buffers, which are enough; returns how many it took. */
+static size_t put(const struct port *p, const struct iovec *frame, struct scheme_frame *entry)
+{
+	struct buffers *b = p->buffers;
+	const uint8_t *from = frame->iov_base;
+	size_t left = frame->iov_len, n = 0;
+	do {
+		size_t len = least(left, SCHEME_RING_BUFFER);
+		uint32_t offset = b->free[--b->frees];
+		memcpy(data(p, offset), from, len);
+		from += len;
+		left -= len;
+		entry[n++] = (struct scheme_frame){.offset = offset,
+			.len = (uint16_t)len,
+			.flags = left > 0 ? SCHEME_FRAME_MORE : 0};
+	} while (left > 0);
+	return n;
+}
+
 /* Sends what can be sent of n frames; those at an offset (not 0) leave it. */
 static int send_frames(struct port *p, const struct iovec *frames, uint32_t *offsets, size_t n)
 {
-	struct scheme_frame burst[SCHEME_BURST];
-	size_t room = RING - scheme_ring_tx_held(p->ring), ready = 0;
+	struct scheme_frame burst[SCHEME_BURST * PIECES];
+	size_t room = RING - scheme_ring_tx_held(p->ring), ready = 0, entries = 0;
 	int verdict = 0;
-	if (room < SCHEME_BURST) {
+	if (room < sizeof(burst) / sizeof(burst[0])) {
 		take_back(p);
 		room = RING - scheme_ring_tx_held(p->ring);
 	}
 	for (size_t i = 0; i < n && i < p->buffers->frees && offsets[i] == 0; i++)
 		scheme_ring_will_write(data(p, p->buffers->free[p->buffers->frees - 1 - i]));
-	for (; ready < n && ready < room; ready++) {
+	for (; ready < n; ready++) {
 		size_t len = frames[ready].iov_len;
+		size_t pieces = (len + SCHEME_RING_BUFFER - 1) / SCHEME_RING_BUFFER;
 		uint32_t offset = offsets[ready];
 		verdict = scheme_judge(p->status, frames[ready].iov_base, len);
-		if (verdict || (offset == 0 && p->buffers->frees == 0))
+		if (verdict || entries + pieces > room ||
+			(offset == 0 && p->buffers->frees < pieces))
 			break;
-		if (offset == 0) {
-			offset = p->buffers->free[--p->buffers->frees];
-			memcpy(data(p, offset), frames[ready].iov_base, len);
-		}
-		burst[ready] = (struct scheme_frame){.offset = offset, .len = (uint16_t)len};
+		if (offset == 0)
+			entries += put(p, &frames[ready], &burst[entries]);
+		else
+			burst[entries++] =
+				(struct scheme_frame){.offset = offset, .len = (uint16_t)len};
 	}
 	/* There is room for all of them. */
-	(void)scheme_ring_tx_provide(p->ring, burst, ready);
+	(void)scheme_ring_tx_provide(p->ring, burst, entries);
 	memset(offsets, 0, ready * sizeof(offsets[0]));
 	p->written += (uint32_t)ready;
 	if (ready == 0 && verdict)
@@ -149,24 +172,54 @@ static void drop(struct port *p, struct batch *batch)
 	}
 }
 
+/* Entries of at most `max` whole frames. */
+static size_t take(struct port *p, struct scheme_frame *entries, size_t max)
+{
+	size_t n = scheme_ring_rx_return(p->ring, entries, max), more = n;
+	/* Of a frame that has more the rest is there. */
+	while (more > 0 && n < max + PIECES && (entries[n - 1].flags & SCHEME_FRAME_MORE) != 0) {
+		more = scheme_ring_rx_return(p->ring, &entries[n], 1);
+		n += more;
+	}
+	return n;
+}
+
+/* A frame of n entries: where it is, if that is one buffer; else its buffers are free again. */
+static void add(
+	const struct port *p, struct batch *batch, const struct scheme_frame *entry, size_t n)
+{
+	uint8_t *to = batch->data[batch->n];
+	size_t len = entry->len;
+	uint32_t offset = entry->offset;
+	bool good = (entry[n - 1].flags & SCHEME_FRAME_ERROR) == 0;
+	if (n > 1 || !good) {
+		for (size_t i = len = 0; i < n; i++) {
+			size_t part = least(entry[i].len, FRAME_MAX - len);
+			memcpy(to + len, data(p, entry[i].offset), part);
+			len += part;
+			p->buffers->free[p->buffers->frees++] = entry[i].offset;
+		}
+		offset = 0;
+	}
+	if (!good)
+		return;
+	batch->offset[batch->n] = offset;
+	batch->frame[batch->n++] =
+		(struct iovec){.iov_base = offset ? data(p, offset) : to, .iov_len = len};
+}
+
 int ring_receive(struct port *p, struct batch *batch, unsigned max)
 {
-	struct scheme_frame frames[SCHEME_BURST];
+	struct scheme_frame entries[SCHEME_BURST + PIECES];
 	drop(p, batch);
 	batch->first = batch->n = 0;
 	refill(p);
-	size_t n = scheme_ring_rx_return(p->ring, frames, least(max, SCHEME_BURST));
-	for (size_t i = 0; i < n; i++) {
-		unsigned at = batch->n;
-		if ((frames[i].flags & SCHEME_FRAME_ERROR) != 0) { /* nothing, but a buffer */
-			p->buffers->free[p->buffers->frees++] = frames[i].offset;
-			continue;
+	size_t n = take(p, entries, least(max, SCHEME_BURST));
+	for (size_t i = 0, first = 0; i < n; i++)
+		if ((entries[i].flags & SCHEME_FRAME_MORE) == 0 || i + 1 == n) {
+			add(p, batch, &entries[first], i + 1 - first);
+			first = i + 1;
 		}
-		batch->frame[at] = (struct iovec){
-			.iov_base = data(p, frames[i].offset), .iov_len = frames[i].len};
-		batch->offset[at] = frames[i].offset;
-		batch->n++;
-	}
 	return n == 0 && p->left ? -EPIPE : (int)batch->n;
 }
 

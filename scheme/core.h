@@ -10,8 +10,8 @@
 
 #define VALUE_MAX   32u   /* of a value that is written */
 #define STATS_MAX   4096u /* of the text at /stats, and at /cage */
-#define FRAME_MAX   2048u /* of a frame that goes nowhere, and of a tap's copy */
 #define TAP_FRAMES  256u  /* copies that wait in a tap; a power of two */
+#define TAP_BYTES   (TAP_FRAMES * 2048u)
 #define TICK_FRAMES 256u
 
 enum path {
@@ -27,13 +27,14 @@ enum path {
 };
 
 struct copy {
-	size_t len;
-	uint8_t data[FRAME_MAX];
+	uint32_t at, len;
 };
 
 struct tap {
 	uint32_t head, tail; /* free-running: head - tail copies wait */
-	struct copy ring[TAP_FRAMES];
+	uint32_t at;         /* behind the newest copy */
+	struct copy copy[TAP_FRAMES];
+	uint8_t data[TAP_BYTES];
 };
 
 /* What happened on a handle, or on all of them. A page is written from here and never read. */
@@ -74,9 +75,9 @@ struct scheme {
 	uint64_t unclaimed;
 	struct counters count; /* of all handles that ever were */
 	/* What scheme_handle_reserve() gave out; reserved[at .. end) are not committed yet. */
-	struct scheme_buffer reserved[SCHEME_BURST];
+	struct scheme_buffer reserved[SCHEME_BURST_PIECES];
 	size_t at, end;
-	uint8_t scratch[FRAME_MAX]; /* receives what will not be sent */
+	uint8_t scratch[SCHEME_FRAME_MAX]; /* receives what will not be sent */
 	struct handle handles[SCHEME_MAX_HANDLES];
 };
 
@@ -90,14 +91,23 @@ int scheme_value_take(struct scheme *s, struct handle *h);
 /* Sets mtu or promisc from text. 0, -EINVAL, or the port's error. */
 int scheme_value_set(struct scheme *s, const struct handle *h, const uint8_t *text, size_t len);
 
-/* frames.c: a copy for each tap that has room. */
-void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len);
+/* tap.c: a copy of `len` bytes of a frame for each tap that has room. */
+void scheme_tap(struct scheme *s, const struct scheme_buffer *frame, size_t len);
+/* As scheme_handle_peek() and scheme_handle_pop(); 0: there is none. */
+size_t scheme_tap_peek(struct tap *tap, struct scheme_buffer *data, size_t n);
+void scheme_tap_pop(struct tap *tap, size_t n);
+
+/* frames.c: the pieces of a frame, and its length or the room in them. */
+size_t scheme_pieces(const struct scheme_buffer *frame, size_t *bytes);
+/* Copies `len` bytes out of a frame's pieces, which have as many, or into them. */
+void scheme_gather(uint8_t *to, const struct scheme_buffer *frame, size_t len);
+void scheme_scatter(const struct scheme_buffer *frame, const uint8_t *from, size_t len);
 /* The oldest n received frames were delivered to the handle. */
 void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n);
 /* Frames were delivered to the handle. */
 void scheme_count_received(struct handle *h, size_t n);
-/* Sends `len` bytes of the first buffer that the core reserved, or none, as they are judged. */
-int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len);
+/* Sends `len` bytes of the first chain that the core reserved, or none, as they are judged. */
+int scheme_send_frame(struct scheme *s, const struct scheme_buffer *chain, size_t len);
 void scheme_count_verdict(struct verdicts *v, int verdict);
 /* Into counters and page. */
 void scheme_record(struct scheme *s, struct handle *h, const struct verdicts *v);

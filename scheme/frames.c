@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What moves through handles: frames between port, readers, writers and taps; values by values.c.
+ * What moves through handles: frames between port, readers and writers; values by values.c, copies
+ * for taps by tap.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,58 +9,57 @@
 #include "scheme/core.h"
 #include "scheme/frame.h"
 
-/* --- taps --- */
+/* --- frames in pieces --- */
 
-void scheme_tap(struct scheme *s, const uint8_t *frame, size_t len)
+size_t scheme_pieces(const struct scheme_buffer *frame, size_t *bytes)
 {
-	unsigned left = s->taps;
+	size_t n = 0;
 
-	for (unsigned i = 0; left > 0; i++) {
-		struct handle *h = &s->handles[i];
-		if (h->id == 0 || h->tap == NULL) {
-			continue;
-		}
-		left--;
-		if (h->tap->head - h->tap->tail == TAP_FRAMES) {
-			s->count.tap_dropped++;
-			h->count.tap_dropped++;
-			if (h->page != NULL) {
-				atomic_store_explicit(&h->page->tap_dropped, h->count.tap_dropped,
-					memory_order_relaxed);
-			}
-			continue;
-		}
-		struct copy *copy = &h->tap->ring[h->tap->head % TAP_FRAMES];
-		copy->len = len < sizeof(copy->data) ? len : sizeof(copy->data);
-		memcpy(copy->data, frame, copy->len);
-		h->tap->head++;
+	*bytes = 0;
+	do {
+		*bytes += frame[n].len;
+	} while (frame[n++].more);
+	return n;
+}
+
+void scheme_gather(uint8_t *to, const struct scheme_buffer *frame, size_t len)
+{
+	while (len > 0) {
+		size_t part = frame->len < len ? frame->len : len;
+		memcpy(to, frame->data, part);
+		to += part;
+		len -= part;
+		frame++;
+	}
+}
+
+void scheme_scatter(const struct scheme_buffer *frame, const uint8_t *from, size_t len)
+{
+	while (len > 0) {
+		size_t part = frame->len < len ? frame->len : len;
+		memcpy(frame->data, from, part);
+		from += part;
+		len -= part;
+		frame++;
 	}
 }
 
 static void tap_received(struct scheme *s, size_t n)
 {
-	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
+	size_t at = 0, len;
 
 	if (s->taps > 0) {
 		n = s->port.rx_peek(s->port.ctx, frames, n);
 		for (size_t i = 0; i < n; i++) {
-			scheme_tap(s, frames[i].data, frames[i].len);
+			size_t pieces = scheme_pieces(&frames[at], &len);
+			scheme_tap(s, &frames[at], len);
+			at += pieces;
 		}
 	}
 }
 
 /* --- reading --- */
-
-static size_t peek_tap(struct tap *tap, struct scheme_buffer *data, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n && tap->tail + i != tap->head; i++) {
-		struct copy *copy = &tap->ring[(tap->tail + i) % TAP_FRAMES];
-		data[i] = (struct scheme_buffer){copy->data, copy->len};
-	}
-	return i;
-}
 
 static ssize_t peek(struct scheme *s, struct handle *h, struct scheme_buffer *data, size_t n)
 {
@@ -72,10 +72,10 @@ static ssize_t peek(struct scheme *s, struct handle *h, struct scheme_buffer *da
 	if (h->path == PATH_FRAMES) {
 		n = s->port.rx_peek(s->port.ctx, data, n);
 	} else if (h->path == PATH_TAP) {
-		n = peek_tap(h->tap, data, n);
+		n = scheme_tap_peek(h->tap, data, n);
 	} else {
-		data[0] =
-			(struct scheme_buffer){h->value + h->value_at, h->value_len - h->value_at};
+		data[0] = (struct scheme_buffer){
+			.data = h->value + h->value_at, .len = h->value_len - h->value_at};
 		return data[0].len > 0;
 	}
 	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
@@ -95,7 +95,7 @@ void scheme_pop_frames(struct scheme *s, struct handle *h, size_t n)
 		tap_received(s, n);
 		s->port.rx_pop(s->port.ctx, n);
 	} else {
-		h->tap->tail += (uint32_t)n;
+		scheme_tap_pop(h->tap, n);
 	}
 	scheme_count_received(h, n);
 }
@@ -123,14 +123,18 @@ void scheme_handle_pop(struct scheme *s, int64_t id, size_t n)
 ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size)
 {
 	struct handle *h = scheme_find(s, id);
-	struct scheme_buffer from;
-	ssize_t ret = peek(s, h, &from, 1);
+	struct scheme_buffer from[SCHEME_PIECES];
+	ssize_t ret = peek(s, h, from, 1);
+	size_t n;
 
 	if (ret <= 0 || size == 0) {
 		return ret <= 0 ? ret : 0;
 	}
-	size_t n = from.len < size ? from.len : size;
-	memcpy(data, from.data, n);
+	(void)scheme_pieces(from, &n);
+	if (n > size) {
+		n = size;
+	}
+	scheme_gather(data, from, n);
 	if (h->value != NULL) {
 		h->value_at += n; /* goes on behind what was read; a cut frame is over */
 	} else {
@@ -141,16 +145,20 @@ ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size
 
 /* --- writing --- */
 
-int scheme_send_frame(struct scheme *s, const struct scheme_buffer *buffer, size_t len)
+int scheme_send_frame(struct scheme *s, const struct scheme_buffer *chain, size_t len)
 {
-	bool drop = buffer->data == s->scratch;
-	int ret = len > buffer->len ? -EMSGSIZE : scheme_frame_check(buffer->data, len, s->mtu);
+	bool drop = chain->data == s->scratch;
+	size_t room;
+	int ret;
+
+	(void)scheme_pieces(chain, &room);
+	ret = len > room ? -EMSGSIZE : scheme_frame_check(chain->data, len, s->mtu);
 
 	if (ret == 0 && drop) {
 		ret = s->link.up ? -EBUSY : -ENETDOWN;
 	}
 	if (ret == 0 && s->taps > 0) {
-		scheme_tap(s, buffer->data, len);
+		scheme_tap(s, chain, len);
 	}
 	if (!drop) {
 		s->port.tx_push(s->port.ctx, ret == 0 ? len : 0);
@@ -204,23 +212,30 @@ ssize_t scheme_handle_reserve(struct scheme *s, int64_t id, struct scheme_buffer
 	if (n > SCHEME_BURST) {
 		n = SCHEME_BURST;
 	}
+	if (n == 0) {
+		return SCHEME_PARKED;
+	}
 	if (h->path == PATH_FRAMES && (h->access & SCHEME_WRITE) != 0 && s->link.up &&
 		!s->link.owned) {
 		n = s->port.tx_reserve(s->port.ctx, s->reserved, n);
-	} else if (n > 0) {
+	} else {
 		/* What is not sent needs no buffer of the card, and waits for none. */
-		s->reserved[0] = (struct scheme_buffer){s->scratch, sizeof(s->scratch)};
+		s->reserved[0] =
+			(struct scheme_buffer){.data = s->scratch, .len = sizeof(s->scratch)};
 		n = 1;
 	}
-	s->end = n;
-	memcpy(buffers, s->reserved, n * sizeof(*buffers));
+	for (size_t i = 0; i < n; i++) {
+		size_t room;
+		s->end += scheme_pieces(&s->reserved[s->end], &room);
+	}
+	memcpy(buffers, s->reserved, s->end * sizeof(*buffers));
 	return n > 0 ? (ssize_t)n : SCHEME_PARKED;
 }
 
-/* Of an empty write nothing remains: its buffer is free again. */
-static ssize_t skip(struct scheme *s, const struct scheme_buffer *buffer)
+/* Of an empty write nothing remains: its buffers are free again. */
+static ssize_t skip(struct scheme *s, const struct scheme_buffer *chain)
 {
-	if (buffer->data != s->scratch) {
+	if (chain->data != s->scratch) {
 		s->port.tx_push(s->port.ctx, 0);
 	}
 	return 0;
@@ -230,6 +245,7 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 {
 	struct handle *h = scheme_find(s, id);
 	struct verdicts verdicts = {0};
+	size_t room;
 	int verdict;
 
 	if (h == NULL) {
@@ -238,16 +254,17 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 	if (s->at == s->end) {
 		return SCHEME_PARKED; /* nothing is reserved */
 	}
-	const struct scheme_buffer *buffer = &s->reserved[s->at++];
+	const struct scheme_buffer *chain = &s->reserved[s->at];
+	s->at += scheme_pieces(chain, &room);
 	if (len == 0) {
-		return skip(s, buffer);
+		return skip(s, chain);
 	}
 	if ((h->access & SCHEME_WRITE) == 0) {
 		verdict = -EACCES;
 	} else if (h->path == PATH_FRAMES) {
-		verdict = scheme_send_frame(s, buffer, len);
+		verdict = scheme_send_frame(s, chain, len);
 	} else {
-		verdict = scheme_value_set(s, h, buffer->data, len);
+		verdict = scheme_value_set(s, h, chain->data, len);
 	}
 	scheme_count_verdict(&verdicts, verdict);
 	scheme_record(s, h, &verdicts);
@@ -256,13 +273,15 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len)
 
 ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len)
 {
-	struct scheme_buffer to;
-	ssize_t ret = scheme_handle_reserve(s, id, &to, 1);
+	struct scheme_buffer to[SCHEME_PIECES];
+	ssize_t ret = scheme_handle_reserve(s, id, to, 1);
+	size_t room;
 
 	if (ret < 0) {
 		return ret;
 	}
-	memcpy(to.data, data, len < to.len ? len : to.len);
+	(void)scheme_pieces(to, &room);
+	scheme_scatter(to, data, len < room ? len : room);
 	return scheme_handle_commit(s, id, len);
 }
 
@@ -270,7 +289,7 @@ ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size
 
 void scheme_tick(struct scheme *s)
 {
-	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
 
 	scheme_refresh(s);
 	if (s->readers > 0) {

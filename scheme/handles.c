@@ -108,7 +108,7 @@ static int fill(struct scheme *s, struct handle *h)
 		if (h->tap == NULL) {
 			return -ENOMEM;
 		}
-		h->tap->head = h->tap->tail = 0;
+		h->tap->head = h->tap->tail = h->tap->at = 0;
 		return 0;
 	}
 	return h->path != PATH_FRAMES && (h->access & SCHEME_READ) != 0 ? scheme_value_take(s, h)
@@ -261,18 +261,18 @@ int scheme_handle_fevent(struct scheme *s, int64_t id, uint32_t interest)
 uint32_t scheme_handle_ready(struct scheme *s, int64_t id)
 {
 	const struct handle *h = scheme_find(s, id);
-	struct scheme_buffer buffer;
+	struct scheme_buffer buffer[SCHEME_PIECES];
 	uint32_t ready = 0;
 
 	if (h == NULL) {
 		return 0;
 	}
 	if ((h->interest & h->access & SCHEME_READ) != 0 &&
-		scheme_handle_peek(s, id, &buffer, 1) != SCHEME_PARKED) {
+		scheme_handle_peek(s, id, buffer, 1) != SCHEME_PARKED) {
 		ready |= SCHEME_EVENT_READ;
 	}
 	if ((h->interest & h->access & SCHEME_WRITE) != 0 &&
-		scheme_handle_reserve(s, id, &buffer, 1) > 0) {
+		scheme_handle_reserve(s, id, buffer, 1) > 0) {
 		ready |= SCHEME_EVENT_WRITE;
 	}
 	return ready;

@@ -15,8 +15,7 @@
 
 #include "scheme/scheme.h"
 
-#define FRAME_ROOM 2048u /* of a frame that is shown */
-#define URL_ROOM   (sizeof("network:") + SCHEME_NAME_MAX + SCHEME_PATH_MAX)
+#define URL_ROOM (sizeof("network:") + SCHEME_NAME_MAX + SCHEME_PATH_MAX)
 
 enum { FAILED = 1, USAGE = 2 };
 
@@ -149,13 +148,14 @@ static void print_frame(const uint8_t *frame, size_t len)
 
 static int cat_frames(const char *url, int fd, bool raw, uint64_t count)
 {
-	static uint8_t frames[SCHEME_BURST][FRAME_ROOM];
+	static uint8_t frames[SCHEME_BURST][SCHEME_FRAME_MAX];
 
 	while (count > 0) {
 		struct iovec iov[SCHEME_BURST];
 		unsigned room = count < SCHEME_BURST ? (unsigned)count : SCHEME_BURST;
 		for (unsigned i = 0; i < room; i++) {
-			iov[i] = (struct iovec){.iov_base = frames[i], .iov_len = FRAME_ROOM};
+			iov[i] =
+				(struct iovec){.iov_base = frames[i], .iov_len = sizeof(frames[i])};
 		}
 		int n = scheme_read_burst(fd, iov, room);
 		if (n == -EINTR) {

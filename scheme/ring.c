@@ -311,6 +311,15 @@ static size_t returned(struct side *side)
 	return side->there - side->taken;
 }
 
+/* Those of n entries that belong to whole frames. */
+static size_t whole_frames(const struct scheme_frame *frames, size_t n)
+{
+	while (n > 0 && (frames[n - 1].flags & SCHEME_FRAME_MORE) != 0) {
+		n--;
+	}
+	return n;
+}
+
 size_t scheme_ring_rx_provide(struct scheme_ring *ring, const uint32_t *offsets, size_t n)
 {
 	n = (ring->access & SCHEME_READ) != 0 ? room(&ring->rx, n) : 0;
@@ -341,13 +350,18 @@ size_t scheme_ring_rx_return(struct scheme_ring *ring, struct scheme_frame *fram
 			frames[i].len = SCHEME_RING_BUFFER;
 		}
 	}
+	/* The driver returns whole frames: if this is none, it is for want of room, or not one. */
+	size_t whole = whole_frames(frames, n);
+	if (whole > 0) {
+		n = whole;
+	}
 	rx->taken += (uint32_t)n;
 	return n;
 }
 
 size_t scheme_ring_tx_provide(struct scheme_ring *ring, const struct scheme_frame *frames, size_t n)
 {
-	n = (ring->access & SCHEME_WRITE) != 0 ? room(&ring->tx, n) : 0;
+	n = (ring->access & SCHEME_WRITE) != 0 ? whole_frames(frames, room(&ring->tx, n)) : 0;
 	if (n == 0) {
 		return 0;
 	}

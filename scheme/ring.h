@@ -13,12 +13,15 @@
  * to wake a driver that sleeps. Buffers come back in the order in which they were provided. What is
  * the driver's must not be touched; what came back is the client's. A ring is one thread's.
  *
+ * A frame that is longer than a buffer lies in several, one entry each: SCHEME_FRAME_MORE is set in
+ * all but the last. Entries of a frame move together or not at all.
+ *
  * A driver that dies is followed by another with the same rings: buffers provided for frames stay
  * provided, frames that it had taken and not sent come back as if sent, and scheme_status.lost
  * counts them.
  *
- * A client that breaks the rules (an offset outside the memory, an index too far) is hung up:
- * scheme_ring_wait() is -EPIPE then.
+ * A client that breaks the rules (an offset outside the memory, an index too far, a frame of too
+ * many entries) is hung up: scheme_ring_wait() is -EPIPE then.
  */
 #ifndef SCHEME_RING_H
 #define SCHEME_RING_H
@@ -32,17 +35,21 @@
 extern "C" {
 #endif
 
-/* As struct frame of nic.h: offset and length of the data. `flags` is 0; of a frame returned:
- * SCHEME_FRAME_ERROR, nothing was received and only the buffer comes back.
- */
+/* As struct frame of nic.h: offset and length of the data. */
 struct scheme_frame {
 	uint32_t offset;
 	uint16_t len;
 	uint16_t flags;
 };
 
-#define SCHEME_FRAME_MORE  1u /* goes on in the next entry; refused */
-#define SCHEME_FRAME_ERROR 2u
+#define SCHEME_FRAME_MORE  1u /* the frame goes on in the next entry */
+#define SCHEME_FRAME_ERROR 2u /* nothing was received, only the buffer comes back */
+
+/* Entries of a frame to be sent, at most: what the cards of nic.h take. None is empty. One received
+ * has SCHEME_FRAME_MAX / SCHEME_RING_BUFFER at most, rounded up,
+ * and waits until as many buffers are provided.
+ */
+#define SCHEME_RING_CHAIN 40u
 
 /* What a buffer's offset must leave free in the memory: behind it, for data; in front of it. The
  * distance of two buffers is the sum, which spreads their first lines over all cache sets.
@@ -120,10 +127,13 @@ const struct scheme_status *scheme_ring_status(const struct scheme_ring *ring);
 
 /* Empty buffers for frames. Stops when the ring is full. */
 size_t scheme_ring_rx_provide(struct scheme_ring *ring, const uint32_t *offsets, size_t n);
+/* Entries of whole frames; of one of more than n entries that many, and the rest with the next
+ * call.
+ */
 size_t scheme_ring_rx_return(struct scheme_ring *ring, struct scheme_frame *frames, size_t n);
-/* Frames to be sent, of 14 bytes to the MTU's size. One that is not is counted as refused, as of
- * write(2), one while the link is down as no_link (scheme_judge() says so before); its buffer comes
- * back like the others'.
+/* Frames to be sent, of 14 bytes to the MTU's size, as long as they fit whole. One that is not of
+ * that size is counted as refused, as of write(2), one while the link is down as no_link
+ * (scheme_judge() says so before); its buffers come back like the others'.
  */
 size_t scheme_ring_tx_provide(
 	struct scheme_ring *ring, const struct scheme_frame *frames, size_t n);

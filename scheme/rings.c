@@ -18,7 +18,7 @@ void scheme_rings_init(struct scheme_rings *r, uint8_t *frames, size_t bytes,
 		.bytes = bytes,
 		.client = client,
 		.driver = driver,
-		.rx = {.slots = slots, .size = rx_size},
+		.rx = {.slots = slots, .size = rx_size, .least = 1},
 		.tx = {.slots = slots + rx_size, .size = tx_size},
 	};
 }
@@ -38,23 +38,61 @@ static int look(struct ring_side *side, const _Atomic uint32_t *provided)
 	return 0;
 }
 
-/* Looks only where all that was seen is taken: the client's line stays the client's meanwhile. */
-static ssize_t waiting(
-	const struct scheme_rings *r, struct ring_side *side, const _Atomic uint32_t *provided)
+static struct scheme_frame slot(const struct ring_side *side, uint32_t at)
 {
-	int ret = side->provided == side->taken && !r->ended ? look(side, provided) : 0;
-
-	return ret < 0 ? ret : (ssize_t)(side->provided - side->taken);
+	return ring_load(&side->slots[at & (side->size - 1)]);
 }
 
-ssize_t scheme_rings_rx_waiting(struct scheme_rings *r)
+/* The same for frames, whose last one may not have its end yet. */
+static int look_for_frames(struct scheme_rings *r)
 {
-	return waiting(r, &r->rx, &r->client->rx_provided);
+	struct ring_side *tx = &r->tx;
+	int ret = look(tx, &r->client->tx_provided);
+	uint32_t end = tx->provided;
+
+	while (ret == 0 && end != tx->taken && (slot(tx, end - 1).flags & SCHEME_FRAME_MORE) != 0) {
+		end--;
+		if (tx->provided - end == SCHEME_RING_CHAIN) {
+			ret = -EPROTO;
+		}
+	}
+	if (ret == 0) {
+		tx->whole = end;
+	}
+	return ret;
+}
+
+/* Both look only where all that was seen is taken: the client's line stays the client's meanwhile.
+ */
+ssize_t scheme_rings_rx_waiting(struct scheme_rings *r, uint32_t least)
+{
+	struct ring_side *rx = &r->rx;
+	int ret = 0;
+
+	rx->least = least;
+	if (rx->provided - rx->taken < least && !r->ended) {
+		ret = look(rx, &r->client->rx_provided);
+	}
+	uint32_t there = rx->provided - rx->taken;
+	return ret < 0 ? ret : there < least ? 0 : (ssize_t)there;
 }
 
 ssize_t scheme_rings_tx_waiting(struct scheme_rings *r)
 {
-	return waiting(r, &r->tx, &r->client->tx_provided);
+	int ret = r->tx.whole == r->tx.taken && !r->ended ? look_for_frames(r) : 0;
+
+	return ret < 0 ? ret : (ssize_t)(r->tx.whole - r->tx.taken);
+}
+
+/* Frames that end in the slots that were taken: as the client says. */
+static uint32_t count_frames(const struct ring_side *tx)
+{
+	uint32_t n = 0;
+
+	for (uint32_t at = tx->returned; at != tx->taken; at++) {
+		n += (slot(tx, at).flags & SCHEME_FRAME_MORE) == 0;
+	}
+	return n;
 }
 
 int scheme_rings_resume(struct scheme_rings *r, bool kept, uint32_t *lost)
@@ -69,15 +107,15 @@ int scheme_rings_resume(struct scheme_rings *r, bool kept, uint32_t *lost)
 	tx->taken = atomic_load_explicit(&d->tx_taken, memory_order_relaxed);
 	/* What was taken had been provided. */
 	rx->provided = rx->taken;
-	tx->provided = tx->taken;
+	tx->provided = tx->whole = tx->taken;
 	/* Which bounds all six indices. */
-	if (scheme_rings_rx_waiting(r) < 0 || scheme_rings_tx_waiting(r) < 0) {
+	if (scheme_rings_rx_waiting(r, 1) < 0 || scheme_rings_tx_waiting(r) < 0) {
 		return -EPROTO;
 	}
 	if (!kept) {
 		rx->taken = rx->returned;
 		atomic_store_explicit(&d->rx_taken, rx->taken, memory_order_relaxed);
-		*lost = tx->taken - tx->returned;
+		*lost = count_frames(tx);
 		tx->returned = tx->taken;
 		atomic_store_explicit(&d->tx_done, tx->returned, memory_order_release);
 	}
@@ -101,7 +139,7 @@ static void note_taken(struct ring_side *side, _Atomic uint32_t *taken, size_t n
 ssize_t scheme_rings_rx_take(struct scheme_rings *r, uint32_t *offsets, size_t n)
 {
 	struct ring_side *rx = &r->rx;
-	ssize_t there = scheme_rings_rx_waiting(r);
+	ssize_t there = scheme_rings_rx_waiting(r, 1);
 
 	if (there <= 0) {
 		return there;
@@ -110,35 +148,44 @@ ssize_t scheme_rings_rx_take(struct scheme_rings *r, uint32_t *offsets, size_t n
 		n = (size_t)there;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct scheme_frame slot = ring_load(&rx->slots[(rx->taken + i) & (rx->size - 1)]);
-		if (!ring_buffer_ok(slot.offset, r->bytes)) {
+		offsets[i] = slot(rx, rx->taken + (uint32_t)i).offset;
+		if (!ring_buffer_ok(offsets[i], r->bytes)) {
 			return -EPROTO;
 		}
-		offsets[i] = slot.offset;
 	}
 	note_taken(rx, &r->driver->rx_taken, n);
 	return (ssize_t)n;
 }
 
-ssize_t scheme_rings_tx_take(struct scheme_rings *r, struct scheme_frame *frames, size_t n)
+ssize_t scheme_rings_tx_take(
+	struct scheme_rings *r, struct scheme_frame *entries, size_t n, size_t frames)
 {
 	struct ring_side *tx = &r->tx;
 	ssize_t there = scheme_rings_tx_waiting(r);
+	size_t whole = 0;
 
 	if (there <= 0) {
 		return there;
 	}
-	if (n > (size_t)there) {
-		n = (size_t)there;
-	}
-	for (size_t i = 0; i < n; i++) {
-		frames[i] = ring_load(&tx->slots[(tx->taken + i) & (tx->size - 1)]);
-		if (frames[i].offset + (size_t)frames[i].len > r->bytes) {
+	for (size_t i = 0; i < n && i < (size_t)there && frames > 0; i++) {
+		entries[i] = slot(tx, tx->taken + (uint32_t)i);
+		if (entries[i].offset + (size_t)entries[i].len > r->bytes ||
+			i - whole == SCHEME_RING_CHAIN) {
 			return -EPROTO;
 		}
+		if ((entries[i].flags & SCHEME_FRAME_MORE) == 0) {
+			whole = i + 1;
+			frames--;
+		}
 	}
-	note_taken(tx, &r->driver->tx_taken, n);
-	return (ssize_t)n;
+	/* An end was there when it was looked for. */
+	if (whole == 0 && n >= (size_t)there) {
+		return -EPROTO;
+	}
+	if (whole > 0) {
+		note_taken(tx, &r->driver->tx_taken, whole);
+	}
+	return (ssize_t)whole;
 }
 
 void scheme_rings_rx_return(struct scheme_rings *r, const struct scheme_frame *frames, size_t n)
@@ -176,7 +223,7 @@ void scheme_rings_end(struct scheme_rings *r)
 {
 	/* What breaks the rules now is not taken. */
 	(void)look(&r->rx, &r->client->rx_provided);
-	(void)look(&r->tx, &r->client->tx_provided);
+	(void)look_for_frames(r);
 	r->ended = true;
 }
 
@@ -213,7 +260,7 @@ bool scheme_rings_sleep(struct scheme_rings *r, unsigned what)
 	atomic_thread_fence(memory_order_seq_cst);
 	/* Not 0 also means that the rules were broken, which the next round finds. */
 	return ((what & SCHEME_RING_TX) != 0 && scheme_rings_tx_waiting(r) != 0) ||
-	       ((what & SCHEME_RING_RX) != 0 && scheme_rings_rx_waiting(r) != 0);
+	       ((what & SCHEME_RING_RX) != 0 && scheme_rings_rx_waiting(r, r->rx.least) != 0);
 }
 
 void scheme_rings_awake(struct scheme_rings *r)

@@ -26,6 +26,8 @@ struct ring_side {
 	_Atomic uint64_t *slots;
 	uint32_t size;
 	uint32_t provided, taken, returned;
+	uint32_t whole; /* tx: up to here frames have their ends: taken <= whole <= provided */
+	uint32_t least; /* rx: buffers that the next frame takes */
 };
 
 struct scheme_rings {
@@ -49,15 +51,22 @@ void scheme_rings_init(struct scheme_rings *r, uint8_t *frames, size_t bytes,
  */
 int scheme_rings_resume(struct scheme_rings *r, bool kept, uint32_t *lost);
 
-/* Buffers, frames that the client has provided: at least one if there is one, 0, or -EPROTO. */
-ssize_t scheme_rings_rx_waiting(struct scheme_rings *r);
+/* Buffers that the client has provided, if there are `least` of them, else 0, or -EPROTO; less is
+ * nothing to scheme_rings_sleep() either, until the next call.
+ */
+ssize_t scheme_rings_rx_waiting(struct scheme_rings *r, uint32_t least);
+/* Entries of whole frames that the client has provided: some if there are any, 0, or -EPROTO. */
 ssize_t scheme_rings_tx_waiting(struct scheme_rings *r);
 /* Takes the oldest n of them at most; returns how many, or -EPROTO. An offset has
- * SCHEME_RING_BUFFER bytes behind it in the memory; a frame lies in the memory, and that is all
- * that is known of it.
+ * SCHEME_RING_BUFFER bytes behind it in the memory.
  */
 ssize_t scheme_rings_rx_take(struct scheme_rings *r, uint32_t *offsets, size_t n);
-ssize_t scheme_rings_tx_take(struct scheme_rings *r, struct scheme_frame *frames, size_t n);
+/* Takes the oldest frames, whole, n entries and `frames` frames at most; returns how many entries,
+ * or -EPROTO. All is taken sooner or later if n is SCHEME_RING_CHAIN or more. An entry lies in the
+ * memory, a frame has an end, and that is all that is known of them.
+ */
+ssize_t scheme_rings_tx_take(
+	struct scheme_rings *r, struct scheme_frame *entries, size_t n, size_t frames);
 /* Gives the oldest n taken back, in their order. n must not be above what is held. */
 void scheme_rings_rx_return(struct scheme_rings *r, const struct scheme_frame *frames, size_t n);
 void scheme_rings_tx_return(struct scheme_rings *r, size_t n);

@@ -23,8 +23,8 @@
  * O_WRONLY. A plain write(2) means "queued"; what became of it is in the handle's status page,
  * which scheme_write() consults. While a client owns the queue, others get no frames, and what they
  * write is refused. In each direction SCHEME_QUEUE_FRAMES full frames fit between
- * program and driver, more when they are short; then a read ahead stops, or a write blocks
- * (EAGAIN).
+ * program and driver, more when they are short, SCHEME_QUEUE_LARGE of the largest; then a read
+ * ahead stops, or a write blocks (EAGAIN).
  *
  * Values: what it was at the opening, in one read, then end of file (a read of 0). To see a value
  * again, also after writing it, open it again. A write sets it: the decimal number, with or without
@@ -64,8 +64,12 @@ extern "C" {
 #define SCHEME_PATH_MAX     192 /* what follows "network:NAME", with the NUL */
 #define SCHEME_NAME_MAX     64  /* NAME, with the NUL */
 #define SCHEME_QUEUE_FRAMES 128 /* of 1518 bytes, each way, without special rights */
+#define SCHEME_QUEUE_LARGE  24  /* of SCHEME_FRAME_MAX bytes */
 
 #define SCHEME_BURST 32 /* frames that one call moves at most */
+
+/* The longest frame of any card, without the CRC: an MTU of 9,710, header, VLAN tag. */
+#define SCHEME_FRAME_MAX 9728u
 
 /* A handle's page, written by the driver, read by the client. Counters only grow. */
 struct scheme_status {

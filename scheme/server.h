@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "scheme/ring.h"
 #include "scheme/scheme.h"
 
 #define SCHEME_MAX_HANDLES 256
@@ -25,10 +26,16 @@ struct scheme_link {
 		     * written is refused (-EBUSY) */
 };
 
+/* A frame lies in one piece, or in as many as SCHEME_PIECES, one entry each. */
 struct scheme_buffer {
 	uint8_t *data;
 	size_t len;
+	bool more; /* it goes on in the next entry */
 };
+
+#define SCHEME_PIECES ((SCHEME_FRAME_MAX + SCHEME_RING_BUFFER - 1) / SCHEME_RING_BUFFER)
+/* Entries for a burst of any frames. */
+#define SCHEME_BURST_PIECES (SCHEME_BURST * SCHEME_PIECES)
 
 struct scheme_rings;
 
@@ -64,15 +71,17 @@ struct scheme_queues {
  */
 struct scheme_port {
 	void *ctx;
-	/* The oldest received frames, at most n (n <= SCHEME_BURST), oldest first; returns how
-	 * many. They stay until rx_pop() has taken the n oldest away. */
+	/* The oldest received frames, at most n (n <= SCHEME_BURST), oldest first, in room for n *
+	 * SCHEME_PIECES entries; no piece is longer than SCHEME_RING_BUFFER. Returns how many
+	 * frames. They stay until rx_pop() has taken the n oldest away. */
 	size_t (*rx_peek)(void *ctx, struct scheme_buffer *frames, size_t n);
 	void (*rx_pop)(void *ctx, size_t n);
-	/* Buffers for frames to send, at most n (n <= SCHEME_BURST), with their sizes (at least 14
-	 * bytes); returns how many, 0: none is free. They stay reserved, in this order: reserving
-	 * again returns the same first, and then others if n is larger. */
+	/* Buffers for at most n frames to send (n <= SCHEME_BURST), in room as above: for each a
+	 * chain that holds the MTU's largest frame, with its pieces' sizes (the first at least 18
+	 * bytes). Returns for how many frames, 0: none is free. They stay reserved, in this order:
+	 * reserving again returns the same first, and then others if n is larger. */
 	size_t (*tx_reserve)(void *ctx, struct scheme_buffer *buffers, size_t n);
-	/* Queues `len` bytes of the first reserved buffer; 0: nothing was put there, it is free
+	/* Queues `len` bytes of the first reserved chain; 0: nothing was put there, it is free
 	 * again. Either way the next one is the first now. */
 	void (*tx_push)(void *ctx, size_t len);
 	void (*mac)(void *ctx, uint8_t mac[6]);
@@ -130,15 +139,15 @@ ssize_t scheme_handle_read(struct scheme *s, int64_t id, void *data, size_t size
 ssize_t scheme_handle_write(struct scheme *s, int64_t id, const void *data, size_t len);
 
 /* The same without a copy and in bursts, for a transport that can move data itself. peek: up to n
- * frames at hand, oldest first, or the value; returns how many, or what scheme_handle_read() does;
- * pop: the first n of them were delivered.
+ * frames at hand, oldest first, or the value, in room for n * SCHEME_PIECES entries; returns how
+ * many, or what scheme_handle_read() does; pop: the first n of them were delivered.
  */
 ssize_t scheme_handle_peek(struct scheme *s, int64_t id, struct scheme_buffer *data, size_t n);
 void scheme_handle_pop(struct scheme *s, int64_t id, size_t n);
-/* Where to put what is to be written: up to n buffers; returns how many, or SCHEME_PARKED, -EBADF.
- * Then commit for as many of them as were filled, in their order, with nothing else called on the
- * scheme in between: each is judged as scheme_handle_write() does. A len above the buffer's size
- * means that it was longer.
+/* Where to put what is to be written: chains of buffers for up to n frames, in room as above;
+ * returns how many, or SCHEME_PARKED, -EBADF. Then commit for as many of them as were filled, in
+ * their order, with nothing else called on the scheme in between: each is judged as
+ * scheme_handle_write() does. A len above the chain's size means that it was longer.
  */
 ssize_t scheme_handle_reserve(
 	struct scheme *s, int64_t id, struct scheme_buffer *buffers, size_t n);
@@ -151,9 +160,9 @@ ssize_t scheme_handle_commit(struct scheme *s, int64_t id, size_t len);
  */
 int scheme_handle_rings(struct scheme *s, int64_t id, struct scheme_rings *rings);
 /* Moves what can be moved between rings and port, at most SCHEME_RING_BUDGET frames each way:
- * frames are copied, once. Frames sent are judged as by scheme_handle_write(), and those in several
- * buffers, or with other flags, are refused: -EINVAL. Returns how many moved; -EBADF, -EPROTO: the
- * client broke the rules, close it.
+ * frames are copied, once. Frames sent are judged as by scheme_handle_write(), and those with flags
+ * that there are none, or with an empty entry, are refused: -EINVAL. Returns how many moved;
+ * -EBADF, -EPROTO: the client broke the rules, close it.
  */
 ssize_t scheme_handle_exchange(struct scheme *s, int64_t id);
 /* The handle, just opened on the path of a queue, owns that queue, by these rings. -EBADF, -EINVAL:

@@ -16,8 +16,9 @@
 
 /* What SO_SNDBUF is set to, 212992 being the most that an unprivileged process may ask for by
  * default (net.core.wmem_max). The kernel doubles it and charges each message its buffer's true
- * size, 2304 bytes for a full frame (a 2 KiB allocation and the sk_buff): 184 fit, of which
- * scheme.h promises SCHEME_QUEUE_FRAMES.
+ * size, 2304 bytes for a full frame (a 2 KiB allocation and the sk_buff), 16 KiB for a large one:
+ * 185 and 26 fit (Linux 6.18), of which scheme.h promises SCHEME_QUEUE_FRAMES and
+ * SCHEME_QUEUE_LARGE.
  */
 #define SCHEME_SNDBUF 212992
 

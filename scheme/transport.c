@@ -51,8 +51,8 @@ struct scheme_linux {
 	unsigned count, start;
 	struct connection *connections[SCHEME_MAX_HANDLES];
 	/* The burst under way. */
-	struct scheme_buffer buffers[SCHEME_BURST];
-	struct iovec iov[SCHEME_BURST];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
+	struct iovec iov[SCHEME_BURST_PIECES];
 	struct mmsghdr messages[SCHEME_BURST];
 };
 
@@ -66,10 +66,6 @@ int scheme_linux_create(struct scheme_linux **out, struct scheme *core)
 		return -ENOMEM;
 	}
 	t->core = core;
-	for (unsigned i = 0; i < SCHEME_BURST; i++) {
-		t->messages[i].msg_hdr.msg_iov = &t->iov[i];
-		t->messages[i].msg_hdr.msg_iovlen = 1;
-	}
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll < 0) {
 		ret = -errno;
@@ -355,11 +351,19 @@ static void note_events(struct scheme_linux *t)
 	}
 }
 
+/* A message for each of n frames, of all its pieces. */
 static void describe(struct scheme_linux *t, size_t n)
 {
+	const struct scheme_buffer *piece = t->buffers;
+	struct iovec *iov = t->iov;
+
 	for (size_t i = 0; i < n; i++) {
-		t->iov[i].iov_base = t->buffers[i].data;
-		t->iov[i].iov_len = t->buffers[i].len;
+		t->messages[i].msg_hdr.msg_iov = iov;
+		do {
+			iov->iov_base = piece->data;
+			iov++->iov_len = piece->len;
+		} while (piece++->more);
+		t->messages[i].msg_hdr.msg_iovlen = (size_t)(iov - t->messages[i].msg_hdr.msg_iov);
 	}
 }
 
@@ -540,7 +544,7 @@ size_t scheme_linux_round(struct scheme_linux *t)
 void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 {
 	const uint64_t one = 1;
-	struct scheme_buffer buffer;
+	struct scheme_buffer buffer[SCHEME_PIECES];
 	bool work = false;
 
 	for (unsigned i = 0; i < t->count && !work; i++) {
@@ -555,7 +559,7 @@ void scheme_linux_arm(struct scheme_linux *t, bool frames_wait, bool can_send)
 		bool can_take = can_send || !c->frames;
 		bool waits = frames_wait;
 		if (!c->frames) {
-			waits = scheme_handle_peek(t->core, c->handle, &buffer, 1) != SCHEME_PARKED;
+			waits = scheme_handle_peek(t->core, c->handle, buffer, 1) != SCHEME_PARKED;
 		}
 		work = (c->readable && can_take) || (c->reads && !c->full && !c->gone && waits);
 	}

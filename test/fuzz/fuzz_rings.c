@@ -17,20 +17,27 @@
 #define SIZE  64u
 #define BYTES 8192u
 #define ROOM  2048u
+#define PARTS 3u /* pieces of the largest frame */
+#define MTU   5000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct card {
 	uint8_t frame[ROOM];
-	uint8_t *buffer[SCHEME_BURST];
+	uint8_t *buffer[SCHEME_BURST * PARTS];
 };
 
+/* Every fourth frame is large. */
 static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 {
 	struct card *c = ctx;
 
 	for (size_t i = 0; i < n; i++) {
-		frames[i] = (struct scheme_buffer){c->frame, i % 3 == 0 ? ROOM : 60};
+		for (size_t parts = i % 4 == 3 ? SCHEME_PIECES : 1; parts > 0; parts--) {
+			*frames++ = (struct scheme_buffer){.data = c->frame,
+				.len = parts > 1 || i % 3 == 0 ? ROOM : 60,
+				.more = parts > 1};
+		}
 	}
 	return n;
 }
@@ -45,8 +52,9 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 {
 	struct card *c = ctx;
 
-	for (size_t i = 0; i < n; i++) {
-		buffers[i] = (struct scheme_buffer){c->buffer[i], ROOM};
+	for (size_t i = 0; i < n * PARTS; i++) {
+		buffers[i] = (struct scheme_buffer){
+			.data = c->buffer[i], .len = ROOM, .more = i % PARTS != PARTS - 1};
 	}
 	return n;
 }
@@ -54,7 +62,7 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 static void tx_push(void *ctx, size_t len)
 {
 	(void)ctx;
-	if (len > 1518 || (len > 0 && len < 14)) {
+	if (len > MTU + 18 || (len > 0 && len < 14)) {
 		abort();
 	}
 }
@@ -68,7 +76,7 @@ static void get_link(void *ctx, struct scheme_link *link)
 static uint16_t get_mtu(void *ctx)
 {
 	(void)ctx;
-	return 1500;
+	return MTU;
 }
 
 /* Two bytes of the input, which say where, and four, which say what. */
@@ -113,7 +121,8 @@ static void play(struct script *script, struct scheme *scheme, int64_t handle,
 			size_t slot =
 				RING_SLOTS / sizeof(uint32_t) + 2 * (next(script, 1) % (2 * SIZE));
 			memory[slot] = next(script, 2) % (BYTES + 100);
-			memory[slot + 1] = next(script, 2) % 1600;
+			uint32_t what = next(script, 2);
+			memory[slot + 1] = what % 1600 | (what >> 15) << 16; /* and MORE */
 			break;
 		}
 		case 4: ret = scheme_handle_exchange(scheme, handle); break;
@@ -145,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct script script = {data, size};
 	struct scheme_rings rings;
 	struct scheme *scheme;
-	struct card card;
+	static struct card card;
 	/* Of exact sizes, for the sanitizer to guard. */
 	struct ring_client *client = aligned_alloc(RING_LINE, ring_bytes(SIZE, SIZE));
 	void *page = aligned_alloc(RING_LINE, 4096);
@@ -157,9 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(client, 0, ring_bytes(SIZE, SIZE));
 	memset(page, 0, 4096);
 	memset(frames, 0x5a, BYTES);
-	memset(&card, 0, sizeof(card));
-	for (unsigned i = 0; i < SCHEME_BURST; i++) {
-		card.buffer[i] = malloc(ROOM);
+	for (unsigned i = 0; i < SCHEME_BURST * PARTS; i++) {
+		card.buffer[i] = card.buffer[i] != NULL ? card.buffer[i] : malloc(ROOM);
 		if (card.buffer[i] == NULL) {
 			abort();
 		}
@@ -181,9 +189,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	play(&script, scheme, handle, &rings, client, frames, ring_driver_of(page));
 	scheme_destroy(scheme);
-	for (unsigned i = 0; i < SCHEME_BURST; i++) {
-		free(card.buffer[i]);
-	}
 	free(client);
 	free(page);
 	free(frames);

@@ -20,6 +20,9 @@ void memory_port_frame(uint8_t *frame, size_t len, uint8_t mark)
 		frame[12] = 0x08;
 		frame[13] = 0x00;
 	}
+	for (size_t i = 14; len > PORT_ROOM && i < len; i++) {
+		frame[i] = (uint8_t)(mark + i / 16 * 7);
+	}
 }
 
 void memory_port_receive(struct memory_port *p, size_t len, uint8_t mark)
@@ -32,6 +35,19 @@ void memory_port_receive(struct memory_port *p, size_t len, uint8_t mark)
 	p->rx_head++;
 }
 
+/* Room for `len` bytes in a chain: how many pieces. */
+static size_t pieces_of(struct port_chain *chain, struct scheme_buffer *buffers, size_t len)
+{
+	size_t n = (len + PORT_ROOM - 1) / PORT_ROOM;
+
+	n = n == 0 ? 1 : n < SCHEME_PIECES ? n : SCHEME_PIECES;
+	for (size_t i = 0; i < n; i++) {
+		buffers[i] = (struct scheme_buffer){
+			.data = chain->piece[i], .len = PORT_ROOM, .more = i + 1 < n};
+	}
+	return n;
+}
+
 static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 {
 	struct memory_port *p = ctx;
@@ -40,7 +56,17 @@ static size_t rx_peek(void *ctx, struct scheme_buffer *frames, size_t n)
 	assert_true(n > 0 && n <= SCHEME_BURST);
 	for (i = 0; i < n && p->rx_tail + i != p->rx_head; i++) {
 		struct port_frame *f = &p->rx[(p->rx_tail + i) % PORT_FRAMES];
-		frames[i] = (struct scheme_buffer){f->data, f->len};
+		if (f->len <= PORT_ROOM) {
+			*frames++ = (struct scheme_buffer){.data = f->data, .len = f->len};
+			continue;
+		}
+		size_t pieces =
+			pieces_of(&p->peeked[(p->rx_tail + i) % SCHEME_BURST], frames, f->len);
+		frames[pieces - 1].len = f->len - (pieces - 1) * PORT_ROOM;
+		for (size_t k = 0; k < pieces; k++) {
+			memcpy(frames[k].data, f->data + k * PORT_ROOM, frames[k].len);
+		}
+		frames += pieces;
 	}
 	return i;
 }
@@ -71,7 +97,7 @@ static size_t tx_reserve(void *ctx, struct scheme_buffer *buffers, size_t n)
 		n = p->limit;
 	}
 	for (size_t i = 0; i < n; i++) {
-		buffers[i] = (struct scheme_buffer){p->buffers[p->reserved[i]], PORT_ROOM};
+		buffers += pieces_of(&p->buffers[p->reserved[i]], buffers, p->mtu + 18u);
 	}
 	return n;
 }
@@ -80,7 +106,7 @@ static void tx_push(void *ctx, size_t len)
 {
 	struct memory_port *p = ctx;
 
-	assert_true(p->reserved_count > 0 && len <= PORT_ROOM);
+	assert_true(p->reserved_count > 0 && len <= SCHEME_FRAME_MAX);
 	unsigned first = p->reserved[0];
 	p->reserved_count--;
 	memmove(p->reserved, p->reserved + 1, p->reserved_count * sizeof(p->reserved[0]));
@@ -90,7 +116,10 @@ static void tx_push(void *ctx, size_t len)
 	}
 	struct port_frame *f = &p->tx[p->sent++ % PORT_FRAMES];
 	f->len = len;
-	memcpy(f->data, p->buffers[first], len);
+	for (size_t at = 0; at < len; at += PORT_ROOM) {
+		memcpy(f->data + at, p->buffers[first].piece[at / PORT_ROOM],
+			len - at < PORT_ROOM ? len - at : PORT_ROOM);
+	}
 	if (p->echo && p->rx_head - p->rx_tail < PORT_FRAMES) {
 		p->rx[p->rx_head++ % PORT_FRAMES] = *f;
 	}

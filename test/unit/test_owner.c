@@ -40,6 +40,8 @@ struct nic {
 	int stop_error, start_error, map_error;
 };
 
+static size_t longest = 1518; /* what the card may send */
+
 static struct {
 	char text[512]; /* what was done, in its order */
 	struct dma_region region, inherited;
@@ -129,29 +131,49 @@ size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n)
 	return i;
 }
 
-/* Each frame received is as long as it is old: 60, 61, ...; every seventh is damaged. */
+/* Each frame received is as long as it is old: 60, 61, ...; every seventh is damaged, and every
+ * third lies in three buffers.
+ */
 size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n)
 {
 	static uint16_t age;
-	size_t count = q->rx_count < n ? q->rx_count : n;
+	size_t most = q->rx_count < n ? q->rx_count : n;
+	size_t count = 0;
 
-	count = count > 3 ? (size_t)rand() % count : 0;
-	for (size_t i = 0; i < count; i++, age++)
-		frames[i] =
-			(struct frame){q->rx[i], 60 + age % 1000, age % 7 == 0 ? FRAME_ERROR : 0};
+	most = most > 3 ? (size_t)rand() % most : 0;
+	for (; count + 3 <= most; age++) {
+		bool bad = age % 7 == 0;
+
+		for (unsigned parts = age % 3 == 0 ? 3 : 1; parts > 0; parts--, count++)
+			frames[count] =
+				(struct frame){q->rx[count], parts > 1 ? 2048 : 60 + age % 1000,
+					bad         ? FRAME_ERROR
+					: parts > 1 ? FRAME_MORE
+						    : 0};
+	}
 	q->rx_count -= count;
 	memmove(q->rx, q->rx + count, q->rx_count * sizeof(q->rx[0]));
 	return count;
 }
 
+/* What the drivers' own check asks: they stop at what is not so. */
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n)
 {
+	size_t len = 0, entries = 0;
+
 	assert_non_null(q->frames);
+	assert_true(n == 0 || frames[n - 1].flags == 0);
 	for (size_t i = 0; i < n; i++) {
 		const struct frame *f = &frames[i];
 
 		assert_true(q->tx_count < RING - 4);
-		assert_true(f->flags == 0 && f->len >= 14 && f->len <= 1518);
+		assert_true((f->flags & ~FRAME_MORE) == 0 && f->len > 0);
+		len += f->len;
+		assert_true(++entries <= 40);
+		if (f->flags == 0) {
+			assert_in_range(len, 14, longest);
+			len = entries = 0;
+		}
 		assert_true(f->offset + (size_t)f->len <= q->frames->size);
 		assert_true((f->offset & (DMA_CHUNK_SIZE - 1)) + f->len <= DMA_CHUNK_SIZE);
 		q->tx[q->tx_count++] = *f;
@@ -673,33 +695,55 @@ static void it_starts_afresh(void **state)
 
 /* --- rings in order, and not --- */
 
+/* A frame of up to four entries; of one that is none at least one is not in order, or all of them
+ * are.
+ */
+static void provide_chain(struct bench *b, bool good, uint32_t *sent)
+{
+	unsigned entries = 1 + (unsigned)rand() % 4, fault = (unsigned)rand() % 4;
+
+	for (unsigned i = 0; i < entries; i++) {
+		struct scheme_frame f = {.offset = 4096, .len = 60};
+
+		f.flags = i + 1 < entries ? SCHEME_FRAME_MORE : 0;
+		if (good)
+			f.offset = 4096 + 4 * ((*sent)++ % 1000);
+		else if (fault == 0)
+			f.len = entries == 1 ? 13 : 0;
+		else if (fault == 1)
+			f.len = 9729;
+		else if (fault == 2) /* across two chunks */
+			f.offset = (uint32_t)DMA_CHUNK_SIZE - 59;
+		else
+			f.flags |= 4;
+		provide(b, true, &f);
+	}
+}
+
 /* Frames of which some are none, as many as there is room for: all come back, the good ones were
  * sent in their order, and buffers come back in theirs.
  */
 static void in_order(void **state)
 {
 	struct bench *b = *state;
-	uint32_t sent = 0, expected = 0, received = 0, errors = 0, good = 0, bad = 0;
+	uint32_t sent = 0, expected = 0, received = 0, errors = 0, good = 0, bad = 0, whole = 0;
+	bool more = false;
 
 	serve(b);
 	srand(1);
+	b->port.mtu = 9710;
+	longest = 9728;
 	for (unsigned round = 0; round < 20000; round++) {
 		struct ring_driver *d = b->rings.driver;
 		struct scheme_moved moved;
 
-		for (int n = rand() % 20; n > 0 && b->shared->tx_provided - d->tx_done < SLOTS;
+		for (int n = rand() % 20; n > 0 && b->shared->tx_provided - d->tx_done < SLOTS - 3;
 			n--) {
-			struct scheme_frame f = {.offset = 4096 + 4 * sent, .len = 60};
+			bool right = rand() % 4 > 0;
 
-			if (rand() % 4 == 0)
-				f.len = rand() % 2 ? 13 : 1519;
-			if (f.len == 60) {
-				f.offset = 4096 + 4 * (sent++ % 1000);
-				good++;
-			} else {
-				bad++;
-			}
-			provide(b, true, &f);
+			provide_chain(b, right, &sent);
+			good += right;
+			bad += !right;
 		}
 		for (int n = rand() % 20; n > 0 && b->shared->rx_provided - d->rx_returned < SLOTS;
 			n--)
@@ -722,13 +766,57 @@ static void in_order(void **state)
 			struct scheme_frame f = ring_load(&b->rings.rx.slots[received % SLOTS]);
 
 			assert_int_equal(f.offset, scheme_ring_buffer(received % 500));
-			assert_true(f.flags == SCHEME_FRAME_ERROR ? f.len == 0 : f.len >= 60);
+			assert_true(
+				f.flags == SCHEME_FRAME_ERROR ? f.len == 0 && !more : f.len >= 60);
+			assert_true(f.flags != SCHEME_FRAME_MORE || f.len == 2048);
+			more = f.flags == SCHEME_FRAME_MORE;
+			whole += f.flags == 0;
 		}
+		assert_false(more);
+		whole -= moved.received;
+		assert_int_equal(whole, 0);
 	}
 	assert_int_equal(errors, 0);
 	/* All that was provided is counted once, as what it was, but for what waits. */
-	assert_int_equal(good + bad, b->shared->tx_provided - b->rings.tx.taken);
+	for (uint32_t at = b->rings.tx.taken; at != b->shared->tx_provided; at++)
+		errors += ring_load(&b->rings.tx.slots[at % SLOTS]).flags % 2 == 0;
+	assert_int_equal(good + bad, errors);
 	assert_true(received > 5000 && expected > 5000);
+	longest = 1518;
+}
+
+/* Less room than the longest frame may have entries is none to sleep for. */
+static void room_is_for_any_frame(void **state)
+{
+	struct bench *b = *state;
+	struct scheme_moved moved;
+
+	serve(b);
+	assert_int_equal(b->table.room(b->table.ctx, 0), SCHEME_RING_RX | SCHEME_RING_TX);
+	for (uint32_t i = 0; i < RING - 4 - SCHEME_RING_CHAIN; i++)
+		provide(b, true,
+			&(struct scheme_frame){.offset = scheme_ring_buffer(i), .len = 60});
+	assert_true(move(b, &moved) > 0);
+	assert_int_equal(b->table.room(b->table.ctx, 0), SCHEME_RING_RX | SCHEME_RING_TX);
+	provide(b, true, &(struct scheme_frame){.offset = scheme_ring_buffer(30), .len = 60});
+	assert_true(move(b, &moved) > 0);
+	assert_int_equal(b->table.room(b->table.ctx, 0), SCHEME_RING_RX);
+	/* A chain that does not fit goes whole when it does. */
+	for (uint32_t i = 0; i < SCHEME_RING_CHAIN; i++)
+		provide(b, true,
+			&(struct scheme_frame){.offset = scheme_ring_buffer(i),
+				.len = 30,
+				.flags = i + 1 < SCHEME_RING_CHAIN ? SCHEME_FRAME_MORE : 0});
+	assert_int_equal(move(b, &moved), 0);
+	nic.queue[0].sent = 1;
+	assert_true(move(b, &moved) > 0);
+	assert_int_equal(moved.sent, 1);
+	assert_int_equal(nic.queue[0].tx_count, RING - 4);
+	/* Another driver after this one's death: in frames. */
+	uint32_t lost;
+	init_rings(b);
+	assert_int_equal(scheme_rings_resume(&b->rings, false, &lost), 0);
+	assert_int_equal(lost, RING - 4 - SCHEME_RING_CHAIN + 1);
 }
 
 /* Any bytes at any time. The fakes check what reaches the card. */
@@ -747,7 +835,8 @@ static void wild(void **state)
 				(uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand();
 
 			if (rand() % 3 > 0)
-				word &= UINT64_C(0x07ff003fffff);
+				word &= rand() % 4 > 0 ? UINT64_C(0x07ff003fffff)
+						       : UINT64_C(0x107ff003fffff);
 			b->rings.rx.slots[(unsigned)rand() % (2 * SLOTS)] = word;
 		}
 		b->shared->rx_provided += (uint32_t)rand() % 5;
@@ -789,6 +878,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_comes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_starts_afresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(in_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(room_is_for_any_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wild, set_up, tear_down),
 	};
 

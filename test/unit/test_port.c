@@ -64,8 +64,19 @@ size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *fr
 			assert_int_equal(nic_pool_put(pool, &q->tx[i].offset, 1), 1);
 		q->tx_count = 0;
 	}
-	while (taken < n && q->tx_count < q->tx_room && frames[taken].len <= q->longest)
-		q->tx[q->tx_count++] = frames[taken++];
+	while (taken < n) { /* whole frames */
+		size_t entries = 0, len = 0;
+
+		do {
+			assert_true(taken + entries < n);
+			assert_in_range(frames[taken + entries].len, 1, NIC_BUFFER_SIZE);
+			len += frames[taken + entries].len;
+		} while ((frames[taken + entries++].flags & FRAME_MORE) != 0);
+		if (q->tx_count + entries > q->tx_room || len > q->longest)
+			break;
+		for (; entries > 0; entries--)
+			q->tx[q->tx_count++] = frames[taken++];
+	}
 	return taken;
 }
 
@@ -297,7 +308,7 @@ static void arrive(uint16_t len, uint16_t flags)
 
 static void test_received_in_order(void **state)
 {
-	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
 
 	(void)state;
 	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 0);
@@ -316,33 +327,63 @@ static void test_received_in_order(void **state)
 	assert_all_there(0);
 }
 
-static void test_damaged_and_chained_are_dropped(void **state)
+static void test_damaged_and_endless_are_dropped(void **state)
 {
-	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
 
 	(void)state;
 	arrive(60, 0);
 	arrive(61, FRAME_ERROR);
-	arrive(2048, FRAME_MORE);
-	arrive(2048, FRAME_MORE);
+	for (unsigned i = 0; i < PORT_PIECES; i++) /* one buffer more than the largest has */
+		arrive(2048, FRAME_MORE);
 	arrive(100, 0);
 	arrive(62, 0);
 	arrive(2048, FRAME_MORE);
 	arrive(100, FRAME_ERROR);
 	arrive(0, FRAME_ERROR);
 	arrive(63, 0);
+	arrive(2048, FRAME_MORE); /* and no end */
 	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 3);
 	assert_int_equal(frames[0].len, 60);
 	assert_int_equal(frames[1].len, 62);
 	assert_int_equal(frames[2].len, 63);
-	assert_int_equal(port.rx_damaged, 2);
+	assert_int_equal(port.rx_damaged, 3);
 	assert_int_equal(port.rx_chained, 2);
+	assert_all_there(0);
+}
+
+static void test_large_frames_are_received(void **state)
+{
+	static const struct frame all[] = {{0, 60, 0}, {0, 2048, FRAME_MORE}, {0, 2048, FRAME_MORE},
+		{0, 2048, FRAME_MORE}, {0, 2048, FRAME_MORE}, {0, 1532, 0}, {0, 61, 0},
+		{0, 2048, FRAME_MORE}, {0, 1, 0}};
+	struct scheme_buffer pieces[SCHEME_BURST_PIECES];
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++)
+		arrive(all[i].len, all[i].flags);
+	assert_int_equal(table.rx_peek(table.ctx, pieces, SCHEME_BURST), 4);
+	for (size_t i = 0; i < 9; i++) {
+		assert_int_equal(pieces[i].len, all[i].len);
+		assert_int_equal(pieces[i].more, all[i].flags == FRAME_MORE);
+		assert_ptr_equal(pieces[i].data, region.base + port.rx[i].offset);
+	}
+	assert_int_equal(table.rx_peek(table.ctx, pieces, 2), 2);
+	table.rx_pop(table.ctx, 2);
+	assert_all_there(0);
+	assert_int_equal(table.rx_peek(table.ctx, pieces, SCHEME_BURST), 2);
+	assert_int_equal(pieces[0].len, 61);
+	assert_true(pieces[1].more);
+	table.rx_pop(table.ctx, 2);
+	assert_false(port_has_frames(&port));
+	assert_int_equal(port.taken, 4);
+	assert_int_equal(port.rx_chained, 0);
 	assert_all_there(0);
 }
 
 static void send(size_t n, size_t len)
 {
-	struct scheme_buffer buffers[SCHEME_BURST];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
 
 	assert_int_equal(table.tx_reserve(table.ctx, buffers, n), n);
 	for (size_t i = 0; i < n; i++)
@@ -351,8 +392,8 @@ static void send(size_t n, size_t len)
 
 static void test_reserved_stay_reserved(void **state)
 {
-	struct scheme_buffer first[SCHEME_BURST];
-	struct scheme_buffer again[SCHEME_BURST];
+	struct scheme_buffer first[SCHEME_BURST_PIECES];
+	struct scheme_buffer again[SCHEME_BURST_PIECES];
 
 	(void)state;
 	assert_int_equal(table.tx_reserve(table.ctx, first, 4), 4);
@@ -370,9 +411,84 @@ static void test_reserved_stay_reserved(void **state)
 	assert_all_there(0);
 }
 
+static void set_jumbo(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		card[i].longest = 9728;
+	assert_int_equal(table.set_mtu(table.ctx, 9710), 0);
+}
+
+static void test_large_frames_are_sent(void **state)
+{
+	static const uint16_t lens[] = {60, 9728, 2048, 2049};
+	static const struct frame entries[] = {{0, 60, 0}, {0, 2048, FRAME_MORE},
+		{0, 2048, FRAME_MORE}, {0, 2048, FRAME_MORE}, {0, 2048, FRAME_MORE}, {0, 1536, 0},
+		{0, 2048, 0}, {0, 2048, FRAME_MORE}, {0, 1, 0}};
+	struct scheme_buffer pieces[SCHEME_BURST_PIECES];
+	struct scheme_buffer again[SCHEME_BURST_PIECES];
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(table.tx_reserve(table.ctx, pieces, 7), 7);
+	set_jumbo(); /* what was reserved is free again */
+	assert_all_there(0);
+	assert_int_equal(port.reserved_end, 0);
+	assert_int_equal(table.tx_reserve(table.ctx, pieces, SCHEME_BURST), SCHEME_BURST);
+	for (size_t i = 0; i < SCHEME_BURST_PIECES; i++)
+		assert_int_equal(pieces[i].more, i % 5 != 4);
+	for (size_t i = 0; i < 4; i++)
+		table.tx_push(table.ctx, lens[i]);
+	table.tx_push(table.ctx, 0);
+	assert_int_equal(port.tx_queued, 9);
+	for (size_t i = 0; i < 9; i++) {
+		assert_int_equal(port.tx[i].len, entries[i].len);
+		assert_int_equal(port.tx[i].flags, entries[i].flags);
+	}
+	for (size_t i = 0; i < 4; i++) /* where they were put */
+		for (size_t k = 0; k < (lens[i] + 2047u) / 2048; k++, at++)
+			assert_ptr_equal(region.base + port.tx[at].offset, pieces[5 * i + k].data);
+	assert_all_there(0);
+	assert_int_equal(table.tx_reserve(table.ctx, again, SCHEME_BURST), SCHEME_BURST);
+	assert_ptr_equal(again[0].data, pieces[25].data);
+	assert_int_equal(port.taken, 4);
+	/* Whole, or not at all. */
+	card[0].tx_room = 5;
+	assert_int_equal(port_flush(&port), 1);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_queued, 8);
+	card[0].tx_room = RING;
+	assert_int_equal(port_flush(&port), 8);
+	assert_all_there(0);
+}
+
+/* As many as the port may have before the card does, by its memory. */
+static void test_large_frames_leave_the_card_its_buffers(void **state)
+{
+	struct nic_config config = {.queues = 1, .rx_ring = RING, .tx_ring = RING, .mtu = 9710};
+	struct dma_region small = {.size = 672u * NIC_BUFFER_STRIDE, .base = region.base};
+	struct scheme_buffer pieces[SCHEME_BURST_PIECES];
+	struct pci_error why;
+	size_t frames = 0, n;
+
+	(void)state;
+	port_fini(&port);
+	config.frames = &small;
+	assert_int_equal(port_init(&port, NULL, &config, &why), 0);
+	table = port_table(&port);
+	card[0].tx_room = 0;
+	card[0].tx_count = 1;
+	while ((n = table.tx_reserve(table.ctx, pieces, SCHEME_BURST)) > 0) {
+		frames += n;
+		while (n-- > 0)
+			table.tx_push(table.ctx, 9724);
+	}
+	assert_int_equal(frames, 96 / 5);
+	assert_true(port.pool.top >= 2 * RING + PORT_BURST);
+}
+
 static void test_a_full_ring_holds_up_and_goes_on(void **state)
 {
-	struct scheme_buffer buffers[SCHEME_BURST];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
 	size_t sent = 0;
 	size_t n;
 
@@ -398,7 +514,7 @@ static void test_a_full_ring_holds_up_and_goes_on(void **state)
 
 static void test_an_empty_pool_is_filled_by_what_was_sent(void **state)
 {
-	struct scheme_buffer buffers[SCHEME_BURST];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
 	uint32_t away[BUFFERS];
 	size_t n;
 
@@ -424,6 +540,16 @@ static void test_a_refused_frame_is_dropped(void **state)
 	assert_int_equal(port.tx_refused, 1);
 	assert_int_equal(port_flush(&port), 1);
 	assert_int_equal(card[0].tx[0].len, 60);
+	set_jumbo();
+	card[0].longest = 5000;
+	card[0].tx_count = 0;
+	send(1, 9000);
+	send(1, 61);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_refused, 2);
+	assert_int_equal(port.tx_queued, 1);
+	assert_int_equal(port_flush(&port), 1);
+	assert_all_there(1);
 	/* Of a card that is gone nothing is judged. */
 	gone = true;
 	card[0].tx_count = 0;
@@ -431,7 +557,7 @@ static void test_a_refused_frame_is_dropped(void **state)
 	send(1, 60);
 	assert_int_equal(port_flush(&port), 0);
 	assert_int_equal(port.tx_queued, 1);
-	assert_int_equal(port.tx_refused, 1);
+	assert_int_equal(port.tx_refused, 2);
 }
 
 static void test_a_smaller_mtu_drops_what_waits(void **state)
@@ -455,6 +581,21 @@ static void test_a_smaller_mtu_drops_what_waits(void **state)
 	assert_int_equal(port.tx[0].len, 600);
 	assert_int_equal(port.tx[1].len, 618);
 	assert_int_equal(port.tx_refused, 2);
+	card[0].tx_count = 0;
+	assert_all_there(0);
+	/* Large ones go whole. */
+	card[0].tx_count = 1;
+	set_jumbo();
+	send(1, 9724);
+	send(1, 60);
+	send(1, 5018);
+	send(1, 5019);
+	assert_int_equal(port.tx_queued, 2 + 5 + 1 + 3 + 3);
+	assert_int_equal(table.set_mtu(table.ctx, 5000), 0);
+	assert_int_equal(port.tx_queued, 2 + 1 + 3);
+	assert_int_equal(port.tx[3].flags, FRAME_MORE);
+	assert_int_equal(port.tx[5].len, 5018 - 2 * 2048);
+	assert_int_equal(port.tx_refused, 4);
 	card[0].tx_count = 0;
 	assert_all_there(0);
 }
@@ -513,8 +654,8 @@ static void test_goes_on_in_another_process(void **state)
 {
 	const struct nic_config config = {
 		.queues = 1, .rx_ring = RING, .tx_ring = RING, .frames = &region, .mtu = 1500};
-	struct scheme_buffer frames[SCHEME_BURST];
-	struct scheme_buffer buffers[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
 	struct pci_error why;
 	struct port_state left;
 	struct port next;
@@ -526,7 +667,14 @@ static void test_goes_on_in_another_process(void **state)
 	table.rx_pop(table.ctx, 2);
 	send(3, 70);
 	assert_int_equal(port_flush(&port), 3);
+	set_jumbo();
+	card[0].tx_room = 3;
 	send(4, 80);
+	send(1, 5000);
+	arrive(2048, FRAME_MORE);
+	arrive(60, 0);
+	table.rx_pop(table.ctx, 3);
+	assert_int_equal(table.rx_peek(table.ctx, frames, SCHEME_BURST), 1);
 	assert_int_equal(table.tx_reserve(table.ctx, buffers, 9), 9);
 	port.rx_damaged = 1;
 	port.rx_chained = 2;
@@ -536,11 +684,11 @@ static void test_goes_on_in_another_process(void **state)
 
 	assert_int_equal(port_init(&next, NULL, &config, &why), 0);
 	assert_int_equal(port_resume(&next, &left, &why), 0);
-	assert_int_equal(next.pool.top, BUFFERS - 7 - 3 - 3 - 4);
-	assert_int_equal(next.rx_end - next.rx_at, 3);
-	assert_memory_equal(&next.rx[next.rx_at], &port.rx[port.rx_at], 3 * sizeof(next.rx[0]));
-	assert_int_equal(next.tx_queued, 4);
-	assert_memory_equal(next.tx, port.tx, 4 * sizeof(next.tx[0]));
+	assert_int_equal(next.pool.top, BUFFERS - 7 - 3 - 2 - 4 - 3);
+	assert_int_equal(next.rx_end - next.rx_at, 2);
+	assert_memory_equal(&next.rx[next.rx_at], &port.rx[port.rx_at], 2 * sizeof(next.rx[0]));
+	assert_int_equal(next.tx_queued, 4 + 3);
+	assert_memory_equal(next.tx, port.tx, 7 * sizeof(next.tx[0]));
 	assert_int_equal(next.rx_damaged, 1);
 	assert_int_equal(next.rx_chained, 2);
 	assert_int_equal(next.tx_refused, 3);
@@ -556,10 +704,18 @@ static void test_a_state_that_cannot_be_is_refused(void **state)
 	const uint32_t ours = (BUFFERS - 1) * NIC_BUFFER_STRIDE + NIC_BUFFER_HEAD;
 	const struct port_state wrong[] = {
 		{.rx_count = PORT_BURST + 1},
-		{.tx_count = PORT_BURST + 1},
+		{.tx_count = PORT_BURST * PORT_PIECES + 1},
 		{.rx_count = UINT32_MAX, .tx_count = 1},
 		{.rx_count = 1, .rx = {{.offset = ours, .len = NIC_BUFFER_SIZE + 1}}},
 		{.tx_count = 1, .tx = {{.offset = ours, .flags = FRAME_MORE}}},
+		{.rx_count = 1, .rx = {{.offset = ours, .flags = FRAME_ERROR}}},
+		{.rx_count = 2, .rx = {{ours, 60, FRAME_MORE}, {ours - 2112, 60, FRAME_MORE}}},
+		{.tx_count = 2, .tx = {{ours, 60, FRAME_MORE}, {ours - 2112, 2049, 0}}},
+		{.tx_count = 2, .tx = {{ours, 60, FRAME_MORE | FRAME_ERROR}, {ours - 2112, 60, 0}}},
+		{.tx_count = 6,
+			.tx = {{ours, 60, FRAME_MORE}, {ours - 2112, 60, FRAME_MORE},
+				{ours - 4224, 60, FRAME_MORE}, {ours - 6336, 60, FRAME_MORE},
+				{ours - 8448, 60, FRAME_MORE}, {ours - 10560, 60, 0}}},
 		{.tx_count = 1, .tx = {{.offset = ours + 1}}},
 		{.tx_count = 1, .tx = {{.offset = UINT32_MAX}}},
 		{.tx_count = 1, .tx = {{.offset = NIC_BUFFER_HEAD}}},
@@ -584,7 +740,7 @@ static void test_a_state_that_cannot_be_is_refused(void **state)
  */
 static void test_the_queue_goes_and_comes_back(void **state)
 {
-	struct scheme_buffer frames[SCHEME_BURST];
+	struct scheme_buffer frames[SCHEME_BURST_PIECES];
 	struct scheme_link link = {.owned = true};
 	uint32_t held[7]; /* as nic_held() says */
 
@@ -671,12 +827,12 @@ static void init_three(void)
 
 static uint16_t take_one(void)
 {
-	struct scheme_buffer frame;
+	struct scheme_buffer frame[SCHEME_PIECES];
 
-	if (table.rx_peek(table.ctx, &frame, 1) == 0)
+	if (table.rx_peek(table.ctx, frame, 1) == 0)
 		return 0;
 	table.rx_pop(table.ctx, 1);
-	return (uint16_t)frame.len;
+	return (uint16_t)frame[0].len;
 }
 
 static void test_queues_take_turns(void **state)
@@ -812,7 +968,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_received_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			test_damaged_and_chained_are_dropped, setup, teardown),
+			test_damaged_and_endless_are_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_frames_are_received, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_frames_are_sent, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_frames_leave_the_card_its_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserved_stay_reserved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queues_take_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(

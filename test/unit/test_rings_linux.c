@@ -268,6 +268,54 @@ static void a_ring_is_filled_and_no_more(void **state)
 	scheme_ring_close(ring);
 }
 
+/* A frame of several buffers goes whole, both ways: what does not fit waits for the next call. */
+static void large_frames_move_whole(void **state)
+{
+	struct bench *b = *state;
+	struct scheme_ring *ring = open_ring(b, O_RDWR);
+	struct scheme_frame frames[64];
+	uint8_t *memory = scheme_ring_frames(ring, NULL), expected[SCHEME_FRAME_MAX];
+	uint32_t offsets[64];
+
+	b->port.echo = true;
+	b->port.mtu = 9710;
+	SERVE_UNTIL(b, scheme_ring_status(ring)->mtu == 9710);
+	for (uint32_t i = 0; i < 64; i++) {
+		offsets[i] = scheme_ring_buffer(i);
+		frames[i] = (struct scheme_frame){.offset = scheme_ring_buffer(64 + i),
+			.len = 1000,
+			.flags = i % 5 < 4 ? SCHEME_FRAME_MORE : 0};
+		memset(memory + frames[i].offset, (int)i + 1, 1000);
+	}
+	assert_int_equal(scheme_ring_rx_provide(ring, offsets, 64), 64);
+	assert_int_equal(scheme_ring_tx_provide(ring, frames, 4), 0);
+	assert_int_equal(scheme_ring_tx_provide(ring, frames, 64), 60); /* the last has no end */
+	assert_int_equal(scheme_ring_tx_provide(ring, frames, 5), 0);   /* four are free */
+	SERVE_UNTIL(b, scheme_ring_status(ring)->received == 12);
+	assert_int_equal(scheme_ring_tx_return(ring, offsets, 64), 60);
+	for (unsigned i = 0; i < 12; i++) {
+		for (unsigned k = 0; k < 5; k++) {
+			memset(expected + 1000ul * k, (int)(5 * i + k) + 1, 1000);
+		}
+		/* As many entries as there is room for, of whole frames; of a large one the rest.
+		 */
+		size_t n = scheme_ring_rx_return(ring, frames, i == 0 ? 5 : i == 1 ? 2 : 3);
+		assert_int_equal(n, i == 1 ? 2 : 3);
+		if (i == 1) {
+			n += scheme_ring_rx_return(ring, frames + 2, 1);
+		}
+		assert_int_equal(n, 3);
+		for (unsigned k = 0; k < 3; k++) {
+			assert_int_equal(frames[k].flags, k < 2 ? SCHEME_FRAME_MORE : 0);
+			assert_int_equal(frames[k].len, k < 2 ? 2048 : 904);
+			assert_memory_equal(
+				memory + frames[k].offset, expected + 2048ul * k, frames[k].len);
+		}
+	}
+	assert_int_equal(scheme_ring_rx_held(ring), 64 - 36);
+	scheme_ring_close(ring);
+}
+
 /* Its own memory, for two handles. */
 static void memory_is_shared_by_rings(void **state)
 {
@@ -757,6 +805,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(frames_go_there_and_back),
 		TEST(a_ring_is_filled_and_no_more),
+		TEST(large_frames_move_whole),
 		TEST(memory_is_shared_by_rings),
 		TEST(frames_are_shared_with_plain_handles),
 		TEST(the_server_sleeps_when_it_can),

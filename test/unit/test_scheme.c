@@ -26,7 +26,7 @@
 struct packet {
 	bool write; /* else it reads */
 	int64_t handle;
-	uint8_t data[PORT_ROOM];
+	uint8_t data[SCHEME_FRAME_MAX];
 	size_t size;
 	ssize_t result; /* SCHEME_PARKED: not answered yet */
 };
@@ -423,7 +423,7 @@ static void frames_wait_for_readers_only(void **state)
 
 static ssize_t write_frame(struct bench *b, int64_t id, size_t len)
 {
-	uint8_t frame[4096];
+	uint8_t frame[SCHEME_PIECES * PORT_ROOM + 1];
 
 	memory_port_frame(frame, len, 7);
 	return scheme_handle_write(b->scheme, id, frame, len);
@@ -467,9 +467,9 @@ static void frames_have_a_size(void **state)
 	scheme_tick(b->scheme);
 	assert_int_equal(write_frame(b, id, 82), 82);
 	assert_int_equal(write_frame(b, id, 83), -EMSGSIZE);
-	b->port.mtu = UINT16_MAX; /* more than a buffer holds */
+	b->port.mtu = UINT16_MAX; /* more than a chain holds */
 	scheme_tick(b->scheme);
-	assert_int_equal(write_frame(b, id, PORT_ROOM + 1), -EMSGSIZE);
+	assert_int_equal(write_frame(b, id, SCHEME_PIECES * PORT_ROOM + 1), -EMSGSIZE);
 	assert_int_equal(b->port.sent, 5);
 	assert_int_equal(stat_of(b, "refused"), 7);
 	assert_int_equal(scheme_handle_write(b->scheme, id, "", 0), 0); /* nothing at all */
@@ -532,7 +532,7 @@ static void read_only_handles_do_not_write(void **state)
 static void bursts_keep_their_order(void **state)
 {
 	struct bench *b = *state;
-	struct scheme_buffer buffers[SCHEME_BURST + 8];
+	struct scheme_buffer buffers[SCHEME_BURST_PIECES];
 	static const size_t lens[] = {60, 13, 61, 0, 1515, 62};
 	int64_t id = open_path(b, "", RW);
 
@@ -563,6 +563,93 @@ static void bursts_keep_their_order(void **state)
 	scheme_handle_pop(b->scheme, id, 10);
 	assert_int_equal(scheme_handle_peek(b->scheme, id, buffers, 32), 30);
 	assert_int_equal(buffers[0].data[59], 10);
+}
+
+static void set_jumbo(struct bench *b)
+{
+	b->port.mtu = 9710;
+	scheme_tick(b->scheme);
+}
+
+static void large_frames_lie_in_pieces(void **state)
+{
+	struct bench *b = *state;
+	static const size_t lens[] = {60, 2047, 2048, 2049, 4096, 4097, 8192, 9723, 9724};
+	const unsigned n = sizeof(lens) / sizeof(lens[0]);
+	uint8_t data[SCHEME_FRAME_MAX + 1], frame[SCHEME_FRAME_MAX + 1];
+	int64_t id = scheme_handle_open(b->scheme, "", RW, &b->page);
+
+	b->port.echo = true;
+	assert_int_equal(write_frame(b, id, 2049), -EMSGSIZE);
+	set_jumbo(b);
+	for (unsigned i = 0; i < n; i++) {
+		memory_port_frame(frame, lens[i], (uint8_t)i);
+		assert_int_equal(scheme_handle_write(b->scheme, id, frame, lens[i]), lens[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		memory_port_frame(frame, lens[i], (uint8_t)i);
+		assert_int_equal(b->port.tx[i].len, lens[i]);
+		assert_memory_equal(b->port.tx[i].data, frame, lens[i]);
+		size_t cut = i % 2 == 0 ? sizeof(data) : lens[i] * 2 / 3;
+		size_t expected = cut < lens[i] ? cut : lens[i];
+		assert_int_equal(scheme_handle_read(b->scheme, id, data, cut), expected);
+		assert_memory_equal(data, frame, expected);
+	}
+	assert_int_equal(write_frame(b, id, 9725), -EMSGSIZE);
+	memory_port_frame(frame, sizeof(frame), 1);
+	set_type(frame, 0x8100);
+	assert_int_equal(scheme_handle_write(b->scheme, id, frame, 9728), 9728);
+	assert_int_equal(scheme_handle_write(b->scheme, id, frame, 9729), -EMSGSIZE);
+	assert_memory_equal(b->port.tx[n].data, frame, 9728);
+	b->port.link.up = false; /* what goes nowhere is judged as well */
+	scheme_tick(b->scheme);
+	assert_int_equal(scheme_handle_write(b->scheme, id, frame, 9728), -ENETDOWN);
+	assert_int_equal(b->page.sent, n + 1);
+	assert_int_equal(b->page.received, n);
+}
+
+static void bursts_mix_sizes(void **state)
+{
+	struct bench *b = *state;
+	static const size_t lens[] = {60, 5000, 61, 9724, 2048};
+	struct scheme_buffer pieces[SCHEME_BURST_PIECES];
+	uint8_t data[SCHEME_FRAME_MAX], frame[SCHEME_FRAME_MAX];
+	int64_t id = open_path(b, "", RW);
+
+	set_jumbo(b);
+	for (unsigned i = 0; i < 5; i++) {
+		memory_port_receive(&b->port, lens[i], (uint8_t)i);
+	}
+	assert_int_equal(scheme_handle_peek(b->scheme, id, pieces, SCHEME_BURST), 5);
+	for (unsigned i = 0, at = 0; i < 5; i++) {
+		size_t sum = 0;
+		memory_port_frame(frame, lens[i], (uint8_t)i);
+		for (bool more = true; more; at++) {
+			assert_true(pieces[at].len > 0 && sum + pieces[at].len <= lens[i]);
+			assert_memory_equal(pieces[at].data, frame + sum, pieces[at].len);
+			sum += pieces[at].len;
+			more = pieces[at].more;
+		}
+		assert_int_equal(sum, lens[i]);
+	}
+	scheme_handle_pop(b->scheme, id, 3);
+	assert_int_equal(scheme_handle_read(b->scheme, id, data, sizeof(data)), 9724);
+	memory_port_frame(frame, 9724, 3);
+	assert_memory_equal(data, frame, 9724);
+
+	assert_int_equal(scheme_handle_reserve(b->scheme, id, pieces, 3), 3);
+	const struct scheme_buffer *second = pieces + SCHEME_PIECES;
+	memory_port_frame(pieces[0].data, 60, 1);
+	memory_port_frame(frame, 3000, 2);
+	memcpy(second[0].data, frame, second[0].len);
+	memcpy(second[1].data, frame + second[0].len, 3000 - second[0].len);
+	assert_int_equal(scheme_handle_commit(b->scheme, id, 60), 60);
+	assert_int_equal(scheme_handle_commit(b->scheme, id, 3000), 3000);
+	assert_int_equal(scheme_handle_commit(b->scheme, id, SIZE_MAX), -EMSGSIZE);
+	assert_int_equal(scheme_handle_commit(b->scheme, id, 60), SCHEME_PARKED);
+	assert_int_equal(b->port.sent, 2);
+	assert_int_equal(b->port.tx[1].len, 3000);
+	assert_memory_equal(b->port.tx[1].data, frame, 3000);
 }
 
 /* --- taps --- */
@@ -620,6 +707,61 @@ static void taps_lose_what_they_do_not_read(void **state)
 	memory_port_receive(&b->port, 60, 1);
 	assert_int_equal(scheme_handle_read(b->scheme, id, data, 64), 60);
 	assert_int_equal(stat_of(b, "tap_dropped"), 44);
+}
+
+/* Any sizes, read sooner or later: the copies that a tap took, and no others, in their order. */
+static void taps_take_what_fits(void **state)
+{
+	struct bench *b = *state;
+	static struct {
+		size_t len;
+		uint8_t mark;
+	} kept[4096];
+	unsigned head = 0, tail = 0;
+	uint64_t dropped = 0;
+	uint8_t data[SCHEME_FRAME_MAX], frame[SCHEME_FRAME_MAX];
+	int64_t tap = scheme_handle_open(b->scheme, "/tap", SCHEME_READ, &b->page);
+	int64_t id = open_path(b, "", RW);
+
+	set_jumbo(b);
+	srand(1);
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned period = i / 500 % 4; /* mixed, large alone, small alone, read at once */
+		size_t len = period == 1 ? 9724 : period == 2 ? 60 : 60 + (size_t)rand() % 9665;
+		bool sends = rand() % 2 == 0;
+		memory_port_frame(frame, len, (uint8_t)i);
+		if (sends) {
+			assert_int_equal(scheme_handle_write(b->scheme, id, frame, len), len);
+		} else {
+			memory_port_receive(&b->port, len, (uint8_t)i);
+			assert_int_equal(
+				scheme_handle_read(b->scheme, id, data, sizeof(data)), len);
+		}
+		if (b->page.tap_dropped == dropped) {
+			kept[head].len = len;
+			kept[head++].mark = (uint8_t)i;
+		}
+		dropped = b->page.tap_dropped;
+		unsigned reads = period == 3 ? head - tail : (unsigned)rand() % 2;
+		for (; reads > 0 && tail != head; reads--, tail++) {
+			len = kept[tail].len;
+			memory_port_frame(frame, len, kept[tail].mark);
+			assert_int_equal(
+				scheme_handle_read(b->scheme, tap, data, sizeof(data)), len);
+			assert_memory_equal(data, frame, len);
+		}
+		if (tail == head) {
+			assert_int_equal(
+				scheme_handle_read(b->scheme, tap, data, 64), SCHEME_PARKED);
+		}
+	}
+	assert_true(dropped > 100 && head > 1000);
+	assert_int_equal(dropped + head, 4000);
+	assert_int_equal(tail, head); /* the last period's end */
+	for (unsigned i = 0; i < 60; i++) {
+		assert_int_equal(write_frame(b, id, 9724), 9724);
+	}
+	assert_int_equal(b->page.tap_dropped - dropped, 7); /* 53 of them are 512 KiB */
 }
 
 /* --- events --- */
@@ -746,6 +888,8 @@ int main(void)
 		TEST(the_ports_error_is_the_verdict),
 		TEST(reads_park_and_are_answered_in_order),
 		TEST(frames_are_cut_to_the_buffer),
+		TEST(large_frames_lie_in_pieces),
+		TEST(bursts_mix_sizes),
 		TEST(each_frame_goes_to_one_handle),
 		TEST(frames_wait_for_readers_only),
 		TEST(frames_have_a_size),
@@ -755,6 +899,7 @@ int main(void)
 		TEST(bursts_keep_their_order),
 		TEST(taps_see_both_ways),
 		TEST(taps_lose_what_they_do_not_read),
+		TEST(taps_take_what_fits),
 		TEST(events_are_told_when_something_changes),
 		TEST(pages_follow_the_link),
 		TEST(pages_are_never_believed),

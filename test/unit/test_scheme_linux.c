@@ -420,6 +420,80 @@ static void frames_go_out_and_come_back(void **state)
 	close(fd);
 }
 
+/* Small ones between large ones, by bursts both ways, and by a read that is too short. */
+static void large_frames_move(void **state)
+{
+	struct bench *b = *state;
+	static const size_t lens[] = {60, 9724, 61, 2048, 2049, 9723, 4096, 4097, 62, 8193};
+	static uint8_t data[10][SCHEME_FRAME_MAX], frame[SCHEME_FRAME_MAX];
+	struct iovec iov[10];
+	const struct scheme_status *status;
+	int fd = open_frames(b, O_RDWR, &status);
+
+	b->port.echo = true;
+	b->port.mtu = 9710;
+	SERVE_UNTIL(b, status->mtu == 9710);
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 10; i++) {
+			memory_port_frame(data[i], lens[i], (uint8_t)(round + i));
+			iov[i] = (struct iovec){data[i], lens[i]};
+		}
+		assert_int_equal(scheme_write_burst(fd, status, iov, 10), 10);
+		SERVE_UNTIL(b, status->received == 10 * (round + 1ul));
+		memset(data, 0, sizeof(data));
+		for (unsigned i = 0; i < 10; i++) {
+			iov[i].iov_len = i == 1 ? 3000 : SCHEME_FRAME_MAX;
+		}
+		assert_int_equal(scheme_read_burst(fd, iov, 10), 10);
+		for (unsigned i = 0; i < 10; i++) {
+			size_t len = i == 1 ? 3000 : lens[i];
+			memory_port_frame(frame, lens[i], (uint8_t)(round + i));
+			assert_int_equal(iov[i].iov_len, len);
+			assert_memory_equal(data[i], frame, len);
+		}
+	}
+	assert_int_equal(scheme_write(fd, status, frame, 9725), -EMSGSIZE);
+	assert_int_equal(status->sent, 200);
+	scheme_unmap_status(status);
+	close(fd);
+}
+
+/* As many of the largest as are promised wait for who does not read, and for who does not serve. */
+static void large_frames_wait(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[SCHEME_FRAME_MAX];
+	const struct scheme_status *status;
+	int fd = open_frames(b, O_RDWR, &status);
+	uint64_t before;
+	unsigned n = 0;
+
+	b->port.mtu = 9710;
+	for (unsigned i = 0; i < 100; i++) {
+		memory_port_receive(&b->port, SCHEME_FRAME_MAX, (uint8_t)i);
+	}
+	do {
+		before = status->received;
+		serve(b);
+	} while (status->received > before);
+	assert_in_range(before, SCHEME_QUEUE_LARGE, 99);
+	assert_int_equal(b->port.rx_tail, before); /* the rest waits for it */
+	memory_port_frame(data, 9724, 1);
+	while (send(fd, data, 9724, MSG_DONTWAIT) == 9724) {
+		n++;
+	}
+	assert_int_equal(errno, EAGAIN);
+	assert_true(n >= SCHEME_QUEUE_LARGE);
+	SERVE_UNTIL(b, status->sent == n);
+	for (unsigned i = 0; i < 100; i++) {
+		SERVE_UNTIL(b, can_read(fd));
+		assert_int_equal(read(fd, data, sizeof(data)), SCHEME_FRAME_MAX);
+		assert_int_equal(data[14], (uint8_t)i);
+	}
+	scheme_unmap_status(status);
+	close(fd);
+}
+
 static void bursts_move_many(void **state)
 {
 	struct bench *b = *state;
@@ -1184,6 +1258,8 @@ int main(void)
 		TEST(dead_sockets_are_passed_over),
 		TEST(long_folders_work),
 		TEST(frames_go_out_and_come_back),
+		TEST(large_frames_move),
+		TEST(large_frames_wait),
 		TEST(bursts_move_many),
 		TEST(writes_tell_what_they_came_to),
 		TEST(values_are_set_with_a_verdict),
