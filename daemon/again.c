@@ -6,7 +6,7 @@
 
 #define MAGIC 0x6e696761u /* "agin" */
 
-struct again *again_begin(void *state, struct nic_config *config, uint32_t limit)
+struct again *again_begin(void *state, struct nic_config *config, uint32_t limit, uint16_t mtu_max)
 {
 	struct again *again = (struct again *)(void *)((uint8_t *)state + AGAIN_OFFSET);
 
@@ -14,7 +14,7 @@ struct again *again_begin(void *state, struct nic_config *config, uint32_t limit
 		uint32_t mtu = atomic_load_explicit(&again->mtu, memory_order_relaxed);
 		uint32_t lost = atomic_load_explicit(&again->in_flight, memory_order_relaxed);
 
-		if (mtu >= NIC_MTU_MIN && mtu <= NIC_MTU_DEFAULT)
+		if (mtu >= NIC_MTU_MIN && mtu <= mtu_max)
 			config->mtu = (uint16_t)mtu;
 		config->promiscuous =
 			atomic_load_explicit(&again->promiscuous, memory_order_relaxed) != 0;

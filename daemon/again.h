@@ -25,9 +25,10 @@ struct again {
 };
 
 /* A driver begins: counts the one that died before, if one did, with at most `limit` frames lost,
- * and brings what clients had set into the configuration. `state` is the state memory.
+ * and brings what clients had set into the configuration, an MTU of `mtu_max` at most. `state` is
+ * the state memory.
  */
-struct again *again_begin(void *state, struct nic_config *config, uint32_t limit);
+struct again *again_begin(void *state, struct nic_config *config, uint32_t limit, uint16_t mtu_max);
 /* What the driver before left on its way, until again_begin(). */
 uint32_t again_in_flight(const void *state);
 /* A hand-over came to nothing, and the card is started afresh: that counts as a death. */

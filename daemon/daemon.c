@@ -128,9 +128,9 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	struct cage cage;
 	struct nic *nic = NULL;
 	struct port port;
-	uint32_t limit = options->rx_ring + options->tx_ring + 2 * PORT_BURST;
+	uint32_t limit = options->rx_ring + options->tx_ring + (1 + PORT_PIECES) * PORT_BURST;
 	uint32_t in_flight = again_in_flight(r->state);
-	struct again *again = again_begin(r->state, &config, limit);
+	struct again *again = again_begin(r->state, &config, limit, program->mtu_max);
 	int error = check_driver(program, r, why);
 
 	for (unsigned i = 1; i < config.queues; i++)

@@ -12,9 +12,12 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include <stdint.h>
+
 struct daemon_program {
 	const char *name;   /* of the program, "ixgbed" */
 	const char *driver; /* of nic/, the only one that it serves with: "ixgbe" */
+	uint16_t mtu_max;   /* of its cards, at most */
 };
 
 /* Reads the command line, serves until told to stop, returns the exit status: 0 stopped by a

@@ -42,7 +42,7 @@ static const char help[] =
 	"  --queues N      queue pairs, 1 to 16 (1)\n"
 	"  --rx-ring N     descriptors, a power of two from 64 to 4096 (512)\n"
 	"  --tx-ring N     the same\n"
-	"  --mtu N         68 to 1500 (1500)\n"
+	"  --mtu N         68 to %u (1500)\n"
 	"  --promisc       receive what is addressed to others, too\n"
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
@@ -222,9 +222,9 @@ static int read_option(struct reading *r, int option, const char *value)
 	case OPTION_RX_RING: return read_ring(r, "rx-ring", value, &o->rx_ring);
 	case OPTION_TX_RING: return read_ring(r, "tx-ring", value, &o->tx_ring);
 	case OPTION_MTU:
-		if (!read_number(value, NIC_MTU_MIN, NIC_MTU_DEFAULT, &number))
+		if (!read_number(value, NIC_MTU_MIN, r->program->mtu_max, &number))
 			return refuse(r->program, "--mtu %s: expected %u to %u", value, NIC_MTU_MIN,
-				NIC_MTU_DEFAULT);
+				r->program->mtu_max);
 		o->mtu = (uint16_t)number;
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
@@ -235,7 +235,9 @@ static int read_option(struct reading *r, int option, const char *value)
 		return 0;
 	case OPTION_NO_CAGE: o->cage.off = true; return 0;
 	case OPTION_RECORD: o->record = value; return 0;
-	case OPTION_HELP: (void)printf(help, r->program->name, r->program->name); return 1;
+	case OPTION_HELP:
+		(void)printf(help, r->program->name, r->program->name, r->program->mtu_max);
+		return 1;
 	case OPTION_VERSION: (void)printf("%s %s\n", r->program->name, DAEMON_VERSION); return 1;
 	default: return read_alone(r, option, value);
 	}

@@ -331,8 +331,6 @@ static int set_mtu(void *ctx, uint16_t mtu)
 	struct port *port = ctx;
 	int error;
 
-	if (mtu > NIC_MTU_DEFAULT) /* a frame has one buffer here */
-		return -EINVAL;
 	(void)port_flush(port); /* what was queued by the old one is let through if there is room */
 	error = nic_set_mtu(port->nic, mtu);
 	if (error != 0)

@@ -20,6 +20,7 @@ STRIDE, HEAD, BUFFER = 2112, 64, 2048
 REQUEST = struct.Struct(f"<IHHIBBH{scheme_client.PATH_MAX}s")
 FIXED = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 LIBC = ctypes.CDLL(None, use_errno=True)
+MORE = 1  # a flag of an entry
 PUNCH_HOLE = 3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 
 
@@ -40,6 +41,7 @@ class Ring:
 
     def __init__(self, root, name, access=READ | WRITE, order=6, limit=30.0):
         self.size = 1 << order
+        self.kept = 0  # entries that are not published
         self.frames_fd = memory(256 << 12)
         self.rings_fd = memory(SLOTS + 4096)
         self.frames = mmap.mmap(self.frames_fd, 256 << 12)
@@ -103,25 +105,41 @@ class Ring:
         self.store(RX_PROVIDED, at + 1)
         self.wake()
 
-    def send(self, data):
-        at = self.client(TX_PROVIDED)
+    def put(self, data, more=False):
+        """An entry, which the driver does not know of yet."""
+        at = self.client(TX_PROVIDED) + self.kept
         offset = (64 + at % self.size) * STRIDE + HEAD
         self.frames[offset:offset + len(data)] = data
-        self.slots[self.slot("tx", at)] = offset | len(data) << 32
-        self.store(TX_PROVIDED, at + 1)
+        self.slots[self.slot("tx", at)] = offset | len(data) << 32 | (MORE << 48 if more else 0)
+        self.kept += 1
+
+    def publish(self):
+        self.store(TX_PROVIDED, self.client(TX_PROVIDED) + self.kept)
+        self.kept = 0
         self.wake()
+
+    def send(self, data):
+        """In as many buffers as it takes."""
+        for at in range(0, len(data), BUFFER):
+            self.put(data[at:at + BUFFER], at + BUFFER < len(data))
+        self.publish()
 
     def room(self):
         return self.size - (self.client(TX_PROVIDED) - self.driver(TX_DONE) & 0xffffffff)
 
     def receive(self):
         """The oldest frame that was returned, or None."""
-        if self.driver(RX_RETURNED) == self.rx_returned:
-            return None
-        slot = self.slots[self.slot("rx", self.rx_returned)]
-        offset, size = slot & 0xffffffff, slot >> 32 & 0xffff
-        self.rx_returned = self.rx_returned + 1 & 0xffffffff
-        return self.frames[offset:offset + size]
+        out, more = b"", True
+        while more:
+            if self.driver(RX_RETURNED) == self.rx_returned:
+                assert not out, "half a frame"
+                return None
+            slot = self.slots[self.slot("rx", self.rx_returned)]
+            offset, size = slot & 0xffffffff, slot >> 32 & 0xffff
+            out += self.frames[offset:offset + size]
+            more = slot >> 48 & MORE
+            self.rx_returned = self.rx_returned + 1 & 0xffffffff
+        return out
 
     def close(self):
         self.socket.close()

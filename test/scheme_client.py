@@ -77,7 +77,7 @@ class Handle:
     def write(self, data):
         return self.socket.send(data)
 
-    def read(self, size=2048):
+    def read(self, size=9728):
         """A frame or value; b"" is the end of file."""
         return self.socket.recv(size)
 

@@ -215,7 +215,7 @@ def test_frames_that_are_none(run, cable):
     good = [frame(60 + i, fill=i) for i in range(4)]
     with own(cable, size=4 << 20) as owner:
         entries = []
-        for i, wrong in enumerate([(offsets[10], 13, 0), (offsets[10], 1519, 0), (offsets[10], 60, 1), (CHUNK - 30, 60, 0)]):
+        for i, wrong in enumerate([(offsets[10], 13, 0), (offsets[10], 1519, 0), (offsets[10], 60, 0x8000), (CHUNK - 30, 60, 0)]):
             entries += [wrong, owner.put(offsets[i], good[i])]
         owner.provide(TX, entries)
         assert [b.read() for _ in good] == good
