@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Cards with two ports judged by Linux's ixgbe: an X540, an X550 and an 82599 in one guest, both ports of each at
-work, and what becomes of one does not disturb the other. On the X550 also where RSS leads to."""
+work, and what becomes of one does not disturb the other. On the X550 also where RSS leads to. Then one port of an
+X550 is Linux's and the other ours, on VFIO."""
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 
 import guest
 import rss
+from test_judge_vfio import CARD, NAME, boot, measured
 
 pytestmark = pytest.mark.guest
 
@@ -127,3 +129,45 @@ def test_linux_drives_both_ports(run):
     assert [b - a for a, b in zip(before, after, strict=True)][:4] == expected
     assert card.stop() == 0
     assert len(card.lines) == len(PORTS), card.text
+
+
+def test_one_port_is_ours(run):
+    """The card says that its functions do not reach each other: pcid takes one while Linux's driver has the other,
+    which is given back and taken again while frames go through ours. An X550's INTx is none to VFIO."""
+    card, machine = boot(run, """
+other=0000:00:01.1
+name() { ls /sys/bus/pci/devices/$other/net; }
+up() { ip link set $(name) up; until [ "$(cat /sys/class/net/$(name)/carrier)" = 1 ]; do sleep 0.1; done; }
+insmod /modules/ixgbe.ko
+up
+changes=$(cat /sys/class/net/$(name)/carrier_changes)
+echo $CARD >/sys/bus/pci/drivers/ixgbe/unbind
+begin msix
+generate env
+echo "changes $(($(cat /sys/class/net/$(name)/carrier_changes) - changes))"
+while [ ! -e /tmp/stop ]; do generate env; done >/tmp/generated & busy=$!
+for again in 1 2; do
+	echo $other >/sys/bus/pci/drivers/ixgbe/unbind
+	echo $other >/sys/bus/pci/drivers/ixgbe/bind
+done
+: >/tmp/stop
+wait $busy
+cat /tmp/generated
+end $pcid
+up
+echo "other $(basename $(readlink /sys/bus/pci/devices/$other/driver))"
+pcid --config /etc/intx.toml --bind $CARD 2>&1 || echo "pcid ended with $?"
+driver
+""", device="x550", ports=2)
+    ready, alone, changes, *meanwhile, other, refused, end, code, driver = machine.finish()
+    assert re.fullmatch(rf"pcid: {NAME} ready \(ixgbed pid \d+, {CARD}\)", ready)
+    assert measured(alone) and meanwhile and all(measured(line) for line in meanwhile)
+    assert (changes, other) == ("changes 0", "other ixgbe")
+    assert re.fullmatch(rf"pcid: {NAME}: ixgbed pid \d+: ixgbe {CARD}: interrupts cannot be set up in the way that was "
+                        "asked for: use polling", refused)
+    assert (end, code, driver) == ("pcid: no driver is left", "pcid ended with 1", "driver none")
+    assert "Masking broken INTx support" in machine.kernel_log
+    assert card.stop() == 0
+    # The 1 Gbit/s PCS, which no copper card has, is Linux's doing.
+    said = [line for line in card.lines if not re.search("strict: (?:read|write) of .*unknown register 0x042(?:08|18)", line)]
+    assert len(said) == 2, card.text

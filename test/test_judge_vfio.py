@@ -73,9 +73,10 @@ each_kind() {
 """
 
 
-def boot(run, script, address=CARD, bus="pcie.0", qemu=(), later=(), **what):
-    card = run.start("nicsim", "--device", "x540", "--strict", "--socket", run.dir / "card", "--wire", "loop")
-    card.expect("^nicsim: x540")
+def boot(run, script, address=CARD, bus="pcie.0", qemu=(), later=(), device="x540", ports=1, **what):
+    second = ["--second-port", "--socket", run.dir / "second", "--wire", "loop"] if ports == 2 else []
+    card = run.start("nicsim", "--device", device, "--strict", "--socket", run.dir / "card", "--wire", "loop", *second)
+    card.expect(f"^nicsim: {device}")
     config = (lab.ROOT / "pcid/pcid.toml").read_text()
     files = {"etc/pcid.toml": config, "usr/share/misc/pci.ids": pathlib.Path("/usr/share/misc/pci.ids").read_bytes()}
     for kind in KINDS:
@@ -86,8 +87,11 @@ def boot(run, script, address=CARD, bus="pcie.0", qemu=(), later=(), **what):
     files["etc/poll.toml"] = config.replace('"ixgbed",', '"ixgbed", "--poll",')
     programs = {f"bin/{name}": lab.program(name) for name in ("pcid", "ixgbed", "rheinfall", "scheme")}
     bridge = ["-device", "pcie-pci-bridge,id=bridge,addr=5"] if bus == "bridge" else []
+    cards = guest.card(run.dir / "card", bus=bus, addr=address[-4:], multifunction=ports == 2)
+    if ports == 2:
+        cards += guest.card(run.dir / "second", bus=bus, addr=address[-4:-1] + "1")
     machine = guest.Guest(run, f"CARD={address} FRAMES={FRAMES}\n{PRELUDE}{script}", iommu=True, files=files,
-                          qemu=[*bridge, *guest.card(run.dir / "card", bus=bus, addr=address[-4:]), *qemu],
+                          qemu=[*bridge, *cards, *qemu],
                           programs={**programs, "bin/as": "/usr/bin/setpriv"},
                           modules=["vfio-pci", "vfio_iommu_type1"], later=["ixgbe", *later], **what)
     return card, machine

@@ -5,6 +5,7 @@
  *     ixgbe_ids.c    which ids            ixgbe_sync.c    semaphores shared with others
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
+ *     ixgbe_firmware.c  what an X550's firmware is asked for
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
  *     ixgbe_in_place.c  forwarding on one ring
  *     ixgbe_full.c   metadata in front of frames
@@ -148,6 +149,13 @@ void ixgbe_sync_release(struct ixgbe *dev, uint32_t resources);
 int ixgbe_eeprom_wait(struct ixgbe *dev);
 int ixgbe_eeprom_check(struct ixgbe *dev);
 int ixgbe_read_mac(struct ixgbe *dev);
+
+/* ixgbe_firmware.c */
+/* -EIO: it is in recovery, and the card must not be used. */
+int ixgbe_firmware_check(struct ixgbe *dev);
+/* Words of an X550's EEPROM, at most 512; the caller has SYNC_MAILBOX. -EIO, -ETIMEDOUT, -ENODEV.
+ */
+int ixgbe_firmware_read(struct ixgbe *dev, uint32_t address, uint16_t *word, unsigned count);
 
 /* ixgbe_link.c */
 int ixgbe_link_start(struct ixgbe *dev);

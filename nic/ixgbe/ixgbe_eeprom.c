@@ -8,14 +8,31 @@
 
 /* EEPROM map (82599 datasheet 6.2, X540 datasheet 6.2): words 0x00 to 0x3F and the sections behind
  * the pointers in words 0x03 to 0x0E, each led by its length, add up to 0xBABA; word 0x3F makes it
- * so. On the X540 the sections of the PHY and of the option ROM do not count.
+ * so. On the X540 the sections of the PHY and of the option ROM do not count. On the X550 words
+ * 0x40 and 0x41 do, there is a pointer in word 0x02, too, and three sections have a size of their
+ * own and no length (Intel's driver).
  */
-#define CHECKSUM_WORD 0x3Fu
-#define CHECKSUM      0xBABAu
-#define SECTION_FIRST 0x03u
-#define SECTION_LAST  0x0Eu
-#define SECTION_PHY   0x04u
-#define SECTION_ROM   0x05u
+#define CHECKSUM_WORD      0x3Fu
+#define CHECKSUM_LAST_X550 0x41u
+#define CHECKSUM           0xBABAu
+#define SECTION_FIRST      0x03u
+#define SECTION_FIRST_X550 0x02u
+#define SECTION_LAST       0x0Eu
+#define SECTION_PHY        0x04u
+#define SECTION_ROM        0x05u
+#define SECTION_PCIE       0x06u /* X550: 36 words, and 8 for each function */
+#define SECTION_PCIE_0     0x07u
+#define SECTION_PCIE_1     0x08u
+
+#define WINDOW 64u /* words that an X550's firmware is asked for at once */
+
+/* The EEPROM; what was read last of one behind firmware. */
+struct eeprom {
+	uint32_t size; /* words */
+	uint32_t first;
+	uint32_t count;
+	uint16_t word[WINDOW];
+};
 
 #define AUTO_READ_US 1000000u /* no limit is given */
 #define EERD_US      100000u
@@ -28,7 +45,12 @@ int ixgbe_eeprom_wait(struct ixgbe *dev)
 		"the EEPROM was not loaded", "EEC.AUTO_RD, 82599 datasheet 4.6.3.2");
 }
 
-static int read_word(struct ixgbe *dev, uint32_t address, uint16_t *word)
+static bool is_x550(const struct ixgbe *dev)
+{
+	return dev->model->family == IXGBE_X550;
+}
+
+static int read_by_register(struct ixgbe *dev, uint32_t address, uint16_t *word)
 {
 	int rc;
 
@@ -40,12 +62,33 @@ static int read_word(struct ixgbe *dev, uint32_t address, uint16_t *word)
 	return rc;
 }
 
+/* The word at an address below the size. */
+static int read_word(struct ixgbe *dev, struct eeprom *eeprom, uint32_t address, uint16_t *word)
+{
+	uint32_t left = eeprom->size - address;
+
+	if (!is_x550(dev))
+		return read_by_register(dev, address, word);
+	if (address - eeprom->first >= eeprom->count) {
+		int rc;
+
+		eeprom->first = address;
+		eeprom->count = left < WINDOW ? left : WINDOW;
+		rc = ixgbe_firmware_read(dev, address, eeprom->word, eeprom->count);
+		if (rc)
+			return rc;
+	}
+	*word = eeprom->word[address - eeprom->first];
+	return 0;
+}
+
 /* Adds the words [from, to) to *sum. */
-static int add_words(struct ixgbe *dev, uint32_t from, uint32_t to, uint16_t *sum)
+static int add_words(
+	struct ixgbe *dev, struct eeprom *eeprom, uint32_t from, uint32_t to, uint16_t *sum)
 {
 	for (uint32_t at = from; at < to; at++) {
 		uint16_t word = 0;
-		int rc = read_word(dev, at, &word);
+		int rc = read_word(dev, eeprom, at, &word);
 
 		if (rc)
 			return rc;
@@ -54,64 +97,94 @@ static int add_words(struct ixgbe *dev, uint32_t from, uint32_t to, uint16_t *su
 	return 0;
 }
 
-static int add_sections(struct ixgbe *dev, uint32_t size, uint16_t *sum)
+/* Whether the section behind a pointer counts. */
+static bool counts(const struct ixgbe *dev, uint32_t pointer)
 {
+	if (dev->model->family != IXGBE_82599 && (pointer == SECTION_PHY || pointer == SECTION_ROM))
+		return false;
+	return pointer >= SECTION_FIRST || is_x550(dev);
+}
+
+/* How long a section is that does not say so itself; 0: it does. */
+static uint32_t fixed_length(const struct ixgbe *dev, uint32_t pointer)
+{
+	if (!is_x550(dev))
+		return 0;
+	if (pointer == SECTION_PCIE)
+		return 36;
+	return pointer == SECTION_PCIE_0 || pointer == SECTION_PCIE_1 ? 8 : 0;
+}
+
+static int add_sections(struct ixgbe *dev, struct eeprom *eeprom, uint16_t *sum)
+{
+	uint32_t size = eeprom->size;
 	uint32_t left = size; /* sections do not overlap: what they add is bounded */
 
-	for (uint32_t at = SECTION_FIRST; at <= SECTION_LAST; at++) {
-		uint16_t start = 0;
-		uint16_t length = 0;
+	for (uint32_t at = SECTION_FIRST_X550; at <= SECTION_LAST; at++) {
+		uint32_t length = fixed_length(dev, at);
+		uint16_t pointer = 0;
+		uint16_t word = 0;
+		uint32_t start;
 		int rc;
 
-		if (dev->model->family == IXGBE_X540 && (at == SECTION_PHY || at == SECTION_ROM))
+		if (!counts(dev, at))
 			continue;
-		rc = read_word(dev, at, &start);
+		rc = read_word(dev, eeprom, at, &pointer);
 		if (rc)
 			return rc;
+		start = pointer;
 		if (start == 0 || start >= size) /* 0xFFFF: no such section */
 			continue;
-		rc = read_word(dev, start, &length);
-		if (rc)
-			return rc;
-		if (length == 0 || length >= size - start)
+		if (!length) {
+			rc = read_word(dev, eeprom, start, &word);
+			if (rc)
+				return rc;
+			length = word;
+			start++;
+		}
+		if (length == 0 || length > size - start)
 			continue;
 		if (length > left)
-			return -EIO;
+			return -EBADMSG;
 		left -= length;
-		rc = add_words(dev, start + 1u, start + 1u + length, sum);
+		rc = add_words(dev, eeprom, start, start + length, sum);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-static int checksum(struct ixgbe *dev, uint32_t size, uint16_t *sum)
+static int checksum(struct ixgbe *dev, struct eeprom *eeprom, uint16_t *sum)
 {
-	int rc = add_words(dev, 0, CHECKSUM_WORD + 1, sum);
+	uint32_t last = is_x550(dev) ? CHECKSUM_LAST_X550 : CHECKSUM_WORD;
+	int rc = add_words(dev, eeprom, 0, last + 1, sum);
 
-	return rc ? rc : add_sections(dev, size, sum);
+	return rc ? rc : add_sections(dev, eeprom, sum);
 }
 
 int ixgbe_eeprom_check(struct ixgbe *dev)
 {
 	uint32_t eec = reg_read(&dev->nic.bar, EEC);
-	uint32_t size = 64u << ((eec >> EEC_SIZE_SHIFT) & EEC_SIZE_MASK);
+	struct eeprom eeprom = {.size = 64u << ((eec >> EEC_SIZE_SHIFT) & EEC_SIZE_MASK)};
+	uint32_t resources = is_x550(dev) ? SYNC_EEPROM | SYNC_MAILBOX : SYNC_EEPROM;
 	uint16_t sum = 0;
 	int rc;
 
-	/* The X550's is behind its firmware, and nothing that the driver needs is only there. */
-	if (dev->model->family != IXGBE_82599 && dev->model->family != IXGBE_X540)
+	/* An X550EM's is behind its firmware, and nothing that the driver needs is only there. */
+	if (dev->model->family > IXGBE_X550)
 		return 0;
-	if (!(eec & EEC_PRES))
+	if (is_x550(dev) && eeprom.size <= CHECKSUM_LAST_X550)
+		eeprom.size = CHECKSUM_LAST_X550 + 1;
+	if (!(eec & EEC_PRES) && !is_x550(dev))
 		return nic_fail(&dev->nic, -EIO,
 			"the card has no EEPROM, or one without signature "
 			"(EEC.EE_PRES, 82599 datasheet 8.2.3.2.1): it cannot be used");
-	rc = ixgbe_sync_acquire(dev, SYNC_EEPROM);
+	rc = ixgbe_sync_acquire(dev, resources);
 	if (rc)
 		return rc;
-	rc = checksum(dev, size, &sum);
-	ixgbe_sync_release(dev, SYNC_EEPROM);
-	if (rc == -EIO || (!rc && sum != CHECKSUM))
+	rc = checksum(dev, &eeprom, &sum);
+	ixgbe_sync_release(dev, resources);
+	if (rc == -EBADMSG || (!rc && sum != CHECKSUM))
 		return nic_fail(&dev->nic, -EIO,
 			"the EEPROM's checksum is wrong (82599 datasheet 6.2): reprogram the card");
 	return rc;

@@ -228,8 +228,11 @@ static void init_transmit(struct ixgbe *dev)
 /* 4.6.3: from a reset to counters at zero. */
 static int bring_up(struct ixgbe *dev)
 {
-	int rc = reset(dev);
+	int rc = ixgbe_firmware_check(dev);
 
+	if (rc)
+		return rc;
+	rc = reset(dev);
 	if (rc)
 		return rc;
 	disable_flow_control(dev);

@@ -49,10 +49,23 @@
 #define SYNC_PHY0             BIT(1)
 #define SYNC_PHY1             BIT(2)
 #define SYNC_MAC_CSR          BIT(3)
+#define SYNC_MAILBOX          BIT(10) /* X550: FLEX_MNG; firmware has none to it */
 #define SYNC_FIRMWARE_SHIFT   5       /* firmware's bit of the same resource */
 #define SYNC_REGSMP           BIT(31) /* X540 on: as SWSM_SMBI, between software and firmware */
+#define FWSM                  0x10148u
+#define FWSM_RECOVERY         BIT(5) /* X550 */
 #define GCR_EXT               0x11050u
 #define GCR_EXT_BUFFERS_CLEAR BIT(30)
+
+/* --- the X550's firmware (Intel's driver) --- */
+
+#define FLEX_MNG(n)       (0x15800u + 4u * (n)) /* n < 448 */
+#define HICR              0x15F00u
+#define HICR_ENABLED      BIT(0)
+#define HICR_COMMAND      BIT(1) /* the card clears it when the answer is there */
+#define HICR_STATUS_VALID BIT(2)
+#define FWSTS             0x15F0Cu
+#define FWSTS_WAS_RESET   BIT(9)
 
 /* --- 8.2.3.3 flow control --- */
 

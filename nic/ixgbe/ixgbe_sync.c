@@ -84,7 +84,7 @@ static int guard_acquire(struct ixgbe *dev)
 
 int ixgbe_sync_acquire(struct ixgbe *dev, uint32_t resources)
 {
-	uint32_t firmware = resources << SYNC_FIRMWARE_SHIFT;
+	uint32_t firmware = (resources & ~SYNC_MAILBOX) << SYNC_FIRMWARE_SHIFT;
 
 	for (unsigned i = 0;; i++) {
 		int rc = guard_acquire(dev);

@@ -32,6 +32,7 @@ static void card_reset(struct pci_function *fn)
 	*reg_at(fn, MMNGC) = veto;
 	*reg_at(fn, EEC) = EEC_PRES | EEC_AUTO_RD | 4u << EEC_SIZE_SHIFT;
 	*reg_at(fn, EEC_X550EM_A) = EEC_AUTO_RD;
+	*reg_at(fn, HICR) = fn->id.device == 0x1563 ? HICR_ENABLED : 0;
 	*reg_at(fn, RAL(0)) = MAC_LOW;
 	*reg_at(fn, RAH(0)) = MAC_HIGH | RAH_VALID;
 	*reg_at(fn, RDRXCTL) = RDRXCTL_DMAIDONE | 8u << 17 | 1u << 15;
@@ -86,6 +87,26 @@ static void mdio(struct pci_function *fn, uint32_t command)
 	*reg_at(fn, MSCA) = command & ~MSCA_COMMAND;
 }
 
+/* An X550's firmware knows one command, and wants its semaphore held. */
+static void firmware(struct pci_function *fn)
+{
+	uint32_t address = __builtin_bswap32(*reg_at(fn, FLEX_MNG(1))) / 2;
+	uint32_t words = __builtin_bswap16((uint16_t)*reg_at(fn, FLEX_MNG(2))) / 2;
+
+	*reg_at(fn, HICR) = HICR_ENABLED;
+	if (*reg_at(fn, FLEX_MNG(0)) != 0xFF060031u || !(*reg_at(fn, SW_FW_SYNC) & SYNC_MAILBOX) ||
+		address + words > FAKE_EEPROM)
+		return;
+	for (uint32_t i = 0; i < words; i++) {
+		uint32_t *at = reg_at(fn, FLEX_MNG(3 + i / 2));
+
+		*at = i % 2 ? *at | (uint32_t)fn->eeprom[address + i] << 16
+			    : fn->eeprom[address + i];
+	}
+	*reg_at(fn, HICR) |= HICR_STATUS_VALID;
+	fn->commands++;
+}
+
 static uint32_t card_read(struct pci_function *fn, uint32_t reg)
 {
 	uint32_t value = *reg_at(fn, reg);
@@ -127,6 +148,8 @@ static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
 				<< EERD_DATA_SHIFT;
 	if (reg == MSCA)
 		mdio(fn, value);
+	if (reg == HICR && value & HICR_COMMAND)
+		firmware(fn);
 	if (reg == EIMC)
 		*reg_at(fn, EIMS) &= ~value;
 	if (reg == TXDCTL(0) && value & TXDCTL_ENABLE)
@@ -343,6 +366,13 @@ unsigned fake_transmit(struct pci_function *fn, unsigned n)
 
 /* --- a card and memory --- */
 
+static uint16_t sum_up(const struct pci_function *fn, unsigned from, unsigned words, uint16_t sum)
+{
+	for (unsigned i = from; i < from + words; i++)
+		sum = (uint16_t)(sum + fn->eeprom[i]);
+	return sum;
+}
+
 struct pci_function *fake_card_new(uint16_t device)
 {
 	struct pci_function *fn = calloc(1, sizeof *fn);
@@ -367,10 +397,16 @@ struct pci_function *fake_card_new(uint16_t device)
 	fn->eeprom[0x90] = 7;
 	for (unsigned i = 0; i < 0x3F; i++)
 		sum = (uint16_t)(sum + fn->eeprom[i]);
-	for (unsigned i = 1; i <= 4; i++)
-		sum = (uint16_t)(sum + fn->eeprom[0x80 + i]);
-	for (unsigned i = 1; i <= 7; i++)
-		sum = (uint16_t)(sum + fn->eeprom[0x90 + i]);
+	if (device == 0x1563) {
+		/* Words 0x40 and 0x41, too; and sections of 36 and of 8 words without a length. */
+		fn->eeprom[0x41] = 0x4321;
+		sum = (uint16_t)(sum + fn->eeprom[0x40] + fn->eeprom[0x41]);
+		sum = sum_up(fn, 0x80, 36, sum);
+		sum = sum_up(fn, 0x90, 8, sum);
+	} else {
+		sum = sum_up(fn, 0x81, 4, sum);
+		sum = sum_up(fn, 0x91, 7, sum);
+	}
 	fn->eeprom[0x3F] = (uint16_t)(0xBABA - sum);
 	card_reset(fn);
 	fn->resets = 0;

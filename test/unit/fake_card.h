@@ -31,6 +31,7 @@ struct pci_function {
 	uint16_t eeprom[FAKE_EEPROM];
 	uint16_t phy_control; /* MDIO device 30, register 0, of the PHY at phy_address */
 	unsigned phy_address;
+	unsigned commands; /* that an X550's firmware was given, each with its semaphore */
 
 	/* what a test sets */
 	unsigned vanish_at; /* the access from which on all reads are all-ones; 0: never */

@@ -124,7 +124,7 @@ static void pending_requests_take_two_resets(void **state)
 /* The card vanishes at the Nth access, for every N. */
 static void vanishing_at_any_access_ends_at_once(void **state)
 {
-	static const uint16_t devices[] = {0x1528, 0x10FB, 0x15C2};
+	static const uint16_t devices[] = {0x1528, 0x10FB, 0x1563, 0x15C2};
 
 	(void)state;
 	for (unsigned d = 0; d < sizeof devices / sizeof *devices; d++) {
@@ -226,8 +226,8 @@ static void eeprom_and_address_must_be_in_order(void **state)
 	assert_int_equal(open_it(&b), -EIO);
 	assert_non_null(strstr(b.why.text, "no EEPROM"));
 	bench_free(&b);
-	/* The X550's is not looked at. */
-	b = bench_new(0x1563);
+	/* An X550EM's is not looked at. */
+	b = bench_new(0x15AC);
 	b.fn->eeprom[0x20] ^= 0x0100;
 	assert_int_equal(open_it(&b), 0);
 	bench_free(&b);
@@ -238,6 +238,83 @@ static void eeprom_and_address_must_be_in_order(void **state)
 		fake_hold(b.fn, RAH(0), UINT32_MAX, bad_mac[i][1]);
 		assert_int_equal(open_it(&b), -EIO);
 		assert_non_null(strstr(b.why.text, "no valid MAC address"));
+		bench_free(&b);
+	}
+}
+
+/* An X550's EEPROM is asked of its firmware, and covers more. */
+static void an_x550s_firmware_is_asked(void **state)
+{
+	/* In the map; behind where others' ends; in a section to its last word and behind it; in
+	 * another section; and behind a pointer that only an X550 has.
+	 */
+	static const struct {
+		unsigned word;
+		bool matters;
+	} words[] = {{0x20, true}, {0x41, true}, {0x42, false}, {0xA3, true}, {0xA4, false},
+		{0x97, true}, {0x98, true}, {0x201, true}, {0x202, false}};
+	struct bench b;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+		b = bench_new(0x1563);
+		b.fn->eeprom[0x02] = 0x200;
+		b.fn->eeprom[0x200] = 1;
+		b.fn->eeprom[0x201] = 0x7654;
+		b.fn->eeprom[0x3F] = (uint16_t)(b.fn->eeprom[0x3F] + 0x1234 - 0x200 - 0x7654);
+		assert_int_equal(open_it(&b), 0);
+		assert_in_range(b.fn->commands, 2, 20);
+		nic_close(b.nic);
+		b.fn->eeprom[words[i].word] ^= 0x0100;
+		assert_int_equal(open_it(&b), words[i].matters ? -EIO : 0);
+		if (words[i].matters)
+			assert_non_null(strstr(b.why.text, "checksum is wrong"));
+		/* No semaphore is kept. */
+		assert_int_equal(fake_read(b.fn, SW_FW_SYNC) & 0xFFFF, 0);
+		bench_free(&b);
+	}
+	/* One that says it has 64 words: 66 are looked at, and no section. */
+	b = bench_new(0x1563);
+	fake_hold(b.fn, EEC, EEC_SIZE_MASK << EEC_SIZE_SHIFT, 0);
+	assert_int_equal(open_it(&b), -EIO);
+	assert_non_null(strstr(b.why.text, "checksum is wrong"));
+	bench_free(&b);
+}
+
+static void a_firmware_that_does_not_serve(void **state)
+{
+	static const struct {
+		uint32_t reg, mask, value;
+		int rc;
+		const char *text;
+	} cases[] = {
+		{HICR, HICR_COMMAND, HICR_COMMAND, -ETIMEDOUT,
+			"ixgbe 0000:01:00.0: the firmware did not answer within 500 ms (HICR.C): "
+			"power-cycle the card"},
+		{HICR, HICR_ENABLED, 0, -EIO,
+			"ixgbe 0000:01:00.0: the card's firmware takes no commands (HICR.EN): "
+			"power-cycle the card"},
+		{HICR, HICR_STATUS_VALID, 0, -EIO,
+			"ixgbe 0000:01:00.0: the card's firmware refused a command (HICR.SV): "
+			"power-cycle the card"},
+		{FWSM, FWSM_RECOVERY, FWSM_RECOVERY, -EIO,
+			"ixgbe 0000:01:00.0: the card's firmware is in recovery mode (FWSM bit 5): "
+			"its flash memory must be written anew, with Intel's tool"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct bench b = bench_new(0x1563);
+
+		fake_hold(b.fn, cases[i].reg, cases[i].mask, cases[i].value);
+		assert_int_equal(open_it(&b), cases[i].rc);
+		assert_string_equal(b.why.text, cases[i].text);
+		assert_int_equal(fake_read(b.fn, SW_FW_SYNC) & 0xFFFF, 0);
+		bench_free(&b);
+		/* Others are not asked. */
+		b = bench_new(0x1528);
+		fake_hold(b.fn, cases[i].reg, cases[i].mask, cases[i].value);
+		assert_int_equal(open_it(&b), 0);
 		bench_free(&b);
 	}
 }
@@ -396,6 +473,8 @@ int main(void)
 		cmocka_unit_test(vanishing_at_any_access_ends_at_once),
 		cmocka_unit_test(semaphores_are_waited_for),
 		cmocka_unit_test(eeprom_and_address_must_be_in_order),
+		cmocka_unit_test(an_x550s_firmware_is_asked),
+		cmocka_unit_test(a_firmware_that_does_not_serve),
 		cmocka_unit_test(configurations_are_checked),
 		cmocka_unit_test(rings_are_aligned),
 		cmocka_unit_test(links_are_left_alone_or_restarted),
