@@ -41,7 +41,7 @@ DIFFERENCES = {
 }
 
 PATTERN = b"\xa5"
-DD, EOP, VP = 1, 2, 8
+EOP, VP = 2, 8          # of a received descriptor's status
 
 
 class Layout:
@@ -68,10 +68,6 @@ class Layout:
         """What was sent is sent: its memory is free."""
         self._next = self.sending
 
-    @property
-    def end(self):
-        return self._next
-
 
 class Difference(AssertionError):
     pass
@@ -88,7 +84,7 @@ class Run:
         self.seen = [0] * len(self.setup["rx"])       # the head when it was looked at last
         self.given = [0] * len(self.setup["rx"])      # the first descriptor that is used and not provided again
         self.tails = [0] * len(self.setup["tx"])
-        self.top = cards.BASE
+        self.top = self.layout.sending                # of what is compared
         self.throttled = {n for n, interval in enumerate(plan["setup"]["throttle"]) if interval}
         self.sent = []                                # since the counters were read last, as all of these:
         self.stored, self.tags, self.plain = 0, 0, True
@@ -137,8 +133,6 @@ class Run:
         self.settle()
 
     def do_provide(self, queue, n):
-        if queue >= len(self.setup["rx"]):
-            return
         size = self.setup["rx"][queue]["size"]
         n = min(n, (self.seen[queue] - self.given[queue]) % size)
         if n == 0:
@@ -221,9 +215,9 @@ class Run:
         for card in self.both:
             card.settle(self.setup, senders)
 
-    def differ(self, name, times=1):
+    def differ(self, name):
         assert name in DIFFERENCES
-        self.used[name] += times
+        self.used[name] += 1
 
     # --- comparing ---
 

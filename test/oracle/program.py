@@ -44,9 +44,9 @@ class Maker:
         self.groups = [b"\x01\x00\x5e" + draw.randbytes(3) for _ in range(4)]
         self.tags = [draw.getrandbits(16) for _ in range(3)]
         self.jumbo = draw.random() < 0.3
-        # A card without room makes the wire wait. QEMU's does where no queue has room; where one has and another
-        # has not it drops, which hardware does with DROP_EN alone (82599 datasheet 7.1.9; SRRCTL on both). So
-        # either there is one queue and what comes waits, or all drop, and the last queue always has room.
+        # What finds no descriptor waits, or is dropped with DROP_EN (82599 datasheet 7.1.9; SRRCTL on both). QEMU's
+        # card knows no difference between queues: it drops while any has room. So either there is one queue and
+        # what comes waits, or all drop, and the last queue, to which nothing comes, always has room.
         self.waits = draw.random() < 0.3
         self.setup = self._setup()
         self.room = 200 << 10                   # for what waits, in the smallest packet buffer
@@ -176,7 +176,7 @@ class Maker:
         return [["context", first, command | report, last | index << 4]], index
 
     def _cut(self, data, most):
-        """Pieces of a frame; the first has its headers' first bytes at least."""
+        """A frame in pieces, at most so many."""
         draw = self.draw
         count = draw.choice([1, 1, 1, 1, 2, 2, 3, 4, most])
         cuts = sorted(draw.randrange(1, len(data)) for _ in range(count - 1))
