@@ -9,6 +9,7 @@ import socket
 import struct
 
 import pytest
+from scapy.all import IP, TCP, UDP, Ether, Raw
 
 import guest
 import rss
@@ -186,6 +187,15 @@ def test_linux_ixgbe(run, device, line, append, allow, doorbells):
 
 # To all, since nobody answers that: what a queue sent is what it was given to send.
 FLOWS, EACH, ALL = 64, 5, "10.9.0.255"
+# For nobody, so that nobody answers: a packet, how often, whether its checksum is one that the driver finds wrong.
+TO_SUM = Ether(dst=MAC, src=HERE_MAC) / IP(src=HERE, dst="10.9.0.77")
+SUMS = [
+    (TO_SUM / TCP() / Raw(b"right"), 3, False), (TO_SUM / UDP() / Raw(b"right"), 3, False),
+    (TO_SUM / TCP(chksum=1) / Raw(b"wrong"), 1, True), (TO_SUM / UDP(chksum=1) / Raw(b"wrong"), 2, True),
+    (TO_SUM / UDP(chksum=0) / Raw(b"none"), 3, False),
+    (Ether(dst=MAC, src=HERE_MAC) / IP(src=HERE, dst="10.9.0.77", chksum=1) / UDP() / Raw(b"wrong"), 4, True),
+    (Ether(dst=MAC, src=HERE_MAC) / IP(src=HERE, dst="10.9.0.77", flags="MF", id=9) / UDP(chksum=1) / Raw(b"not8"), 3, False),
+]
 SPREAD = f"""
 up() {{
 	ip link set eth0 up
@@ -227,6 +237,20 @@ wait
 i=0
 while [ $(($(sum tx) - base)) -lt 80 ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
 echo "after sending $(count tx)"
+
+# Who opens a connection by a queue is answered to it: the driver asks the flow director for that.
+for cpu in 0 1 2 3; do
+	echo "before flow $cpu $(count rx)"
+	taskset $((1 << cpu)) wget -q -O /tmp/fetched http://{HERE}:8000/file
+	echo "after flow $cpu $(count rx)"
+done
+wrong() {{ ethtool -S eth0 | sed -n "s/^ *rx_csum_offload_errors: //p"; }}
+echo "before sums $(wrong)"
+base=$(sum rx)
+echo "receiving sums"
+i=0
+while [ $(($(sum rx) - base)) -lt {sum(count for _, count, _ in SUMS)} ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
+echo "after sums $(wrong)"
 ip link set eth0 down
 """
 
@@ -238,6 +262,14 @@ for port in range(20000, 20000 + {FLOWS}):
         s.bind(("{HERE}", port))
         for _ in range({EACH}):
             s.sendto(bytes(40), ("{ALL}", 9))
+"""
+
+RAW = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+    s.bind(("wire", 0))
+    for data in sys.argv[1:]:
+        s.send(bytes.fromhex(data))
 """
 
 
@@ -260,6 +292,11 @@ def test_linux_spreads_by_rss(run):
     linux = guest.Guest(run, SPREAD, modules=["ixgbe"], cards=[run.dir / "card"], qemu=["-smp", "4"],
                         programs={"bin/ethtool": "/usr/sbin/ethtool"}, append="ipv6.disable=1")
     assert linux.expect("^queues (.*)").group(1) == "4 4"
+    peer_serves = run.dir / "www"
+    peer_serves.mkdir()
+    (peer_serves / "file").write_bytes(b"short")
+    run.start("/usr/bin/python3", "-u", "-m", "http.server", "8000", "--bind", HERE, "--directory", peer_serves,
+              wrap=peer.wrap).expect("Serving")
     peer.ip(f"neigh replace {THERE} lladdr {MAC} nud permanent dev wire")
     shares = []
     for what, ports in ("addresses", False), ("ports", True), ("two", True), ("weighed", True):
@@ -284,6 +321,17 @@ def test_linux_spreads_by_rss(run):
     after = linux.expect("^after sending tx (.*)").group(1).split()
     sent = [int(b) - int(a) for a, b in zip(before, after, strict=True)]
     assert sent[:4] == [20] * 4 and sum(sent) == 80          # each processor has a queue
+    for cpu in range(4):
+        before = linux.expect(f"^before flow {cpu} rx (.*)").group(1).split()
+        after = linux.expect(f"^after flow {cpu} rx (.*)").group(1).split()
+        got = [int(b) - int(a) for a, b in zip(before, after, strict=True)]
+        # The first answer at least, though RSS never leads to queue 1; later ones may go where an acknowledgement came from.
+        assert got[cpu] >= 1 and sum(got) >= 3, (cpu, got)
+    before = int(linux.expect(r"^before sums (\d+)").group(1))
+    linux.expect("^receiving sums")
+    peer.call("/usr/bin/python3", "-c", RAW, *(bytes(packet).hex() for packet, count, _ in SUMS for _ in range(count)))
+    after = int(linux.expect(r"^after sums (\d+)").group(1))
+    assert after - before == sum(count for _, count, wrong in SUMS if wrong)
     linux.finish("enabling UDP RSS")                         # pieces may come out of order
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text

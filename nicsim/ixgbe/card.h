@@ -10,6 +10,7 @@
  *     spi.c     the EEPROM's pins         sfp.c       the module's memories
  *     filter.c  which frames are ours     stats.c     counters
  *     steer.c   for which queue           rss.c       by a hash
+ *     fdir.c    by the flow director
  *     headers.c  what is in a frame       offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     pause.c   flow control
@@ -45,8 +46,10 @@
 #define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
 #define IXGBE_TX_QUEUES    64u                     /* without DCB and virtualization */
 #define IXGBE_RSS_INPUT    36u                     /* bytes: two IPv6 addresses, two ports */
-#define IXGBE_MSIX_TABLE   16384u                  /* BAR 4 */
-#define IXGBE_WINDOW_PAGES 4u /* that can be mapped: the registers of the queues */
+#define IXGBE_FDIR_BUCKETS 32768u
+#define IXGBE_FDIR_FILTERS 32766u /* with the most memory for them */
+#define IXGBE_MSIX_TABLE   16384u /* BAR 4 */
+#define IXGBE_WINDOW_PAGES 4u     /* that can be mapped: the registers of the queues */
 #define IXGBE_WINDOW_SIZE  0xe000u
 
 struct ixgbe_nvm {
@@ -92,6 +95,20 @@ struct ixgbe_verdict {
 	uint32_t hash;   /* second one: of RSS, or a fragment's checksum and identification */
 	uint32_t status; /* third one: status and errors, but for DD, EOP and VP */
 	uint8_t queue;
+};
+
+struct ixgbe_fdir_filter {
+	uint16_t signature;
+	uint16_t next; /* in its bucket */
+	uint8_t queue;
+};
+
+/* Filters by number from 1 on; 0: none. */
+struct ixgbe_fdir {
+	uint32_t made, used; /* the first `made` have been in use, `used` are */
+	uint16_t spare;      /* the first of the others of them */
+	uint16_t bucket[IXGBE_FDIR_BUCKETS];
+	struct ixgbe_fdir_filter filter[IXGBE_FDIR_FILTERS];
 };
 
 /* Frames of a burst, as the counters want them: octets and sizes with CRC. */
@@ -189,6 +206,7 @@ struct ixgbe {
 	struct ixgbe_phy phy;
 	struct ixgbe_irq irq;
 	struct ixgbe_rss rss;
+	struct ixgbe_fdir fdir;
 	unsigned tuple_top; /* 5-tuple filters from here on are off */
 	struct ixgbe_rx rx;
 	struct ixgbe_tx tx;
@@ -352,6 +370,15 @@ void ixgbe_steer_reset(struct ixgbe *card);
 
 /* --- rss.c --- */
 /* Adds hash, type and queue, of what can be hashed. */
+/* --- fdir.c --- */
+void ixgbe_fdir_reset(struct ixgbe *card);
+/* The queue that a filter names; -1: none matches. */
+int ixgbe_fdir_queue(struct ixgbe *card, const struct ixgbe_headers *headers, const uint8_t *frame,
+	uint32_t len);
+uint32_t ixgbe_read_fdirctrl(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_fdirctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
+void ixgbe_write_fdircmd(struct ixgbe *card, uint32_t offset, uint32_t value);
+
 void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
 	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len);
 void ixgbe_rss_reset(struct ixgbe *card);

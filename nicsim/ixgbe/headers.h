@@ -30,6 +30,7 @@
 #define IXGBE_TYPE_ETQF(n)      ((uint32_t)(n) << 4)
 
 /* Status and errors of its third doubleword (the same section). */
+#define IXGBE_STATUS_FLM   0x00000004u /* the flow director knows it */
 #define IXGBE_STATUS_UDPCS 0x00000010u
 #define IXGBE_STATUS_L4CS  0x00000020u
 #define IXGBE_STATUS_IPCS  0x00000040u

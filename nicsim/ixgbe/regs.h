@@ -301,10 +301,31 @@
 #define TXDGBCL 0x087a4u
 #define TXDGBCH 0x087a8u
 
-/* --- flow director: accepted, without effect --- */
+/* --- flow director --- */
 #define FDIRCTRL 0x0ee00u
 #define   FDIRCTRL_INIT_DONE 0x00000008u
 #define FDIRCMD 0x0ee2cu
 #define   FDIRCMD_COMMAND 0x00000003u
 
 #endif
+#define   FDIRCTRL_PBALLOC(v) ((v)&3u) /* memory for 8, 16, 32 Ki filters; 0: off */
+#define   FDIRCTRL_PERFECT 0x00000010u
+#define   FDIRCTRL_FLEX(v) (((v) >> 16) & 0x1fu) /* words into the frame */
+#define FDIRHASH 0x0ee28u
+#define   FDIRHASH_BUCKET(v) ((v)&0x7fffu)
+#define   FDIRHASH_SIGNATURE(v) (((v) >> 16) & 0x7fffu)
+#define   FDIRCMD_ADD 1u
+#define   FDIRCMD_REMOVE 2u
+#define   FDIRCMD_QUERY 3u
+#define   FDIRCMD_VALID 0x00000004u
+#define   FDIRCMD_UPDATE 0x00000008u
+#define   FDIRCMD_CLEAR 0x00000100u
+#define   FDIRCMD_QUEUES 0x007f0000u
+#define   FDIRCMD_QUEUE(v) (((v) >> 16) & 0x7fu)
+#define FDIRFREE 0x0ee38u
+#define FDIRUSTAT 0x0ee50u /* filters added, removed */
+#define FDIRFSTAT 0x0ee54u /* not added, not removed */
+#define FDIRMATCH 0x0ee58u
+#define FDIRMISS 0x0ee5cu
+#define FDIRHKEY 0x0ee68u
+#define FDIRSKEY 0x0ee6cu

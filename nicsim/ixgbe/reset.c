@@ -47,6 +47,7 @@ static void reset(struct ixgbe *card, enum ixgbe_reset how)
 	ixgbe_irq_reset(card);
 	ixgbe_filter_reset(card);
 	ixgbe_steer_reset(card);
+	ixgbe_fdir_reset(card);
 	ixgbe_rss_reset(card);
 	ixgbe_rx_reset(card);
 	ixgbe_tx_reset(card);

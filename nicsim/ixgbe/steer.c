@@ -137,6 +137,11 @@ struct ixgbe_verdict ixgbe_judge(struct ixgbe *card, const uint8_t *frame, uint3
 		verdict.info = IXGBE_TYPE_L2 | IXGBE_TYPE_ETQF(filter);
 	ixgbe_rss(card, &verdict, &headers, frame, len);
 	queue = filter_queue(card, &headers, frame, filter);
+	if (queue == NO_QUEUE) {
+		queue = ixgbe_fdir_queue(card, &headers, frame, len);
+		if (queue != NO_QUEUE)
+			status |= IXGBE_STATUS_FLM;
+	}
 	if (queue != NO_QUEUE)
 		verdict.queue = (uint8_t)queue;
 	/* There is room for one of them. */

@@ -25,17 +25,6 @@ struct row {
 	uint32_t alias;
 };
 
-static uint32_t read_fdirctrl(struct ixgbe *card, uint32_t offset)
-{
-	return *ixgbe_reg(card, offset) | FDIRCTRL_INIT_DONE;
-}
-
-/* The filter commands end at once. */
-static void write_fdircmd(struct ixgbe *card, uint32_t offset, uint32_t value)
-{
-	*ixgbe_reg(card, offset) = value & ~FDIRCMD_COMMAND;
-}
-
 /* Two halves of a 36-bit counter, low half first: reading the high one clears both (82599
  * datasheet 8.2.3.23). The halves are neighbours.
  */
@@ -204,12 +193,14 @@ static const struct row rows[] = {
 	{0x0ec90, 1, 4, 0, 0xffffffff},                         /* LLITHRESH */
 	{0x0ed00, 1, 4, 0, 0x00000003},                         /* FCRECTL */
 	{0x0ed10, 8, 4, 0, 0x0000007f},                         /* FCRETA */
-	{FDIRCTRL, 1, 4, 0, 0xffffffff, read_fdirctrl},
+	{FDIRCTRL, 1, 4, 0, 0xffffffff, ixgbe_read_fdirctrl, ixgbe_write_fdirctrl},
 	{0x0ee04, 10, 4, 0, 0xffffffff},                        /* flow director: addresses, ports, hash */
-	{FDIRCMD, 1, 4, 0, 0xffffffff, NULL, write_fdircmd},
-	{0x0ee30, 3, 4, 0, 0xffffffff},                         /* FDIRFREE is 0xee38 */
+	{FDIRCMD, 1, 4, 0, 0xffffffff, NULL, ixgbe_write_fdircmd},
+	{0x0ee30, 2, 4, 0, 0xffffffff},
+	{FDIRFREE, 1, 4, 0, 0xffffffff},
 	{0x0ee3c, 4, 4, 0, 0xffffffff},                         /* masks */
-	{0x0ee4c, 5, 4, 0, 0xffffffff},                         /* FDIRLEN, counters */
+	{0x0ee4c, 1, 4, 0, 0xffffffff},                         /* FDIRLEN */
+	COUNTERS(FDIRUSTAT, 4),
 	{0x0ee60, 7, 4, 0, 0xffffffff},                         /* keys, masks */
 	{0x0f000, 64, 4, 0, 0xffffffff},                        /* VMOLR */
 	{0x0f100, 64, 4, 0, 0x80000fff},                        /* VLVF */
