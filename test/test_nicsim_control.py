@@ -9,7 +9,7 @@ import pytest
 import lab
 from stack import Stack, frame
 from vfio_user import Client, Closed
-from x540 import EICR, LINKS, Card
+from x540 import EICR, GPIE, LINKS, Card
 
 LINK_UP, LSC, SDP2 = 1 << 30, 1 << 20, 1 << 26
 ESDP, MODULE = 0x20, 1 << 2
@@ -56,6 +56,11 @@ def test_a_cable_is_pulled(run, cards):
 
 def test_a_module_is_plugged(run, cards):
     with Card(run.dir / "s") as s:
+        s.reg(EICR)
+        done(run, "plug", "none", card="s")  # GPIE does not ask for the pin
+        assert s.reg(EICR) & (SDP2 | LSC) == LSC
+        done(run, "plug", "sr", card="s")
+        s.set(GPIE, 4)
         s.reg(EICR)
         done(run, "plug", "none", card="s")
         assert not s.reg(ESDP) & MODULE and not links(s) & LINK_UP

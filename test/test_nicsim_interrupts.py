@@ -219,6 +219,47 @@ def test_throttling_delays_and_loses_nothing(card, events):
     assert events[0].wait() == 1
 
 
+LONG, KEEP = 0x1ff << 3, 1 << 31                             # 1 ms; CNT_WDIS
+
+
+def left(card):
+    """What EITR's counter shows."""
+    return card.reg(EITR0) >> 21 & 0x7f
+
+
+def test_the_throttle_has_a_counter(card, events):
+    msix(card, events)
+    card.set(EIAC, 1)
+    card.set(EIMS, 1)
+    card.set(EITR0, LONG)
+
+    def goes_on():
+        """An interrupt starts it, and a write that keeps it does."""
+        card.set(EICS, 1)
+        assert events[0].wait() == 1
+        before = left(card)
+        card.set(EITR0, LONG | KEEP)
+        return before >= left(card) > 0
+    wait_for(goes_on, "a counter that goes on")
+    card.set(EICS, 1)
+    assert events[0].wait() == 1
+    card.set(EITR0, LONG)                                    # any other write sets it
+    assert left(card) == 0 and card.reg(EITR0) == LONG
+
+    def holds():
+        card.set(EITR0, LONG | 0x7f << 21)
+        card.set(EICS, 1)
+        card.reg(EIMS)
+        said, after = events[0].wait(0), left(card)
+        assert not (said and after)
+        assert said or events[0].wait() == 1
+        return after
+    wait_for(holds, "an interrupt that is held")
+    card.set(EITR0, 0)
+    card.set(EICS, 1)
+    assert events[0].wait() == 1 and left(card) == 0
+
+
 # --- MSI and INTx ---
 
 def test_msi(card, events):
@@ -257,6 +298,29 @@ def test_intx_is_a_level(card, events):
     assert events[0].wait() == 1
     card.set(EIMC, 1)                                        # a mask lets the line fall, too
     wait_for(lambda: card.client.config(6, 2) & 8 == 0, "the line falls")
+
+
+def test_intx_is_throttled(card, events):
+    card.client.set_irqs(INTX, DATA_EVENTFD | TRIGGER, 0, 1, fds=[events[0].fd])
+    card.set(EITR0, LONG)
+    card.set(EIMS, 1)
+
+    def held():
+        """The line stays low for a while after it has risen, and comes up by itself."""
+        card.set(EICS, 1)
+        assert events[0].wait() == 1
+        assert card.reg(EICR) == 1
+        card.client.set_irqs(INTX, DATA_NONE | UNMASK, 0, 1)
+        before = left(card)
+        card.set(EICS, 1)
+        low, after = card.client.config(6, 2) & 8 == 0, left(card)
+        if before and after:
+            assert low
+        assert events[0].wait() == 1
+        assert card.reg(EICR) == 1
+        card.client.set_irqs(INTX, DATA_NONE | UNMASK, 0, 1)
+        return before and after
+    wait_for(held, "a line that is held")
 
 
 def test_intx_masking(card, events):

@@ -306,6 +306,8 @@ uint64_t ixgbe_irq_interval(struct ixgbe *card, unsigned queue, bool tx);
 uint32_t ixgbe_read_eicr(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_eicr(struct ixgbe *card, uint32_t offset, uint32_t value);
 uint32_t ixgbe_read_mask(struct ixgbe *card, uint32_t offset);
+uint32_t ixgbe_read_eitr(struct ixgbe *card, uint32_t offset);
+void ixgbe_write_eitr(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_mask(struct ixgbe *card, uint32_t offset, uint32_t value);
 
 /* --- filter.c --- */
@@ -368,8 +370,6 @@ int ixgbe_ethertype_filter(const struct ixgbe *card, unsigned ethertype);
 void ixgbe_write_ftqf(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_steer_reset(struct ixgbe *card);
 
-/* --- rss.c --- */
-/* Adds hash, type and queue, of what can be hashed. */
 /* --- fdir.c --- */
 void ixgbe_fdir_reset(struct ixgbe *card);
 /* The queue that a filter names; -1: none matches. */
@@ -379,6 +379,8 @@ uint32_t ixgbe_read_fdirctrl(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_fdirctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_fdircmd(struct ixgbe *card, uint32_t offset, uint32_t value);
 
+/* --- rss.c --- */
+/* Adds hash, type and queue, of what can be hashed. */
 void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
 	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len);
 void ixgbe_rss_reset(struct ixgbe *card);

@@ -75,7 +75,7 @@ static void acknowledge(struct ixgbe *card, unsigned vector)
 
 static uint64_t interval(const struct ixgbe *card, unsigned vector)
 {
-	return (uint64_t)EITR_INTERVAL(card->reg[EITR(vector) / 4]) * 2048;
+	return EITR_INTERVAL(card->reg[EITR(vector) / 4]) * EITR_UNIT;
 }
 
 uint64_t ixgbe_irq_interval(struct ixgbe *card, unsigned queue, bool tx)
@@ -83,6 +83,36 @@ uint64_t ixgbe_irq_interval(struct ixgbe *card, unsigned queue, bool tx)
 	uint32_t entry = card->reg[IVAR(queue / 2) / 4] >> (16 * (queue & 1) + (tx ? 8 : 0));
 
 	return interval(card, multiple(card) ? entry & IVAR_VECTOR : 0);
+}
+
+/* Whether EITR lets the vector wait; then *wait is at most what is left of it. */
+static bool waits(const struct ixgbe *card, unsigned vector, uint64_t now, uint64_t *wait)
+{
+	uint64_t next = card->irq.next[vector];
+
+	if (next <= now || next - now > interval(card, vector))
+		return false;
+	if (next - now < *wait)
+		*wait = next - now;
+	return true;
+}
+
+/* INTx: the line follows the causes, but for rising again too early. */
+static void set_line(struct ixgbe *card)
+{
+	struct ixgbe_irq *irq = &card->irq;
+	uint64_t wait = UINT64_MAX;
+
+	if (!ready(card) || card->fn.irqs.line || interval(card, 0) == 0) {
+		irqs_line(&card->fn.irqs, ready(card) != 0);
+		return;
+	}
+	if (waits(card, 0, loop_now(), &wait)) {
+		loop_timer_set(card->loop, &irq->timer, wait);
+		return;
+	}
+	irq->next[0] = loop_now() + interval(card, 0);
+	irqs_line(&card->fn.irqs, true);
 }
 
 /* Sends what may be sent now; sets the timer for what may not yet. */
@@ -93,24 +123,20 @@ static void deliver(struct ixgbe *card)
 	uint64_t now, wait = UINT64_MAX;
 
 	if (card->fn.irqs.kind != IRQ_MSI && card->fn.irqs.kind != IRQ_MSIX) {
-		irqs_line(&card->fn.irqs, ready(card) != 0);
+		set_line(card);
 		return;
 	}
 	now = fire ? loop_now() : 0;
 	for (unsigned vector = 0; fire && vector < IRQ_VECTORS; vector++) {
-		uint64_t bit = 1ull << vector, gap;
+		uint64_t bit = 1ull << vector;
 
 		if (!(fire & bit))
 			continue;
 		fire &= ~bit;
-		gap = interval(card, vector);
-		if (irq->next[vector] > now && irq->next[vector] - now <= gap) {
-			if (irq->next[vector] - now < wait)
-				wait = irq->next[vector] - now;
+		if (waits(card, vector, now, &wait))
 			continue;
-		}
 		irq->fire &= ~bit;
-		irq->next[vector] = now + gap;
+		irq->next[vector] = now + interval(card, vector);
 		if (multiple(card))
 			acknowledge(card, vector);
 		irqs_message(&card->fn.irqs, vector);
@@ -225,7 +251,7 @@ static void clear_causes(struct ixgbe *card, uint32_t bits)
 	card->irq.queue_cause &= ~(uint64_t)(bits & EICR_QUEUES);
 	card->irq.other_cause &= ~(bits & ~EICR_QUEUES);
 	if (card->fn.irqs.kind != IRQ_MSI && card->fn.irqs.kind != IRQ_MSIX)
-		irqs_line(&card->fn.irqs, ready(card) != 0);
+		set_line(card);
 }
 
 static uint32_t causes(const struct ixgbe *card)
@@ -296,4 +322,33 @@ void ixgbe_write_mask(struct ixgbe *card, uint32_t offset, uint32_t value)
 		break;
 	default: irq->queue_auto_mask = (irq->queue_auto_mask & 0xffffffffull) | high; break;
 	}
+}
+
+/* EITR: the interval, and a counter of what is left of it, which a write sets unless CNT_WDIS is
+ * set (82599 datasheet 8.2.3.5.12).
+ */
+static unsigned vector_of(uint32_t offset)
+{
+	return offset < EITR(24) ? (offset - EITR(0)) / 4 : 24 + (offset - EITR(24)) / 4;
+}
+
+uint32_t ixgbe_read_eitr(struct ixgbe *card, uint32_t offset)
+{
+	uint32_t value = *ixgbe_reg(card, offset);
+	unsigned vector = vector_of(offset);
+	uint64_t wait = UINT64_MAX;
+
+	if (vector < IRQ_VECTORS && waits(card, vector, loop_now(), &wait))
+		value |= EITR_COUNTER((uint32_t)(wait / EITR_UNIT));
+	return value;
+}
+
+void ixgbe_write_eitr(struct ixgbe *card, uint32_t offset, uint32_t value)
+{
+	unsigned vector = vector_of(offset);
+
+	if (vector >= IRQ_VECTORS || value & EITR_KEEP_COUNTER)
+		return;
+	card->irq.next[vector] = loop_now() + EITR_LEFT(value) * EITR_UNIT;
+	loop_defer(card->loop, &card->irq.work);
 }

@@ -146,7 +146,7 @@ void ixgbe_plug_module(struct ixgbe *card, enum sfp_kind kind)
 
 	sfp_plug(&card->sfp, kind);
 	ixgbe_link_changed(card);
-	if (had != (kind != SFP_NONE))
+	if (had != (kind != SFP_NONE) && card->reg[GPIE / 4] & GPIE_SDP2)
 		ixgbe_cause(card, EICR_SDP2);
 }
 

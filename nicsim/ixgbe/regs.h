@@ -76,11 +76,16 @@
 #define EICS 0x00808u
 #define EIAC 0x00810u
 #define EITR(n) ((n) < 24 ? 0x00820u + 4u * (n) : 0x12300u + 4u * ((n)-24u))
-#define   EITR_INTERVAL(v) (((v) >> 3) & 0x1ffu) /* in units of 2 us at 10 Gbit/s */
+#define   EITR_UNIT 2048ull /* ns, at 1 and 10 Gbit/s */
+#define   EITR_INTERVAL(v) (((v) >> 3) & 0x1ffu)
+#define   EITR_COUNTER(n) (((n) & 0x1fcu) << 19) /* without its lowest two bits */
+#define   EITR_LEFT(v) (((v) >> 19) & 0x1fcu)
+#define   EITR_KEEP_COUNTER 0x80000000u
 #define EIMS 0x00880u
 #define EIMC 0x00888u
 #define EIAM 0x00890u
 #define GPIE 0x00898u
+#define   GPIE_SDP2 0x00000004u
 #define   GPIE_MULTIPLE_MSIX 0x00000010u
 #define   GPIE_OCD 0x00000020u
 #define   GPIE_EIAME 0x40000000u
@@ -303,17 +308,15 @@
 
 /* --- flow director --- */
 #define FDIRCTRL 0x0ee00u
-#define   FDIRCTRL_INIT_DONE 0x00000008u
-#define FDIRCMD 0x0ee2cu
-#define   FDIRCMD_COMMAND 0x00000003u
-
-#endif
 #define   FDIRCTRL_PBALLOC(v) ((v)&3u) /* memory for 8, 16, 32 Ki filters; 0: off */
+#define   FDIRCTRL_INIT_DONE 0x00000008u
 #define   FDIRCTRL_PERFECT 0x00000010u
 #define   FDIRCTRL_FLEX(v) (((v) >> 16) & 0x1fu) /* words into the frame */
 #define FDIRHASH 0x0ee28u
 #define   FDIRHASH_BUCKET(v) ((v)&0x7fffu)
 #define   FDIRHASH_SIGNATURE(v) (((v) >> 16) & 0x7fffu)
+#define FDIRCMD 0x0ee2cu
+#define   FDIRCMD_COMMAND 0x00000003u
 #define   FDIRCMD_ADD 1u
 #define   FDIRCMD_REMOVE 2u
 #define   FDIRCMD_QUERY 3u
@@ -329,3 +332,5 @@
 #define FDIRMISS 0x0ee5cu
 #define FDIRHKEY 0x0ee68u
 #define FDIRSKEY 0x0ee6cu
+
+#endif

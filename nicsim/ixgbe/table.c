@@ -140,8 +140,8 @@ static const struct row rows[] = {
 	{EIMS_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
 	{EIMC_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
 	{EIAM_EX(0), 2, 4, 0, 0, ixgbe_read_mask, ixgbe_write_mask},
-	{EITR(0), 24, 4, 0, 0x001ffff8},
-	{EITR(24), 105, 4, 0, 0x001ffff8},
+	{EITR(0), 24, 4, 0, 0x001ffff8, ixgbe_read_eitr, ixgbe_write_eitr},
+	{EITR(24), 105, 4, 0, 0x001ffff8, ixgbe_read_eitr, ixgbe_write_eitr},
 	{0x00894, 1, 4, 0, 0xffffffff},                         /* EITRSEL */
 	{GPIE, 1, 4, 0, 0xc000ffff},
 	{IVAR(0), 64, 4, 0, 0xbfbfbfbf},
