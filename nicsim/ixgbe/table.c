@@ -155,6 +155,7 @@ static const struct row rows[] = {
 	{VLNCTRL, 1, 4, 0x00008100, 0x7000ffff},
 	{MCSTCTRL, 1, 4, 0, 0x00000007},
 	{0x050a0, 1, 4, 0, 0xffffffff},                         /* RUPPBMR */
+	{0x05084, 1, 4, 0, 0x8000ffff, NULL, NULL, ROW_X550},   /* ETAG_ETYPE */
 	{0x050b0, 2, 4, 0, 0xffffffff},                         /* PFFLPL, PFFLPH */
 	{0x05108, 4, 4, 0, 0xffffffff},                         /* FCoE filters */
 	{0x05100, 1, 4, 0, 0x00000fff},                         /* FCRXCTRL */
