@@ -13,6 +13,7 @@ from scapy.all import IP, TCP, UDP, Ether, Raw
 
 import guest
 import rss
+import strict
 
 pytestmark = pytest.mark.guest
 
@@ -133,7 +134,8 @@ def test_linux_ixgbe(run, device, line, append, allow, doorbells):
     python = "/usr/bin/python3"
     run.start(python, "-u", "-m", "http.server", "8000", "--bind", HERE, "--directory", run.dir / "www",
               wrap=peer.wrap).expect("Serving")
-    card = run.start("nicsim", "--device", device, "--socket", run.dir / "card", "--wire", "tap:wire",
+    listed = ["--strict"] if line == "PCI-MSIX" and doorbells == "trapped" else []
+    card = run.start("nicsim", *listed, "--device", device, "--socket", run.dir / "card", "--wire", "tap:wire",
                      "--mac", MAC, "--doorbells", doorbells, wrap=peer.wrap)
     card.expect(f"^nicsim: {device} ")
 
@@ -180,7 +182,7 @@ def test_linux_ixgbe(run, device, line, append, allow, doorbells):
         assert results == {"Register": 0x1008, "Eeprom": 0, "Interrupt": 0, "Loopback": 0, "Link": 0}
     assert any(re.match(rf" *\d+: +[1-9]\d* +{line}.*eth0", text) for text in lines)
     assert card.stop() == 0
-    assert len(card.lines) == 1, card.text
+    assert not strict.unlisted(card, "Linux")
 
 
 # --- several queues ---
@@ -286,7 +288,7 @@ def test_linux_spreads_by_rss(run):
     peer.ip("tuntap add dev wire mode tap")
     peer.ip(f"link set wire address {HERE_MAC} addrgenmode none up")
     peer.ip(f"addr add {HERE}/24 dev wire")
-    card = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
+    card = run.start("nicsim", "--strict", "--device", "x540", "--socket", run.dir / "card", "--wire", "tap:wire",
                      "--mac", MAC, wrap=peer.wrap)
     card.expect("^nicsim: x540")
     linux = guest.Guest(run, SPREAD, modules=["ixgbe"], cards=[run.dir / "card"], qemu=["-smp", "4"],
