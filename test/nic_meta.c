@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Sends frames with metadata through a card whose wire brings them back, and prints what comes, for
+ * test/test_nic_meta.py to judge. Each line of the file, in hexadecimal:
+ *
+ *     BACK CUT FLAGS TYPE VLAN MSS L2 L3 L4 DATA
+ *
+ * how many frames come back of it, the bytes of each piece that it is sent in, its metadata (none
+ * if the flags are 0), the frame. What comes, a frame a line:
+ *
+ *     FLAGS TYPE VLAN HASH DATA
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nic/card.h"
+
+#define BURST   32u
+#define ENTRIES 40u
+#define HEADER  sizeof(struct frame_meta)
+
+struct request {
+	unsigned back, cut;
+	struct frame_meta meta;
+	unsigned len;
+	uint8_t data[NIC_SEGMENT_MAX];
+};
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "nic_meta: %s: %s\n", what, why);
+	return 1;
+}
+
+/* The number at *at, which moves behind it. */
+static unsigned number(char **at)
+{
+	return (unsigned)strtoul(*at, at, 16);
+}
+
+static void parse(char *line, struct request *r)
+{
+	r->back = number(&line);
+	r->cut = number(&line);
+	r->meta = (struct frame_meta){.flags = (uint16_t)number(&line)};
+	r->meta.type = (uint16_t)number(&line);
+	r->meta.vlan = (uint16_t)number(&line);
+	r->meta.mss = (uint16_t)number(&line);
+	r->meta.l2_len = (uint8_t)number(&line);
+	r->meta.l3_len = (uint16_t)number(&line);
+	r->meta.l4_len = (uint8_t)number(&line);
+	line += strspn(line, " ");
+	for (r->len = 0; r->len < sizeof r->data; r->len++, line += 2)
+		if (sscanf(line, "%2hhx", &r->data[r->len]) != 1)
+			break;
+}
+
+/* Queues it; false: it is refused, or there are too few buffers. */
+static bool send_one(struct nic_card *card, const struct request *r)
+{
+	struct frame frames[ENTRIES];
+	uint32_t offset;
+	size_t n = 0;
+
+	for (unsigned at = 0; at < r->len && n < ENTRIES; n++) {
+		unsigned len = r->len - at < r->cut ? r->len - at : r->cut;
+
+		if (!nic_pool_get(&card->pool, &offset, 1))
+			return false;
+		memcpy(nic_data(&card->pool, offset), r->data + at, len);
+		at += len;
+		frames[n] = (struct frame){offset, (uint16_t)len, at < r->len ? FRAME_MORE : 0};
+	}
+	if (r->meta.flags) {
+		memcpy(nic_data(&card->pool, frames[0].offset) - HEADER, &r->meta, HEADER);
+		frames[0].flags |= FRAME_META;
+	}
+	return nic_tx(card->queue, &card->pool, frames, n) == n;
+}
+
+/* Prints what came; returns how many frames. */
+static unsigned print_frames(struct nic_card *card)
+{
+	struct frame frames[BURST];
+	size_t got = nic_rx(card->queue, &card->pool, frames, BURST);
+	unsigned whole = 0;
+	bool begins = true;
+
+	for (size_t i = 0; i < got; i++) {
+		const uint8_t *data = nic_data(&card->pool, frames[i].offset);
+		struct frame_meta meta = {0};
+
+		if (frames[i].flags & FRAME_META)
+			memcpy(&meta, data - HEADER, HEADER);
+		if (begins)
+			printf("%x %x %x %x ", meta.flags, meta.type, meta.vlan, meta.hash);
+		for (unsigned k = 0; k < frames[i].len; k++)
+			printf("%02x", data[k]);
+		begins = !(frames[i].flags & FRAME_MORE);
+		if (begins)
+			printf("%s\n", frames[i].flags & FRAME_ERROR ? " error" : "");
+		whole += begins;
+		nic_pool_put(&card->pool, &frames[i].offset, 1);
+	}
+	return whole;
+}
+
+static int run(struct nic_card *card, FILE *file)
+{
+	static struct request r;
+	char *line = NULL;
+	size_t room = 0;
+	unsigned back;
+
+	nic_rx(card->queue, &card->pool, NULL, 0);
+	nic_flush(card->queue);
+	if (nic_card_wait_link(card, 30000))
+		return fail("link", "it does not come up");
+	while (getline(&line, &room, file) > 0) {
+		parse(line, &r);
+		if (!send_one(card, &r))
+			return fail("refused", line);
+		back = 0;
+		for (unsigned ms = 0; back < r.back; ms++) {
+			unsigned got = print_frames(card);
+
+			back += got;
+			if (ms > 30000 || nic_gone(card->nic))
+				return fail("nothing comes back of", line);
+			if (!got)
+				usleep(1000);
+		}
+		(void)nic_tx(card->queue, &card->pool, NULL, 0);
+	}
+	free(line);
+	printf("end\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{"offloads", 1, NULL, 'o'}, {"mtu", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
+	struct nic_config config = {.promiscuous = true};
+	struct nic_card card;
+	struct pci_error why;
+	FILE *file;
+	int c, rc;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (c) {
+		case 'o': config.offloads = (uint32_t)strtoul(optarg, NULL, 0); break;
+		case 'm': config.mtu = (uint16_t)strtoul(optarg, NULL, 0); break;
+		default: return 2;
+		}
+	}
+	if (optind + 2 != argc)
+		return fail("usage", "nic_meta [--offloads BITS] [--mtu BYTES] ADDRESS FILE");
+	file = fopen(argv[optind + 1], "r");
+	if (!file)
+		return fail(argv[optind + 1], "cannot be read");
+	rc = nic_card_open(&card, argv[optind], &config, NULL, &why);
+	if (rc)
+		fail(argv[optind], why.text);
+	else
+		rc = run(&card, file);
+	nic_card_close(&card);
+	fclose(file);
+	return rc ? 1 : 0;
+}
