@@ -122,6 +122,9 @@ struct nic_driver {
 	/* By the configuration, which says so already. */
 	void (*set_promiscuous)(struct nic *nic);
 	void (*set_mtu)(struct nic *nic);
+	/* NULL: it cannot. The VLANs are in order. */
+	void (*set_addresses)(struct nic *nic, const uint8_t (*addresses)[6], size_t n);
+	void (*set_vlans)(struct nic *nic, const uint16_t *vlans, size_t n);
 };
 
 /* The interrupts that a card has: with several vectors, queue n's is vector n and the last is for

@@ -117,6 +117,9 @@ static const char *objection(const struct nic_config *config)
 		return "the ring memory is smaller than nic_ring_bytes()";
 	if (!frames_in_order(config))
 		return "the frame memory does not hold a single buffer";
+	if (config->pause > (NIC_PAUSE_RX | NIC_PAUSE_TX) ||
+		(unsigned)config->drop > NIC_DROP_ALWAYS)
+		return "no such flow control";
 	if (config->pick_irq && (unsigned)config->irq >= PCI_IRQ_KINDS)
 		return "no such kind of interrupt";
 	return NULL;
@@ -292,6 +295,25 @@ int nic_set_promiscuous(struct nic *nic, bool on)
 {
 	nic->config.promiscuous = on;
 	nic->driver->set_promiscuous(nic);
+	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+int nic_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n)
+{
+	if (!nic->driver->set_addresses)
+		return -ENOTSUP;
+	nic->driver->set_addresses(nic, addresses, addresses ? n : 0);
+	return pci_gone(nic->fn) ? -ENODEV : 0;
+}
+
+int nic_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n)
+{
+	if (!nic->driver->set_vlans)
+		return -ENOTSUP;
+	for (size_t i = 0; vlans && i < n; i++)
+		if (vlans[i] > 4095)
+			return -EINVAL;
+	nic->driver->set_vlans(nic, vlans, vlans ? n : 0);
 	return pci_gone(nic->fn) ? -ENODEV : 0;
 }
 

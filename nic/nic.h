@@ -141,6 +141,20 @@ enum nic_in_place {
 	NIC_RIGHT,
 };
 
+/* Flow control of the link (IEEE 802.3, annex 31B), which is not negotiated: the other end is to be
+ * set up alike.
+ */
+enum nic_pause {
+	NIC_PAUSE_RX = 1 << 0, /* a pause frame that comes holds up what is to be sent */
+	NIC_PAUSE_TX = 1 << 1, /* one is sent when the card's buffer fills */
+};
+
+/* What becomes of a frame for which its queue has no buffer: dropped at once
+ * (nic_stats.rx_dropped), or it waits in the card, and all behind it, of other queues too, until
+ * what comes finds no room there (rx_missed).
+ */
+enum nic_drop { NIC_DROP_AUTO /* with several queues */, NIC_DROP_NEVER, NIC_DROP_ALWAYS };
+
 struct nic_config {
 	unsigned queues;  /* queue pairs: 1 to NIC_MAX_QUEUES */
 	unsigned rx_ring; /* descriptors, a power of two from NIC_RING_MIN to NIC_RING_MAX */
@@ -151,10 +165,12 @@ struct nic_config {
 	const struct dma_region *queue_frames[NIC_MAX_QUEUES];
 	enum nic_in_place in_place; /* both rings of a size, and no `state` */
 	bool promiscuous;
-	uint16_t mtu;      /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
-	uint32_t offloads; /* some of nic_offloads(), enum nic_offload; 0 in place */
-	bool interrupts;   /* have vectors set up; without, the queues are polled only */
-	bool pick_irq;     /* take `irq` instead of the best kind the function has */
+	uint16_t mtu;       /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
+	uint32_t offloads;  /* some of nic_offloads(), enum nic_offload; 0 in place */
+	unsigned pause;     /* enum nic_pause; e1000 has none of it */
+	enum nic_drop drop; /* e1000: NIC_DROP_AUTO */
+	bool interrupts;    /* have vectors set up; without, the queues are polled only */
+	bool pick_irq;      /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
 	void *state; /* nic_state_bytes() of memory that outlives the process, for nic_release()
 		      * and nic_adopt(); or NULL */
@@ -323,6 +339,15 @@ int nic_stats(struct nic *nic, struct nic_stats *stats);
 int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
 /* Off: frames to the card's address, and all of multicast and broadcast. */
 int nic_set_promiscuous(struct nic *nic, bool on);
+/* Which frames come beside broadcast and those to the card's address, where it is not promiscuous:
+ * those to n addresses, of stations (127 exactly, the others by 12 bits of a hash) and of groups
+ * (by the hash). NULL: all of multicast again. Meanwhile all come. -ENOTSUP (e1000), -ENODEV.
+ */
+int nic_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n);
+/* Of tagged frames (0x8100) only those of n VLANs come, 0 to 4095, promiscuous or not; NULL: all.
+ * -EINVAL, -ENOTSUP (e1000), -ENODEV.
+ */
+int nic_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n);
 /* 68 to nic_mtu_max(); -EINVAL. Frames of the former size may come meanwhile, in as many buffers.
  */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);

@@ -25,7 +25,8 @@ struct state_head {
 	uint32_t promiscuous;
 	uint32_t rx_ring, tx_ring;
 	uint32_t queues;
-	uint32_t offloads;
+	uint16_t offloads;
+	uint8_t pause, drop;
 };
 
 /* Behind it, for each queue. Behind this: the buffers of the receive ring and of the transmit ring,
@@ -132,7 +133,9 @@ void nic_state_save(const struct nic_running *running)
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.queues = config->queues,
-		.offloads = config->offloads,
+		.offloads = (uint16_t)config->offloads,
+		.pause = (uint8_t)config->pause,
+		.drop = (uint8_t)config->drop,
 	};
 	uint8_t *at;
 
@@ -217,7 +220,8 @@ static int check_head(const struct nic_running *running, const struct state_head
 			head->version, STATE_VERSION);
 	if (head->device != running->device || head->rx_ring != config->rx_ring ||
 		head->tx_ring != config->tx_ring || head->queues != config->queues ||
-		head->offloads != config->offloads || head->mtu != config->mtu ||
+		head->offloads != config->offloads || head->pause != config->pause ||
+		head->drop != (uint8_t)config->drop || head->mtu != config->mtu ||
 		head->promiscuous != (uint32_t)config->promiscuous)
 		return nic_fail(running->nic, -EINVAL, "state: of another card or configuration");
 	return 0;

@@ -29,6 +29,15 @@ struct request {
 	uint8_t data[NIC_SEGMENT_MAX];
 };
 
+/* What passes the filters. */
+#define LIST 256u
+
+struct list {
+	size_t addresses, vlans;
+	uint8_t address[LIST][6];
+	uint16_t vlan[LIST];
+};
+
 static int fail(const char *what, const char *why)
 {
 	fprintf(stderr, "nic_meta: %s: %s\n", what, why);
@@ -39,6 +48,23 @@ static int fail(const char *what, const char *why)
 static unsigned number(char **at)
 {
 	return (unsigned)strtoul(*at, at, 16);
+}
+
+/* The bytes that a text has, up to what is no digit or colon. */
+static unsigned hex(const char *text, uint8_t *out, unsigned room)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned n = 0;
+
+	for (const char *high, *low; n < room; text += 2, n++) {
+		text += *text == ':';
+		high = *text ? strchr(digits, text[0]) : NULL;
+		low = high && text[1] ? strchr(digits, text[1]) : NULL;
+		if (!low)
+			break;
+		out[n] = (uint8_t)((high - digits) << 4 | (low - digits));
+	}
+	return n;
 }
 
 static void parse(char *line, struct request *r)
@@ -53,9 +79,7 @@ static void parse(char *line, struct request *r)
 	r->meta.l3_len = (uint16_t)number(&line);
 	r->meta.l4_len = (uint8_t)number(&line);
 	line += strspn(line, " ");
-	for (r->len = 0; r->len < sizeof r->data; r->len++, line += 2)
-		if (sscanf(line, "%2hhx", &r->data[r->len]) != 1)
-			break;
+	r->len = hex(line, r->data, sizeof r->data);
 }
 
 /* Queues it; false: it is refused, or there are too few buffers. */
@@ -74,7 +98,7 @@ static bool send_one(struct nic_card *card, const struct request *r)
 		at += len;
 		frames[n] = (struct frame){offset, (uint16_t)len, at < r->len ? FRAME_MORE : 0};
 	}
-	if (r->meta.flags) {
+	if (n && r->meta.flags) {
 		memcpy(nic_data(&card->pool, frames[0].offset) - HEADER, &r->meta, HEADER);
 		frames[0].flags |= FRAME_META;
 	}
@@ -140,11 +164,29 @@ static int run(struct nic_card *card, FILE *file)
 	return 0;
 }
 
+static void add_address(struct list *list, const char *text)
+{
+	(void)hex(text, list->address[list->addresses++ % LIST], 6);
+}
+
+static int set_filters(struct nic *nic, const struct list *list)
+{
+	const uint8_t(*addresses)[6] = list->address;
+
+	if (list->addresses && nic_set_addresses(nic, addresses, list->addresses))
+		return fail("filters", "addresses");
+	if (list->vlans && nic_set_vlans(nic, list->vlan, list->vlans))
+		return fail("filters", "VLANs");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"offloads", 1, NULL, 'o'}, {"mtu", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"offloads", 1, NULL, 'o'}, {"mtu", 1, NULL, 'm'},
+		{"filtered", 0, NULL, 'f'}, {"address", 1, NULL, 'a'}, {"vlan", 1, NULL, 'v'},
+		{NULL, 0, NULL, 0}};
 	struct nic_config config = {.promiscuous = true};
+	struct list list = {0};
 	struct nic_card card;
 	struct pci_error why;
 	FILE *file;
@@ -154,11 +196,16 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'o': config.offloads = (uint32_t)strtoul(optarg, NULL, 0); break;
 		case 'm': config.mtu = (uint16_t)strtoul(optarg, NULL, 0); break;
+		case 'f': config.promiscuous = false; break;
+		case 'a': add_address(&list, optarg); break;
+		case 'v':
+			list.vlan[list.vlans++ % LIST] = (uint16_t)strtoul(optarg, NULL, 10);
+			break;
 		default: return 2;
 		}
 	}
 	if (optind + 2 != argc)
-		return fail("usage", "nic_meta [--offloads BITS] [--mtu BYTES] ADDRESS FILE");
+		return fail("usage", "nic_meta [options] ADDRESS FILE");
 	file = fopen(argv[optind + 1], "r");
 	if (!file)
 		return fail(argv[optind + 1], "cannot be read");
@@ -166,7 +213,7 @@ int main(int argc, char **argv)
 	if (rc)
 		fail(argv[optind], why.text);
 	else
-		rc = run(&card, file);
+		rc = set_filters(card.nic, &list) || run(&card, file);
 	nic_card_close(&card);
 	fclose(file);
 	return rc ? 1 : 0;

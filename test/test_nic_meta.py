@@ -24,3 +24,46 @@ def test_each_offload_both_ways(run, device, offloads):
     meta_cases.judge(text.splitlines(), some, offloads)
     assert sim.stop() == 0
     assert "strict" not in sim.text, sim.text
+
+
+def call(run, some, offloads, *options):
+    """What the program prints of these frames, over a card of its own."""
+    sim = run.start("nicsim", "--device", "x540", "--socket", run.dir / "card", "--wire", "loop", "--strict",
+                    "--mac", "02:00:00:00:00:aa")
+    sim.expect("x540 .* on ")
+    meta_cases.write(run.dir / "frames", some)
+    code, text = run.call(NIC_META, "--offloads", offloads, *options, f"vfio-user:{run.dir}/card", run.dir / "frames")
+    assert code == 0, text[-2000:]
+    assert sim.stop() == 0
+    assert "strict" not in sim.text, sim.text
+    return text.splitlines()
+
+
+def to(address, passes, **what):
+    """A frame to that address, which comes back if it passes."""
+    frame = bytes.fromhex(address.replace(":", "")) + bytes.fromhex("0200000000bb88b5") + bytes(range(60))
+    return meta_cases.Case(frame, [frame] if passes else [], **what)
+
+
+def test_only_listed_addresses_come(run):
+    stations = [f"02:10:00:00:{n:02x}:{n * 3 & 255:02x}" for n in range(130)]
+    groups = ["01:00:5e:00:00:01", "33:33:00:00:12:34"]
+    some = [to("02:00:00:00:00:aa", True), to("ff:ff:ff:ff:ff:ff", True), to("02:00:00:00:00:ab", False),
+            *(to(station, True) for station in stations),
+            *(to(group, True) for group in groups), to("01:00:5e:00:00:02", False), to("02:10:00:00:00:01", False),
+            to(stations[0], True)]
+    options = [word for address in (*stations, *groups) for word in ("--address", address)]
+    meta_cases.judge(call(run, some, 0, "--filtered", *options), some, 0)
+
+
+def test_all_groups_come_where_none_is_listed(run):
+    some = [to("01:00:5e:00:00:02", True), to("02:00:00:00:00:ab", False), to("02:00:00:00:00:aa", True)]
+    meta_cases.judge(call(run, some, 0, "--filtered"), some, 0)
+
+
+def test_only_listed_vlans_come(run):
+    offloads = meta_cases.TX_META | meta_cases.RX_VLAN
+    some = [to("02:00:00:00:00:01", passes, flags=meta_cases.VLAN, vlan=vlan, l2=14)
+            for vlan, passes in ((0, False), (5, True), (6, False), (0xe005, True), (4095, True), (4094, False))]
+    some.append(to("02:00:00:00:00:01", True))  # without a tag
+    meta_cases.judge(call(run, some, offloads, "--vlan", 5, "--vlan", 4095), some, offloads)

@@ -138,6 +138,8 @@ static int create(struct nic *nic)
 		return nic_fail(nic, -EINVAL, "it has one queue pair here, not %u", nic->queues);
 	if (nic->config.in_place)
 		return nic_fail(nic, -ENOTSUP, "it does not forward in place");
+	if (nic->config.pause || nic->config.drop != NIC_DROP_AUTO)
+		return nic_fail(nic, -ENOTSUP, "it has no flow control here");
 	return e1000_queue_create(dev);
 }
 

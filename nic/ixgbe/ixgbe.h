@@ -11,6 +11,7 @@
  *     ixgbe_full.c   metadata in front of frames
  *     ixgbe_path.c   which code for them
  *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
+ *     ixgbe_filter.c which frames come
  *     ixgbe_state.c  from one process to the next
  *     ixgbe_regs.h   registers
  *
@@ -111,6 +112,7 @@ struct ixgbe {
 	struct nic nic;
 	const struct ixgbe_model *model;
 	uint32_t irq_mask;    /* of EIMS when armed */
+	bool some_groups;     /* by the table, instead of all */
 	struct nic_stats sum; /* without what is counted by queue */
 	struct nic_queue_stats queue_sum[NIC_MAX_QUEUES];
 	unsigned port; /* of the card: 0 or 1 */
@@ -140,6 +142,15 @@ uint32_t ixgbe_frame_max(uint16_t mtu);
 void ixgbe_rss_start(struct ixgbe *dev);
 /* The same again, after a queue was started or is about to be stopped (its `frames` are NULL). */
 void ixgbe_rss_spread(struct ixgbe *dev);
+
+/* ixgbe_filter.c */
+void ixgbe_filter_start(struct ixgbe *dev);
+/* Of a card that an earlier process set up. */
+void ixgbe_filter_resume(struct ixgbe *dev);
+/* By the configuration. */
+void ixgbe_filter_write(struct ixgbe *dev);
+void ixgbe_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n);
+void ixgbe_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n);
 
 /* ixgbe_sync.c: SYNC_* resources that the card's other port, its firmware, or Linux may hold. */
 int ixgbe_sync_acquire(struct ixgbe *dev, uint32_t resources);

@@ -95,49 +95,48 @@ static int reset(struct ixgbe *dev)
 	return 0;
 }
 
-/* 4.6.3.2, general configuration: flow control off, so that a slow program here does not stop its
- * neighbours; the high-water mark is wanted all the same.
- */
-static void disable_flow_control(struct ixgbe *dev)
+/* X540: 384 KiB, also after a reset, which makes it 512 (Linux); the others: 512. */
+static uint32_t buffer_kib(const struct ixgbe *dev)
 {
+	return dev->model->family == IXGBE_82599 ? 512 : 384;
+}
+
+/* What is on its way when a pause frame leaves still has room: frames of 9,728 bytes at both ends,
+ * the cable, the PHYs. Linux's formula (IXGBE_DV_X540) makes 51 KiB of it. The other end goes on
+ * when as much again is free.
+ */
+#define PAUSE_ROOM_KIB 64u
+#define PAUSE_TIME     0xFFFFu /* in 512 bit times, 3.4 ms at 10 Gbit/s; a frame of 0 ends it */
+
+/* 4.6.3.2, general configuration, and 8.2.3.3: flow control as configured. By default it is off, so
+ * that a slow program here does not stop its neighbours; the high-water mark is wanted all the
+ * same. Nothing is negotiated: both ends are set up alike.
+ */
+static void init_flow_control(struct ixgbe *dev)
+{
+	bool sends = dev->nic.config.pause & NIC_PAUSE_TX;
+	bool obeys = dev->nic.config.pause & NIC_PAUSE_RX;
+	uint32_t high = (buffer_kib(dev) - PAUSE_ROOM_KIB) * 1024;
+
 	for (unsigned i = 0; i < 4; i++)
-		reg_write(&dev->nic.bar, FCTTV(i), 0);
+		reg_write(&dev->nic.bar, FCTTV(i), sends ? PAUSE_TIME * 0x10001u : 0);
 	for (unsigned i = 0; i < PACKET_BUFFERS; i++) {
 		reg_write(&dev->nic.bar, FCRTL(i), 0);
 		reg_write(&dev->nic.bar, FCRTH(i), 0);
 	}
-	reg_write(&dev->nic.bar, FCRTV, 0);
-	reg_write(&dev->nic.bar, FCCFG, 0);
-	reg_write(&dev->nic.bar, MFLCN, MFLCN_DPF);
+	if (sends) {
+		reg_write(&dev->nic.bar, FCRTL(0), FCRTL_XONE | (high - PAUSE_ROOM_KIB * 1024));
+		reg_write(&dev->nic.bar, FCRTH(0), FCRTH_FCEN | high);
+	} else {
+		/* 8.2.3.3.4: the size less 0x6000, although flow control is off. */
+		reg_write(&dev->nic.bar, FCRTH(0), buffer_kib(dev) * 1024 - 0x6000);
+	}
+	reg_write(&dev->nic.bar, FCRTV, sends ? PAUSE_TIME / 2 : 0);
+	reg_write(&dev->nic.bar, FCCFG, sends ? FCCFG_TFCE_LINK : 0);
+	reg_write(&dev->nic.bar, MFLCN, MFLCN_DPF | (obeys ? MFLCN_RFCE : 0));
 }
 
 /* --- receive: 4.6.7 --- */
-
-static void clear_table(struct ixgbe *dev, uint32_t first, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		reg_write(&dev->nic.bar, first + 4 * i, 0);
-}
-
-static void write_filters(struct ixgbe *dev)
-{
-	/* Multicast passes whole: the class has no list of groups. */
-	reg_write(&dev->nic.bar, FCTRL,
-		FCTRL_BAM | FCTRL_MPE | (dev->nic.config.promiscuous ? FCTRL_UPE : 0));
-}
-
-static void init_filters(struct ixgbe *dev)
-{
-	clear_table(dev, MTA(0), MTA_COUNT);
-	clear_table(dev, VFTA(0), VFTA_COUNT);
-	clear_table(dev, PFUTA(0), PFUTA_COUNT);
-	clear_table(dev, PFVLVF(0), PFVLVF_COUNT);
-	clear_table(dev, PFVLVFB(0), PFVLVFB_COUNT);
-	clear_table(dev, FTQF(0), FTQF_COUNT); /* undefined after power-up (8.2.3.7.19) */
-	clear_table(dev, MPSAR(0), MPSAR_COUNT);
-	reg_write(&dev->nic.bar, MPSAR(0), 1); /* our address belongs to pool 0 (8.2.3.7.10) */
-	write_filters(dev);
-}
 
 static void write_frame_size(struct ixgbe *dev)
 {
@@ -151,10 +150,8 @@ static void write_frame_size(struct ixgbe *dev)
 static void init_receive(struct ixgbe *dev)
 {
 	uint32_t rdrxctl;
-	/* X540: 384 KiB, also after a reset, which makes it 512 (Linux); the others: 512. */
-	uint32_t kib = dev->model->family == IXGBE_82599 ? 512 : 384;
 
-	init_filters(dev);
+	ixgbe_filter_start(dev);
 	reg_set(&dev->nic.bar, RFCTL, RFCTL_RSC_DIS);
 
 	/* The CRC is cut off here and in HLREG0 alike; 4.6.7 wants RSCFRSTSIZE 0, against its
@@ -165,11 +162,9 @@ static void init_receive(struct ixgbe *dev)
 		rdrxctl | RDRXCTL_CRC_STRIP | RDRXCTL_RSCACKC | RDRXCTL_FCOE_WRFIX);
 
 	/* 4.6.11.3.4, neither DCB nor virtualization: one packet buffer has it all. */
-	reg_write(&dev->nic.bar, RXPBSIZE(0), kib << RXPBSIZE_KIB_SHIFT);
+	reg_write(&dev->nic.bar, RXPBSIZE(0), buffer_kib(dev) << RXPBSIZE_KIB_SHIFT);
 	for (unsigned i = 1; i < PACKET_BUFFERS; i++)
 		reg_write(&dev->nic.bar, RXPBSIZE(i), 0);
-	/* 8.2.3.3.4: the size less 0x6000, although flow control is off. */
-	reg_write(&dev->nic.bar, FCRTH(0), kib * 1024 - 0x6000);
 	/* 4.6.7, last lines: no snooping is left out, whatever descriptors say. */
 	reg_set(&dev->nic.bar, CTRL_EXT, CTRL_EXT_NS_DIS);
 }
@@ -235,7 +230,7 @@ static int bring_up(struct ixgbe *dev)
 	rc = reset(dev);
 	if (rc)
 		return rc;
-	disable_flow_control(dev);
+	init_flow_control(dev);
 	rc = ixgbe_eeprom_wait(dev);
 	if (rc)
 		return rc;
@@ -349,6 +344,7 @@ static int resume(struct nic *nic)
 	 * that the rings hold already.
 	 */
 	reg_write(&nic->bar, EIMC, EIMC_ALL);
+	ixgbe_filter_resume(ixgbe_of(nic));
 	return ixgbe_irq_start(ixgbe_of(nic));
 }
 
@@ -364,7 +360,7 @@ static void set_promiscuous(struct nic *nic)
 	/* 8.2.3.7.1 wants the receiver off meanwhile; Linux and DPDK change it while it runs, and a
 	 * frame in between passes by the old rule or the new one.
 	 */
-	write_filters(ixgbe_of(nic));
+	ixgbe_filter_write(ixgbe_of(nic));
 }
 
 static void set_mtu(struct nic *nic)
@@ -420,5 +416,7 @@ const struct nic_driver ixgbe_driver = {
 	.stats = ixgbe_stats,
 	.queue_stats = ixgbe_queue_stats,
 	.set_promiscuous = set_promiscuous,
+	.set_addresses = ixgbe_set_addresses,
+	.set_vlans = ixgbe_set_vlans,
 	.set_mtu = set_mtu,
 };

@@ -23,6 +23,7 @@
 #define CTRL_EXT_NS_DIS      BIT(16)
 #define CTRL_EXT_DRV_LOAD    BIT(28)
 #define ESDP                 0x00020u
+#define ESDP_SDP2            BIT(2)  /* SFP+ cards: there is a module */
 #define ESDP_SDP3            BIT(3)  /* SFP+ cards: transmitter off */
 #define ESDP_SDP3_OUT        BIT(11) /* SDP3 is an output */
 
@@ -69,11 +70,14 @@
 
 /* --- 8.2.3.3 flow control --- */
 
-#define FCTTV(n) (0x03200u + 4u * (n))
-#define FCRTL(n) (0x03220u + 4u * (n))
-#define FCRTH(n) (0x03260u + 4u * (n))
-#define FCRTV    0x032A0u
-#define FCCFG    0x03D00u
+#define FCTTV(n)        (0x03200u + 4u * (n))
+#define FCRTL(n)        (0x03220u + 4u * (n))
+#define FCRTL_XONE      BIT(31)
+#define FCRTH(n)        (0x03260u + 4u * (n))
+#define FCRTH_FCEN      BIT(31)
+#define FCRTV           0x032A0u
+#define FCCFG           0x03D00u
+#define FCCFG_TFCE_LINK BIT(3)
 
 /* --- 8.2.3.5 interrupts --- */
 
@@ -87,6 +91,7 @@
 #define EIMC_EX(n)            (0x00AB0u + 4u * (n))
 #define EIAM                  0x00890u
 #define GPIE                  0x00898u
+#define GPIE_SDP2             BIT(2) /* 82599 */
 #define GPIE_MSIX             BIT(4)
 #define GPIE_OCD              BIT(5) /* reading EICR clears bits 29:16 alone */
 #define GPIE_EIAME            BIT(30)
@@ -97,6 +102,7 @@
 #define IVAR_MISC_OTHER_SHIFT 8
 #define IRQ_QUEUES            0x0000FFFFu /* of EICR, EIMS, EIAC, EIAM */
 #define IRQ_LINK              BIT(20)
+#define IRQ_SDP2              BIT(26) /* SFP+ cards: a module came or went */
 
 /* --- 8.2.3.7 receive filters, 8.2.3.27 pools; RETA and RSSRK by their older addresses, which every
  * family answers at, too ---
@@ -110,6 +116,10 @@
 #define FCTRL_MPE     BIT(8)
 #define FCTRL_UPE     BIT(9)
 #define FCTRL_BAM     BIT(10)
+#define VLNCTRL       0x05088u
+#define VLNCTRL_VFE   BIT(30)
+#define MCSTCTRL      0x05090u /* bits 1:0 are 0: of an address the bits 47:36 are hashed */
+#define MCSTCTRL_MFE  BIT(2)
 #define MTA(n)        (0x05200u + 4u * (n))
 #define MTA_COUNT     128u
 #define MRQC          0x05818u
@@ -131,6 +141,7 @@
 #define RAL(n)        (0x0A200u + 8u * (n))
 #define RAH(n)        (0x0A204u + 8u * (n))
 #define RAH_VALID     BIT(31)
+#define RA_COUNT      128u
 #define MPSAR(n)      (0x0A600u + 4u * (n))
 #define MPSAR_COUNT   256u
 #define FTQF(n)       (0x0E600u + 4u * (n))
@@ -229,6 +240,7 @@
 #define MAXFRS_SHIFT         16
 #define MFLCN                0x04294u
 #define MFLCN_DPF            BIT(1)
+#define MFLCN_RFCE           BIT(3)
 #define AUTOC                0x042A0u
 #define AUTOC_RESTART_AN     BIT(12)
 #define AUTOC_LMS_SHIFT      13
