@@ -10,6 +10,7 @@ import socket
 import struct
 
 import pytest
+from scapy.all import IP, TCP, UDP, Ether, Raw
 
 import lab
 import x540
@@ -220,6 +221,7 @@ def play(run, how):
             for card in (a, b):
                 card.tell(x540.CTRL, 1 << 26)
                 card._next = 0
+            a.tell(0x5128, 1 << 31 | 0x88b6)                 # ETQF
             a.rx(entries=entries, advanced=advanced, drop=drop, fctrl=fctrl)
             b.tx(entries=512)
             b.set(TDH, 0)
@@ -228,7 +230,11 @@ def play(run, how):
                 size = chance.choice((60, 60, 60, 61, 64, 65, 100, 123, 124, 252, 508, 1020, 1500, 1514, 1518, 14, 59))
                 data = bytearray(frame(size, to=chance.choice((x540.A, x540.A, "ff:ff:ff:ff:ff:ff", x540.GROUP, x540.OTHER))))
                 if chance.random() < 0.3:
-                    data[12:14] = chance.choice((b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\x00\x20", b"\x88\x08"))
+                    data[12:14] = chance.choice((b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\x00\x20", b"\x88\x08", b"\x88\xb6"))
+                elif size > 60 and chance.random() < 0.2:    # a packet, the half of them with a wrong checksum
+                    packet = Ether() / IP() / chance.choice((UDP, TCP))()
+                    data[12:] = bytes(packet / Raw(bytes(size - len(packet))))[12:]
+                    data[chance.choice((30, size - 1))] ^= chance.choice((0, 1))
                 command = EOP | IFCS | (RS if chance.random() < 0.3 or n == 299 else 0)
                 if chance.random() < 0.1:
                     command |= x540.VLE
