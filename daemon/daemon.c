@@ -117,6 +117,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		.frames = r->region[1],
 		.promiscuous = options->promiscuous,
 		.mtu = options->mtu,
+		.offloads = options->offloads,
 		.interrupts = options->mode != MODE_POLL,
 		.pick_irq = options->pick_irq,
 		.irq = options->irq,

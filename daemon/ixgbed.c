@@ -7,8 +7,11 @@
 
 int main(int argc, char **argv)
 {
-	static const struct daemon_program ixgbed = {
-		.name = "ixgbed", .driver = "ixgbe", .mtu_max = NIC_MTU_MAX};
+	/* Tags stay where they are: handles without metadata have nowhere else for them. */
+	static const struct daemon_program ixgbed = {.name = "ixgbed",
+		.driver = "ixgbe",
+		.mtu_max = NIC_MTU_MAX,
+		.offloads = NIC_RX_CHECKSUM | NIC_RX_HASH | NIC_RX_TYPE | NIC_TX_META};
 
 	return daemon_main(&ixgbed, argc, argv);
 }

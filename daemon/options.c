@@ -44,6 +44,8 @@ static const char help[] =
 	"  --tx-ring N     the same\n"
 	"  --mtu N         68 to %u (1500)\n"
 	"  --promisc       receive what is addressed to others, too\n"
+	"  --offloads      checksums, segmentation and more for clients who own a queue (not "
+	"e1000d)\n"
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
 	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"
@@ -69,6 +71,7 @@ enum choice {
 	OPTION_TX_RING,
 	OPTION_MTU,
 	OPTION_PROMISC,
+	OPTION_OFFLOADS,
 	OPTION_USER,
 	OPTION_NO_CAGE,
 	OPTION_RECORD,
@@ -93,6 +96,7 @@ static const struct option long_options[] = {
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"mtu", required_argument, NULL, OPTION_MTU},
 	{"promisc", no_argument, NULL, OPTION_PROMISC},
+	{"offloads", no_argument, NULL, OPTION_OFFLOADS},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"no-cage", no_argument, NULL, OPTION_NO_CAGE},
 	{"record", required_argument, NULL, OPTION_RECORD},
@@ -228,6 +232,11 @@ static int read_option(struct reading *r, int option, const char *value)
 		o->mtu = (uint16_t)number;
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
+	case OPTION_OFFLOADS:
+		if (r->program->offloads == 0)
+			return refuse(r->program, "--offloads: its cards have none");
+		o->offloads = r->program->offloads;
+		return 0;
 	case OPTION_USER:
 		if (cage_user(value, &o->cage) != 0)
 			return refuse(

@@ -27,6 +27,7 @@ struct daemon_options {
 	unsigned rx_ring, tx_ring;
 	bool promiscuous;
 	uint16_t mtu;
+	uint32_t offloads; /* enum nic_offload */
 	struct cage_options cage;
 	const char *record; /* a file to keep everything in, or NULL */
 	/* Without pcid. */

@@ -5,6 +5,7 @@
 #include "daemon/owner.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -292,10 +293,10 @@ static size_t text(void *ctx, unsigned index, char *out, size_t size)
 	bool owned = o->state == OWNER_SERVED;
 	int n = snprintf(out, size,
 		"owned %d\npid %d\nuid %u\nmemory_kib %zu\nlimit_kib %zu\nrx_held %zu\ntx_held "
-		"%zu\n",
+		"%zu\noffloads %" PRIu32 "\n",
 		owned, owned ? (int)o->pid : 0, owned ? (unsigned)o->uid : 0,
 		owned ? o->region->size >> 10 : 0, owners->resources->client_bytes >> 10,
-		nic_rx_held(q), nic_tx_held(q));
+		nic_rx_held(q), nic_tx_held(q), owners->port->offloads);
 
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size;
 }
@@ -305,6 +306,7 @@ struct scheme_queues owners_table(struct owners *owners)
 	return (struct scheme_queues){
 		.ctx = owners,
 		.count = owners->queues,
+		.offloads = owners->port->offloads,
 		.own = own,
 		.move = move,
 		.room = room,

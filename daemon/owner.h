@@ -10,7 +10,9 @@
  *     none     the queue was stopped, then the memory unmapped, then given up; the queue was
  *              started on the daemon's own memory again
  *
- * The daemon reads and writes none of that memory, but the rings in front of it.
+ * The daemon reads and writes none of that memory, but the rings in front of it, and the metadata
+ * in front of frames, which its driver copies out before it judges it: the memory is a memfd that
+ * does not shrink, and none of huge pages (scheme_rings_judge()), so that this cannot fail.
  */
 #ifndef DAEMON_OWNER_H
 #define DAEMON_OWNER_H

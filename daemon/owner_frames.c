@@ -3,18 +3,49 @@
  * The frames of a queue that a client owns: from its rings to the card's and back, names alone.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "daemon/owner.h"
 #include "scheme/frame.h"
 
 #define BURST 64u
 
+/* As struct scheme_meta, and its bits, go to the driver and come from it. */
+_Static_assert(sizeof(struct scheme_meta) == sizeof(struct frame_meta) &&
+		       offsetof(struct scheme_meta, mss) == offsetof(struct frame_meta, mss) &&
+		       offsetof(struct scheme_meta, l4_len) == offsetof(struct frame_meta, l4_len),
+	"one layout");
+_Static_assert((int)SCHEME_META_SEGMENT == (int)META_SEGMENT &&
+		       (int)SCHEME_META_SCTP == (int)META_SCTP &&
+		       (int)SCHEME_TX_META == (int)NIC_TX_META && SCHEME_FRAME_META == FRAME_META &&
+		       SCHEME_FRAME_MORE == FRAME_MORE,
+	"one numbering");
+
 /* How many the card's ring takes now, a burst at most. */
 static size_t burst(size_t ring, size_t held)
 {
-	size_t room = ring - NIC_RING_FREE - held;
+	size_t room = ring - NIC_RING_FREE < held ? 0 : ring - NIC_RING_FREE - held;
 
 	return room < BURST ? room : BURST;
+}
+
+/* The same of entries to be sent, and of frames: with metadata each may take a descriptor more, and
+ * so may each that is held.
+ */
+static size_t tx_burst(const struct port *port, size_t held, size_t *frames)
+{
+	size_t room = port->tx_ring - NIC_RING_FREE, entries;
+
+	if ((port->offloads & NIC_TX_META) == 0)
+		return *frames = burst(port->tx_ring, held);
+	if (2 * held + 1 >= room)
+		return *frames = 0;
+	room -= 2 * held;
+	*frames = room > SCHEME_RING_CHAIN ? room - SCHEME_RING_CHAIN : 1;
+	if (*frames > BURST)
+		*frames = BURST;
+	entries = room - *frames;
+	return entries < BURST ? entries : BURST;
 }
 
 /* --- what was refused --- */
@@ -45,25 +76,27 @@ bool owner_in_step(struct owner *o, const struct nic_queue *q, const struct sche
 /* --- to be sent --- */
 
 /* What the core asks of others' frames, but for the tag of a long one: the frame's data is not
- * looked at. And what the driver asks: it takes all that is let through here. *entries is how many
- * the frame has.
+ * looked at. And what the driver asks: it takes all that is let through here, but what its metadata
+ * is not in order of, which only the driver reads. *entries is how many the frame has.
  */
 static int judge(const struct port *port, const struct scheme_frame *frame, size_t *entries)
 {
+	bool meta = (port->offloads & NIC_TX_META) != 0 && (frame->flags & SCHEME_FRAME_META) != 0;
 	bool good = true;
 	size_t len = 0, n = 0;
 
 	do {
 		size_t within = frame[n].offset & (DMA_CHUNK_SIZE - 1);
+		unsigned known = SCHEME_FRAME_MORE | (n == 0 && meta ? SCHEME_FRAME_META : 0);
 
 		good = good && frame[n].len > 0 && within + frame[n].len <= DMA_CHUNK_SIZE &&
-		       (frame[n].flags & ~SCHEME_FRAME_MORE) == 0;
+		       (frame[n].flags & ~known) == 0;
 		len += frame[n].len;
 	} while ((frame[n++].flags & SCHEME_FRAME_MORE) != 0);
 	*entries = n;
 	if (!good || len < ETH_HEADER)
 		return -EINVAL;
-	if (len > port->mtu + ETH_HEADER + VLAN_TAG)
+	if (!meta && len > port->mtu + ETH_HEADER + VLAN_TAG)
 		return -EMSGSIZE;
 	return port->link.up ? 0 : -ENETDOWN;
 }
@@ -82,6 +115,30 @@ static void refuse(struct owner *o, uint32_t at)
 	*refused_word(o, o->rings, at) |= refused_bit(o->rings, at);
 }
 
+/* Gives n entries to the card: room for them there is. What it does not take is a frame whose
+ * metadata is not in order; of a card that is gone any.
+ */
+static void send(struct owner *o, struct nic_queue *q, const struct frame *frames,
+	const uint32_t *place, size_t n, struct scheme_moved *moved)
+{
+	size_t done = 0, sent;
+	bool more;
+
+	while (done < n) {
+		sent = nic_tx_provide(q, &frames[done], n - done);
+		for (; sent > 0; sent--, done++) {
+			if ((frames[done].flags & FRAME_MORE) == 0)
+				count(moved, 0);
+		}
+		for (more = true; done < n && more; done++) {
+			more = (frames[done].flags & FRAME_MORE) != 0;
+			refuse(o, place[done]);
+			if (!more)
+				count(moved, -EINVAL);
+		}
+	}
+}
+
 /* One burst to the card; how many were taken, or -EPROTO. */
 static ssize_t take_frames(
 	struct owner *o, struct nic_queue *q, const struct port *port, struct scheme_moved *moved)
@@ -90,9 +147,9 @@ static ssize_t take_frames(
 	struct frame to[BURST];
 	uint32_t place[BURST];
 	uint32_t at = o->rings->tx.taken;
-	size_t n = 0, sent, entries;
-	size_t room = burst(port->tx_ring, nic_tx_held(q));
-	ssize_t taken = scheme_rings_tx_take(o->rings, from, room, room);
+	size_t n = 0, entries, frames;
+	size_t room = tx_burst(port, nic_tx_held(q), &frames);
+	ssize_t taken = scheme_rings_tx_take(o->rings, from, room, frames);
 
 	for (size_t i = 0; taken > 0 && i < (size_t)taken; i += entries) {
 		int verdict = judge(port, &from[i], &entries);
@@ -105,18 +162,13 @@ static ssize_t take_frames(
 				continue;
 			}
 			place[n] = at;
+			/* The flags are the driver's, in one numbering. */
 			to[n++] = (struct frame){.offset = from[k].offset,
 				.len = from[k].len,
-				.flags = (from[k].flags & SCHEME_FRAME_MORE) != 0 ? FRAME_MORE : 0};
+				.flags = from[k].flags};
 		}
 	}
-	sent = n > 0 ? nic_tx_provide(q, to, n) : 0;
-	for (size_t i = 0; i < n; i++) {
-		if (i >= sent) /* a card that is gone takes none */
-			refuse(o, place[i]);
-		if ((to[i].flags & FRAME_MORE) == 0)
-			count(moved, i < sent ? 0 : -EINVAL);
-	}
+	send(o, q, to, place, n, moved);
 	return taken;
 }
 
@@ -174,9 +226,7 @@ static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved
 
 		to[i] = (struct scheme_frame){.offset = from[i].offset,
 			.len = good ? from[i].len : 0,
-			.flags = !good  ? SCHEME_FRAME_ERROR
-				 : more ? SCHEME_FRAME_MORE
-					: 0};
+			.flags = good ? from[i].flags : SCHEME_FRAME_ERROR};
 		moved->received += good && !more;
 	}
 	if (n > 0)
@@ -191,8 +241,10 @@ static size_t received(struct owner *o, struct nic_queue *q, struct scheme_moved
  */
 unsigned owner_room(const struct port *port, const struct nic_queue *q)
 {
+	size_t frames;
+
 	return (burst(port->rx_ring, nic_rx_held(q)) > 0 ? SCHEME_RING_RX : 0) |
-	       (burst(port->tx_ring, nic_tx_held(q)) >= SCHEME_RING_CHAIN ? SCHEME_RING_TX : 0);
+	       (tx_burst(port, nic_tx_held(q), &frames) >= SCHEME_RING_CHAIN ? SCHEME_RING_TX : 0);
 }
 
 ssize_t owner_move(struct owner *o, struct nic_queue *q, const struct port *port, uint32_t access,

@@ -47,6 +47,7 @@ static void sort_out(struct port *port)
 		for (size_t k = 0; k < n; k++)
 			damaged |= (frame[k].flags & FRAME_ERROR) != 0;
 		if (!damaged && ends && n <= PORT_PIECES) {
+			frame->flags &= (uint16_t)~FRAME_META;
 			memmove(&port->rx[kept], frame, n * sizeof(*frame));
 			kept += n;
 			continue;
@@ -460,6 +461,7 @@ int port_init(
 		.frames = config->frames,
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
+		.offloads = config->offloads,
 		.mtu = config->mtu,
 		.pieces = pieces_at(config->mtu),
 		.promiscuous = config->promiscuous,

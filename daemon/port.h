@@ -38,6 +38,7 @@ struct port {
 	const struct dma_region *frames;
 	struct nic_pool pool;
 	unsigned rx_ring, tx_ring;
+	uint32_t offloads; /* of the card's queues; the frames here have no metadata */
 	/* Received, and not yet taken: rx[rx_at .. rx_end), whole frames. */
 	struct frame rx[PORT_BURST];
 	size_t rx_at, rx_end;

@@ -53,6 +53,8 @@ int scheme_handle_own(struct scheme *s, int64_t id, struct scheme_rings *rings, 
 	h->value_len = h->value_at = 0;
 	if (h->page != NULL) {
 		atomic_store_explicit(&h->page->value, 0, memory_order_relaxed);
+		atomic_store_explicit(
+			&h->page->offloads, s->port.queues.offloads, memory_order_relaxed);
 	}
 	scheme_handle_lost(s, id, lost);
 	return 0;

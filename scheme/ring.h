@@ -44,8 +44,66 @@ struct scheme_frame {
 
 #define SCHEME_FRAME_MORE  1u /* the frame goes on in the next entry */
 #define SCHEME_FRAME_ERROR 2u /* nothing was received, only the buffer comes back */
+#define SCHEME_FRAME_META \
+	4u /* of the first entry: a struct scheme_meta lies in front of the data */
 
-/* Entries of a frame to be sent, at most: what the cards of nic.h take. None is empty. One received
+/* Metadata, as struct frame_meta of nic.h, right in front of the data (at offset - sizeof). A queue
+ * that a client owns has it where its driver was started with --offloads: scheme_status.offloads
+ * says so. Others have none, and refuse it.
+ */
+struct scheme_meta {
+	uint16_t flags; /* enum scheme_meta_flags */
+	uint16_t vlan;  /* SCHEME_META_VLAN: the tag's priority and VLAN, 16 bits */
+	uint32_t hash;  /* SCHEME_META_HASH: of addresses and ports */
+	uint16_t type;  /* enum scheme_meta_type */
+	uint16_t mss;   /* SCHEME_META_SEGMENT: bytes of payload in each but the last, from 64 on */
+	uint16_t l3_len; /* lengths of headers, to be sent: IPv4 20 to 60, IPv6 40 to 511 */
+	uint8_t l2_len;  /* 14 to 127, without the tag of SCHEME_META_VLAN */
+	uint8_t l4_len;  /* SCHEME_META_SEGMENT: TCP 20 to 60, UDP 8 */
+};
+
+enum scheme_meta_flags {
+	SCHEME_META_VLAN = 1 << 0, /* to be sent: a tag is to be put in */
+	/* Received: what the card found out. Neither good nor bad: not computed, or none. */
+	SCHEME_META_HASH = 1 << 1,
+	SCHEME_META_IP_GOOD = 1 << 2,
+	SCHEME_META_IP_BAD = 1 << 3,
+	SCHEME_META_L4_GOOD = 1 << 4, /* of TCP, UDP, SCTP */
+	SCHEME_META_L4_BAD = 1 << 5,
+	/* To be sent: checksums that the card is to put in. The headers lie in the first entry, the
+	 * fields hold 0, but those of TCP and UDP the sum, not inverted, of the pseudo header: with
+	 * SCHEME_META_SEGMENT of one whose length is 0.
+	 */
+	SCHEME_META_IP_SUM = 1 << 8,
+	SCHEME_META_L4_SUM = 1 << 9,
+	/* TCP or UDP of up to 65,535 bytes, to be sent as several frames of the MTU's size at most,
+	 * both checksums with it.
+	 */
+	SCHEME_META_SEGMENT = 1 << 10,
+};
+
+/* What is in a frame; to be sent: one of the two IPs and one of the last three, where flags need
+ * it.
+ */
+enum scheme_meta_type {
+	SCHEME_META_IPV4 = 1 << 0,
+	SCHEME_META_IPV4_OPTIONS = 1 << 1,
+	SCHEME_META_IPV6 = 1 << 2,
+	SCHEME_META_IPV6_EXTENSIONS = 1 << 3,
+	SCHEME_META_TCP = 1 << 4,
+	SCHEME_META_UDP = 1 << 5,
+	SCHEME_META_SCTP = 1 << 6,
+};
+
+enum scheme_offload {
+	SCHEME_RX_CHECKSUM = 1 << 1,
+	SCHEME_RX_HASH = 1 << 2,
+	SCHEME_RX_TYPE = 1 << 3,
+	SCHEME_TX_META = 1 << 4,
+};
+
+/* Entries of a frame to be sent, at most: what the cards of nic.h take (one of them for metadata).
+ * None is empty. One received
  * has SCHEME_FRAME_MAX / SCHEME_RING_BUFFER at most, rounded up,
  * and waits until as many buffers are provided.
  */

@@ -88,6 +88,8 @@ struct scheme_status {
 	scheme_atomic_u32 value;       /* 1: the handle is a value's, not frames' */
 	scheme_atomic_u64 lost;  /* of rings: frames that a driver had taken and took with it */
 	scheme_atomic_u32 owned; /* 1: another client owns the queue, and frames are refused */
+	/* enum scheme_offload of scheme/ring.h: what metadata its frames may have. */
+	scheme_atomic_u32 offloads;
 };
 
 /* Opens a URL. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_NONBLOCK and O_CLOEXEC. Where `status`

@@ -48,7 +48,8 @@ struct scheme_moved {
 /* Queues of the card that clients may own, with rings: the card works on their memory itself. */
 struct scheme_queues {
 	void *ctx;
-	unsigned count; /* 0: none, and the rest is not used */
+	unsigned count;    /* 0: none, and the rest is not used */
+	uint32_t offloads; /* enum scheme_offload, of all of them */
 	/* The queue is the rings' owner's, until leave(). resumed: an earlier driver had the same
 	 * rings, which are to be resumed; *lost as scheme_rings_resume() says. -errno. */
 	int (*own)(void *ctx, unsigned index, struct scheme_rings *rings, bool resumed,

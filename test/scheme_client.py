@@ -16,7 +16,8 @@ REPLY = struct.Struct("<Ii")
 # struct scheme_status: where each field lies in the page.
 STATUS = {"link_up": ("<I", 0), "link_mbit": ("<I", 4), "mtu": ("<I", 8), "writes": ("<I", 12),
           "error": ("<i", 16), "present": ("<I", 20), "sent": ("<Q", 24), "refused": ("<Q", 32),
-          "no_link": ("<Q", 40), "received": ("<Q", 48), "tap_dropped": ("<Q", 56), "value": ("<I", 64), "lost": ("<Q", 72), "owned": ("<I", 80)}
+          "no_link": ("<Q", 40), "received": ("<Q", 48), "tap_dropped": ("<Q", 56), "value": ("<I", 64), "lost": ("<Q", 72), "owned": ("<I", 80),
+          "offloads": ("<I", 84)}
 
 
 def request(path="", access=READ | WRITE, magic=MAGIC, version=VERSION):

@@ -9,12 +9,12 @@ import signal
 import pytest
 
 import lab
-from owner_client import RX, TX, Owner, buffers
+from owner_client import TX, Owner, buffers
 from ring_client import Ring
 from stack import MAC, Stack
 from test_rings import lossless
-from test_spine import LOSSLESS, Rheinfall, opened, url
-from test_survive import kill, up
+from test_spine import Rheinfall, opened, url
+from test_survive import up
 from test_upgrade import upgrade
 
 MORE = 1  # a flag of an entry
@@ -113,7 +113,8 @@ def test_each_byte(run, loop):
             assert (len(data), number_of(data)) == (size, number)
             for _ in range(0, size, 2048):
                 ring.provide()
-        assert (ring.status("sent"), ring.status("received"), ring.status("refused")) == (100, 100, 0)
+        lab.wait_for(lambda: ring.status("sent") == ring.status("received") == 100, "all are counted")
+        assert ring.status("refused") == 0
 
 
 def test_the_mtu_changes_while_clients_have_it_open(run, cable):
@@ -209,6 +210,7 @@ def test_kills_under_traffic(run, loop):
             os.kill(loop.pids("a")[-1], signal.SIGKILL)
             lab.wait_for(lambda: flows() is not None and len(loop.pids("a")) > drivers, "another driver")
         lab.wait_for(lambda: ring.room() == ring.size, "every buffer comes back")
+        loop.wait_link("a")
         up(ring)
         assert ring.status("mtu") == 9710
         ring.send(large(LARGEST, number + 1, "a", "a"))
@@ -275,13 +277,15 @@ def test_a_queue_of_ones_own(run, cable):
         send(good, (60,))
         assert b.read() == good
         a.sent()
+        lab.wait_for(lambda: a.status("writes") == 7, "what became of them")
         assert (a.status("sent"), a.status("refused")) == (5, 2)
         got = b""
         b.write(large(LARGEST, 6, "b", "a"))
         while len(got) < LARGEST:
             for offset, data in a.wait(1):
                 got += data
-        assert got == large(LARGEST, 6, "b", "a") and a.status("received") == 1
+        assert got == large(LARGEST, 6, "b", "a")
+        lab.wait_for(lambda: a.status("received") == 1, "it is counted")
         a.provide(TX, [(offsets[100], 100, MORE)] * 40)
         a.hung_up()
     lab.wait_for(lambda: b"owned 0" in cable.value("a", "/queue/0"), "it is the driver's again")

@@ -30,6 +30,7 @@ struct nic_queue {
 	uint32_t rx[RING];
 	struct frame tx[RING];
 	size_t rx_count, tx_count;
+	size_t tx_bare;              /* descriptors without a buffer, at most */
 	size_t sent;                 /* tx[0 .. sent) */
 	struct frame got[4 * SLOTS]; /* that was to be sent, the newest */
 	size_t gots;
@@ -41,6 +42,7 @@ struct nic {
 };
 
 static size_t longest = 1518; /* what the card may send */
+static bool with_metadata;
 
 static struct {
 	char text[512]; /* what was done, in its order */
@@ -156,23 +158,33 @@ size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n)
 	return count;
 }
 
-/* What the drivers' own check asks: they stop at what is not so. */
+/* What the drivers' own check asks: they stop at what is not so. Metadata is in order where the
+ * offset is a multiple of 8.
+ */
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n)
 {
 	size_t len = 0, entries = 0;
+	bool meta = false;
 
 	assert_non_null(q->frames);
-	assert_true(n == 0 || frames[n - 1].flags == 0);
+	assert_true(n == 0 || (frames[n - 1].flags & FRAME_MORE) == 0);
 	for (size_t i = 0; i < n; i++) {
 		const struct frame *f = &frames[i];
 
-		assert_true(q->tx_count < RING - 4);
-		assert_true((f->flags & ~FRAME_MORE) == 0 && f->len > 0);
+		if ((f->flags & FRAME_META) != 0) {
+			assert_true(entries == 0 && with_metadata);
+			meta = true;
+			q->tx_bare++;
+			if (f->offset % 8 != 0)
+				return i;
+		}
+		assert_true(q->tx_count + q->tx_bare < RING - 4);
+		assert_true((f->flags & ~(FRAME_MORE | FRAME_META)) == 0 && f->len > 0);
 		len += f->len;
 		assert_true(++entries <= 40);
-		if (f->flags == 0) {
-			assert_in_range(len, 14, longest);
-			len = entries = 0;
+		if ((f->flags & FRAME_MORE) == 0) {
+			assert_in_range(len, 14, meta ? 65535 : longest);
+			len = entries = meta = 0;
 		}
 		assert_true(f->offset + (size_t)f->len <= q->frames->size);
 		assert_true((f->offset & (DMA_CHUNK_SIZE - 1)) + f->len <= DMA_CHUNK_SIZE);
@@ -190,6 +202,7 @@ size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n)
 		offsets[i] = q->tx[i].offset;
 	q->sent -= count;
 	q->tx_count -= count;
+	q->tx_bare = q->tx_bare < q->tx_count ? q->tx_bare : q->tx_count;
 	memmove(q->tx, q->tx + count, q->tx_count * sizeof(q->tx[0]));
 	return count;
 }
@@ -417,7 +430,7 @@ static void there_and_back(void **state)
 	assert_int_equal(owners_ask(&b->owners, &other), -EBUSY);
 	b->table.text(b->table.ctx, 0, text, sizeof(text));
 	assert_string_equal(text, "owned 1\npid 42\nuid 43\nmemory_kib 4096\nlimit_kib 4096\n"
-				  "rx_held 0\ntx_held 0\n");
+				  "rx_held 0\ntx_held 0\noffloads 0\n");
 	b->table.leave(b->table.ctx, 0);
 	noted("stop unmap regain");
 	told(b, "unmap 7");
@@ -819,6 +832,63 @@ static void room_is_for_any_frame(void **state)
 	assert_int_equal(lost, RING - 4 - SCHEME_RING_CHAIN + 1);
 }
 
+/* The daemon lets metadata through where the card has it, and the driver judges it: what that does
+ * not take comes back in its place, and the next ones go on.
+ */
+static void metadata_is_the_drivers_to_judge(void **state)
+{
+	struct bench *b = *state;
+	static const struct scheme_frame frames[] = {
+		{8192, 60, 0},
+		{8192, 60, SCHEME_FRAME_META},
+		{8196, 60, SCHEME_FRAME_META | SCHEME_FRAME_MORE}, /* not in order */
+		{8192, 60, 0},
+		{8196, 60, SCHEME_FRAME_META}, /* neither */
+		{8192, 40000, SCHEME_FRAME_META | SCHEME_FRAME_MORE},
+		{8192, 9000, 0},
+		{8192, 60, SCHEME_FRAME_MORE}, /* in the wrong place */
+		{8192, 60, SCHEME_FRAME_META},
+		{8192, 60, 0},
+	};
+	struct scheme_moved moved;
+
+	for (unsigned with = 0; with < 2; with++) {
+		b->port.offloads = with != 0 ? NIC_TX_META : 0;
+		with_metadata = with != 0;
+		serve(b);
+		for (unsigned i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+			provide(b, true, &frames[i]);
+		assert_true(move(b, &moved) > 0);
+		assert_int_equal(moved.sent, with != 0 ? 4 : 2);
+		assert_int_equal(moved.refused, with != 0 ? 3 : 5);
+		assert_int_equal(moved.error, -EINVAL);
+		assert_int_equal(nic.queue[0].tx_count, with != 0 ? 5 : 2);
+		assert_true(owner_in_step(&b->owners.queue[0], &nic.queue[0], &b->rings));
+		nic.queue[0].sent = nic.queue[0].tx_count;
+		assert_true(move(b, &moved) > 0);
+		assert_int_equal(scheme_rings_tx_held(&b->rings), 0);
+		b->table.leave(b->table.ctx, 0);
+		notes.text[0] = '\0';
+		told(b, "unmap 7");
+		memset(b->page.bytes, 0, sizeof(b->page.bytes));
+		b->shared->rx_provided = b->shared->tx_provided = 0;
+		init_rings(b);
+	}
+	/* Each of what is held, and each of what comes, may take two descriptors. */
+	serve(b);
+	for (uint32_t i = 0; i < 9; i++)
+		provide(b, true, &frames[1]);
+	assert_true(move(b, &moved) > 0);
+	assert_int_equal(b->table.room(b->table.ctx, 0), SCHEME_RING_RX | SCHEME_RING_TX);
+	for (uint32_t i = 0; i < SLOTS - 9; i++)
+		provide(b, true, &frames[1]);
+	while (move(b, &moved) > 0)
+		;
+	assert_int_equal(b->table.room(b->table.ctx, 0), SCHEME_RING_RX);
+	assert_in_range(nic.queue[0].tx_count, 25, 30);
+	with_metadata = false;
+}
+
 /* Any bytes at any time. The fakes check what reaches the card. */
 static void wild(void **state)
 {
@@ -879,6 +949,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_starts_afresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(in_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(room_is_for_any_frame, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			metadata_is_the_drivers_to_judge, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wild, set_up, tear_down),
 	};
 
