@@ -29,6 +29,10 @@
 /* Where no interrupt tells of the link. */
 #define LINK_POLL_NS   200000000
 #define CLIENTS_A_LOOK 16
+/* Between two looks at whether the card is well, which also find what an interrupt that got lost
+ * should have told.
+ */
+#define CHECK_NS 1000000000
 
 /* What an epoll event is about; an interrupt's number is added to the last. */
 enum what { WHAT_SCHEME, WHAT_CHANNEL, WHAT_SIGNAL, WHAT_GONE, WHAT_IRQ };
@@ -45,8 +49,9 @@ struct loop {
 	int irq[NIC_MAX_QUEUES + 1];
 	size_t irqs;
 	int64_t counters_due; /* CLOCK_MONOTONIC ns */
-	unsigned handles;     /* that are open, when last looked at */
-	bool orphan;          /* pcid is gone: it serves who is open, and ends with the last */
+	int64_t check_due;
+	unsigned handles; /* that are open, when last looked at */
+	bool orphan;      /* pcid is gone: it serves who is open, and ends with the last */
 	bool hands_over;
 	bool waits; /* for the clients of the driver before: no frame is nobody's as yet */
 	bool stop;
@@ -342,6 +347,25 @@ static void happened(struct loop *loop, uint32_t what)
 	}
 }
 
+/* Looks after the card itself when that is due. */
+static void check(struct loop *loop)
+{
+	struct pci_error why = {""};
+	int64_t now = now_ns();
+	int error;
+
+	if (now < loop->check_due)
+		return;
+	loop->check_due = now + CHECK_NS;
+	error = nic_check(loop->port->nic, &why);
+	if (error == -ENODEV)
+		card_gone(loop);
+	else if (error != 0)
+		end(loop, error, why.text);
+	else
+		read_link(loop);
+}
+
 /* Waits up to `ms` (-1: for ever) and deals with what happened. */
 static void look(struct loop *loop, int ms)
 {
@@ -355,6 +379,8 @@ static void look(struct loop *loop, int ms)
 		loop->handles = scheme_open_handles(loop->scheme);
 		note(loop, FLIGHT_HANDLES, 0, loop->handles);
 	}
+	if (!loop->stop)
+		check(loop);
 }
 
 /* Reads the card's counters and its link when they are due; returns ms until the next time. */
@@ -407,6 +433,8 @@ static bool sleep_until_something(struct loop *loop)
 	struct port *port = loop->port;
 	int ms = read_counters(loop);
 
+	if (ms > CHECK_NS / 1000000)
+		ms = CHECK_NS / 1000000;
 	nic_irq_arm(port->nic);
 	/* What came between the last look and the arming raised no interrupt that is still to come:
 	 * one more look, and the interrupts stay armed whatever it finds.

@@ -112,6 +112,9 @@ struct nic_driver {
 	int (*queue_start)(struct nic *nic, unsigned index, const struct dma_region *frames);
 	int (*queue_stop)(struct nic *nic, unsigned index);
 
+	/* One queue's, or NULL; see nic_check(). A failure says why by nic_fail(). */
+	int (*check)(struct nic *nic, unsigned index);
+
 	int (*irq_ack)(struct nic *nic, size_t which);
 	void (*irq_arm)(struct nic *nic);
 	void (*irq_arm_queue)(struct nic *nic, unsigned index);
@@ -162,6 +165,11 @@ int nic_fail(struct nic *nic, int rc, const char *format, ...)
 /* reg_poll() whose time-out says so: `what` did not happen, `where` it is written. */
 int nic_wait(struct nic *nic, uint32_t reg, uint32_t mask, uint32_t value, unsigned timeout_us,
 	const char *what, const char *where);
+
+/* Writes what all depends on, and reads it back in the bits of `mask`: once more where they differ,
+ * as a single access may fail; then -EIO.
+ */
+int nic_hold(struct nic *nic, uint32_t reg, uint32_t value, uint32_t mask);
 
 /* Interrupts of the kind that the configuration asks for, or of the best that the card has: a
  * vector for each queue and one more, or one for all. Nothing, where it asks for none. The driver

@@ -35,6 +35,24 @@ int nic_wait(struct nic *nic, uint32_t reg, uint32_t mask, uint32_t value, unsig
 	return rc;
 }
 
+int nic_hold(struct nic *nic, uint32_t reg, uint32_t value, uint32_t mask)
+{
+	uint32_t found = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		reg_write(&nic->bar, reg, value);
+		found = reg_read(&nic->bar, reg);
+		if (pci_gone(nic->fn))
+			return -ENODEV;
+		if (((found ^ value) & mask) == 0)
+			return 0;
+	}
+	return nic_fail(nic, -EIO,
+		"register 0x%05x does not keep what is written to it (0x%x becomes 0x%x): "
+		"power-cycle the card",
+		reg, value, found);
+}
+
 static void destroy(struct nic *nic)
 {
 	nic->driver->destroy(nic);
@@ -173,6 +191,22 @@ void nic_release(struct nic *nic)
 		return;
 	nic->driver->save(nic);
 	destroy(nic);
+}
+
+int nic_check(struct nic *nic, struct pci_error *why)
+{
+	struct pci_error unread;
+	int rc = 0;
+
+	if (pci_gone(nic->fn))
+		return -ENODEV;
+	if (!nic->driver->check)
+		return 0;
+	nic->why = why ? why : &unread;
+	for (unsigned i = 0; i < nic->queues && !rc; i++)
+		rc = nic->queue[i]->frames ? nic->driver->check(nic, i) : 0;
+	nic->why = NULL;
+	return pci_gone(nic->fn) ? -ENODEV : rc;
 }
 
 int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)

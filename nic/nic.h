@@ -303,6 +303,15 @@ const char *nic_irq_name(const struct nic *nic);
 
 bool nic_gone(const struct nic *nic);
 
+/* Whether the card does what its registers say that it does; for a program that uses all queues by
+ * one thread, about once a second. Where nothing moved since the call before the tails are written
+ * again: a write that got lost costs time alone. -EIO with `why`: a head has passed a descriptor
+ * that was not written back in NIC_CHECKS calls: nothing behind it will ever be seen, and the card
+ * is to be reset, which nic_close() and nic_open() do. -ENODEV.
+ */
+#define NIC_CHECKS 3u
+int nic_check(struct nic *nic, struct pci_error *why);
+
 /* --- state --- */
 
 struct nic_link {

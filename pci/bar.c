@@ -165,7 +165,9 @@ uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
 	if (!in_bar(bar, offset))
 		return UINT32_MAX;
 	value = load(bar, offset);
-	if (value == UINT32_MAX && (offset == bar->alive || load(bar, bar->alive) == UINT32_MAX))
+	/* A single transaction may fail: the card is asked twice. */
+	if (value == UINT32_MAX && load(bar, bar->alive) == UINT32_MAX &&
+		load(bar, bar->alive) == UINT32_MAX)
 		pci_set_gone(bar->fn);
 	if (bar->fn->recorder)
 		recorder_add(bar->fn->recorder, FLIGHT_READ, (uint8_t)bar->index, offset, value);

@@ -9,7 +9,7 @@
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
  *     ixgbe_in_place.c  forwarding on one ring
  *     ixgbe_full.c   metadata in front of frames
- *     ixgbe_path.c   which code for them
+ *     ixgbe_path.c   which code for them  ixgbe_check.c   whether the card is well
  *     ixgbe_irq.c    interrupts           ixgbe_rss.c     which queue a frame goes to
  *     ixgbe_filter.c which frames come
  *     ixgbe_state.c  from one process to the next
@@ -106,6 +106,11 @@ struct ixgbe_queue {
 	bool udp_unsure;                 /* a bad UDP checksum may be none */
 	struct ixgbe_context context[2]; /* as the card has them; 0: never written */
 	unsigned context_last;
+	/* What ixgbe_check() saw last, and how often running the card was late with it. */
+	struct {
+		uint32_t rx_head, rs_head;
+		unsigned rx_late, tx_late;
+	} seen;
 };
 
 struct ixgbe {
@@ -137,6 +142,9 @@ int ixgbe_queue_stop(struct ixgbe *dev, unsigned index);
 void ixgbe_queue_set_mtu(struct ixgbe_queue *q, uint16_t mtu);
 /* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */
 uint32_t ixgbe_frame_max(uint16_t mtu);
+
+/* ixgbe_check.c: that of nic_check() */
+int ixgbe_check(struct nic *nic, unsigned index);
 
 /* ixgbe_rss.c: with several queues, frames are spread over those that run. */
 void ixgbe_rss_start(struct ixgbe *dev);

@@ -34,6 +34,12 @@ struct eeprom {
 	uint16_t word[WINDOW];
 };
 
+/* EERD has 14 bits for an address (8.2.3.2.2) and a pointer has 16, whatever the card says of its
+ * size: else a single failed read of that would have us read millions of words.
+ */
+#define WORDS_MAX      0x4000u
+#define WORDS_MAX_X550 0x10000u
+
 #define AUTO_READ_US 1000000u /* no limit is given */
 #define EERD_US      100000u
 
@@ -165,7 +171,9 @@ static int checksum(struct ixgbe *dev, struct eeprom *eeprom, uint16_t *sum)
 int ixgbe_eeprom_check(struct ixgbe *dev)
 {
 	uint32_t eec = reg_read(&dev->nic.bar, EEC);
-	struct eeprom eeprom = {.size = 64u << ((eec >> EEC_SIZE_SHIFT) & EEC_SIZE_MASK)};
+	uint32_t words = 64u << ((eec >> EEC_SIZE_SHIFT) & EEC_SIZE_MASK);
+	uint32_t most = is_x550(dev) ? WORDS_MAX_X550 : WORDS_MAX;
+	struct eeprom eeprom = {.size = words < most ? words : most};
 	uint32_t resources = is_x550(dev) ? SYNC_EEPROM | SYNC_MAILBOX : SYNC_EEPROM;
 	uint16_t sum = 0;
 	int rc;
@@ -183,6 +191,11 @@ int ixgbe_eeprom_check(struct ixgbe *dev)
 	if (rc)
 		return rc;
 	rc = checksum(dev, &eeprom, &sum);
+	if (rc == -EBADMSG || (!rc && sum != CHECKSUM)) { /* a read may have failed */
+		eeprom.count = 0;
+		sum = 0;
+		rc = checksum(dev, &eeprom, &sum);
+	}
 	ixgbe_sync_release(dev, resources);
 	if (rc == -EBADMSG || (!rc && sum != CHECKSUM))
 		return nic_fail(&dev->nic, -EIO,
@@ -193,14 +206,24 @@ int ixgbe_eeprom_check(struct ixgbe *dev)
 int ixgbe_read_mac(struct ixgbe *dev)
 {
 	/* Loaded into the first receive address (8.2.3.7.8, 8.2.3.7.9), first byte lowest. */
-	uint32_t low = reg_read(&dev->nic.bar, RAL(0));
-	uint32_t high = reg_read(&dev->nic.bar, RAH(0));
+	uint32_t low = 0;
+	uint32_t high = 0;
+	bool same = false;
 
+	/* Until two readings agree: one alone may fail, and an address that is wrong shows late. */
+	for (unsigned i = 0; i < 4 && !same; i++) {
+		uint32_t l = reg_read(&dev->nic.bar, RAL(0));
+		uint32_t h = reg_read(&dev->nic.bar, RAH(0));
+
+		same = i > 0 && l == low && h == high;
+		low = l;
+		high = h;
+	}
 	for (unsigned i = 0; i < 4; i++)
 		dev->nic.mac[i] = (uint8_t)(low >> (8 * i));
 	for (unsigned i = 0; i < 2; i++)
 		dev->nic.mac[4 + i] = (uint8_t)(high >> (8 * i));
-	if (!(high & RAH_VALID) || (low & 1) || (low == 0 && (high & 0xFFFF) == 0))
+	if (!same || !(high & RAH_VALID) || (low & 1) || (low == 0 && (high & 0xFFFF) == 0))
 		return nic_fail(&dev->nic, -EIO,
 			"no valid MAC address was loaded (RAL0, RAH0, 82599 datasheet 8.2.3.7.9): "
 			"reprogram the card's EEPROM");

@@ -39,8 +39,9 @@ static int command(struct ixgbe *dev, const uint32_t *words, unsigned count)
 
 int ixgbe_firmware_check(struct ixgbe *dev)
 {
+	/* Asked twice, as a single read may fail. */
 	if (dev->model->family != IXGBE_X550 || !(reg_read(&dev->nic.bar, FWSM) & FWSM_RECOVERY) ||
-		pci_gone(dev->nic.fn))
+		!(reg_read(&dev->nic.bar, FWSM) & FWSM_RECOVERY) || pci_gone(dev->nic.fn))
 		return 0;
 	return nic_fail(&dev->nic, -EIO,
 		"the card's firmware is in recovery mode (FWSM bit 5): its flash memory must be "

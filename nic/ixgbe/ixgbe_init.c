@@ -181,14 +181,15 @@ static int enable_receive(struct ixgbe *dev)
 		"the receive path did not empty", "SECRXSTAT.SECRX_RDY, 82599 datasheet 4.6.7");
 	if (rc)
 		return rc;
-	reg_set(&dev->nic.bar, RXCTRL, RXCTRL_RXEN);
+	rc = nic_hold(
+		&dev->nic, RXCTRL, reg_read(&dev->nic.bar, RXCTRL) | RXCTRL_RXEN, RXCTRL_RXEN);
 	reg_clear(&dev->nic.bar, SECRXCTRL, SECRXCTRL_RX_DIS);
-	return 0;
+	return rc;
 }
 
 /* --- transmit: 4.6.8 --- */
 
-static void init_transmit(struct ixgbe *dev)
+static int init_transmit(struct ixgbe *dev)
 {
 	uint32_t hlreg0 = reg_read(&dev->nic.bar, HLREG0) & ~HLREG0_LPBK;
 
@@ -215,7 +216,8 @@ static void init_transmit(struct ixgbe *dev)
 		reg_write(&dev->nic.bar, RTTBCNRC, 0);
 	}
 	reg_clear(&dev->nic.bar, RTTDCS, RTTDCS_ARBDIS);
-	reg_set(&dev->nic.bar, DMATXCTL, DMATXCTL_TE);
+	return nic_hold(
+		&dev->nic, DMATXCTL, reg_read(&dev->nic.bar, DMATXCTL) | DMATXCTL_TE, DMATXCTL_TE);
 }
 
 /* --- start --- */
@@ -261,7 +263,9 @@ static int start(struct nic *nic)
 	if (rc)
 		return rc;
 	init_receive(dev);
-	init_transmit(dev);
+	rc = init_transmit(dev);
+	if (rc)
+		return rc;
 	/* Now that no ring of an earlier driver is left, the card may reach memory. */
 	rc = pci_set_bus_master(dev->nic.fn, true);
 	if (rc)
@@ -409,6 +413,7 @@ const struct nic_driver ixgbe_driver = {
 	.resume = resume,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
+	.check = ixgbe_check,
 	.irq_ack = ixgbe_irq_ack,
 	.irq_arm = ixgbe_irq_arm,
 	.irq_arm_queue = ixgbe_irq_arm_queue,

@@ -135,17 +135,23 @@ static void forget(struct ixgbe_queue *q)
 
 /* --- started --- */
 
-/* Programs a ring's base and length. */
-static void place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
+/* Programs a ring's base and length. A ring that lay elsewhere would be somebody else's memory:
+ * what is written is read back.
+ */
+static int place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, uint32_t base_low,
 	uint32_t base_high, uint32_t length)
 {
 	uint64_t iova = dma_iova(dev->nic.config.rings, place);
+	int rc;
 
 	/* The zeroes, before the enable bit that lets the card fetch descriptors. */
 	dma_write_barrier();
-	reg_write(&dev->nic.bar, base_low, (uint32_t)iova);
-	reg_write(&dev->nic.bar, base_high, (uint32_t)(iova >> 32));
-	reg_write(&dev->nic.bar, length, ring_size(ring) * RING_DESCRIPTOR);
+	rc = nic_hold(&dev->nic, base_low, (uint32_t)iova, UINT32_MAX);
+	if (!rc)
+		rc = nic_hold(&dev->nic, base_high, (uint32_t)(iova >> 32), UINT32_MAX);
+	if (!rc)
+		rc = nic_hold(&dev->nic, length, ring_size(ring) * RING_DESCRIPTOR, UINT32_MAX);
+	return rc;
 }
 
 /* 4.6.7 */
@@ -160,10 +166,17 @@ static int start_rx(struct ixgbe *dev, unsigned i)
 	/* In place the address must outlive the write-back (7.1.5). */
 	uint32_t format = dev->nic.config.in_place ? 0 : SRRCTL_ADVANCED;
 
+	int rc;
+
 	nic_ring_clear(&dev->nic.queue[i]->rx);
-	place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
-	reg_write(&dev->nic.bar, SRRCTL(i),
-		SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | format | drop);
+	rc = place_ring(dev, &dev->nic.queue[i]->rx, place.rx, RDBAL(i), RDBAH(i), RDLEN(i));
+	if (!rc)
+		rc = nic_hold(&dev->nic, SRRCTL(i),
+			SRRCTL_PACKET_KIB(NIC_BUFFER_SIZE / 1024) | SRRCTL_HEADER_64(4) | format |
+				drop,
+			SRRCTL_FORMAT);
+	if (rc)
+		return rc;
 	/* 8.2.3.11.1: bit 12 comes up as 1 and must be 0; left set, packets hold garbage (iPXE).
 	 * Data and header are not to pass the write-back that announces them.
 	 */
@@ -185,6 +198,7 @@ static int start_tx(struct ixgbe *dev, unsigned i)
 	struct nic_ring_place place = nic_place_rings(&dev->nic.config, i);
 	const struct ixgbe_in_place *in = &ixgbe_queue(dev->nic.queue[i])->place;
 	uint32_t report = 0;
+	int rc;
 
 	if (dev->nic.config.in_place) {
 		/* The ring may be receiving already. The head's place is aligned to 16 bytes, which
@@ -195,9 +209,13 @@ static int start_tx(struct ixgbe *dev, unsigned i)
 	} else {
 		nic_ring_clear(&dev->nic.queue[i]->tx);
 	}
-	place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
-	reg_write(&dev->nic.bar, TDWBAL(i), report);
-	reg_write(&dev->nic.bar, TDWBAH(i), (uint32_t)(in->head_iova >> 32));
+	rc = place_ring(dev, &dev->nic.queue[i]->tx, place.tx, TDBAL(i), TDBAH(i), TDLEN(i));
+	if (!rc)
+		rc = nic_hold(&dev->nic, TDWBAL(i), report, UINT32_MAX);
+	if (!rc)
+		rc = nic_hold(&dev->nic, TDWBAH(i), (uint32_t)(in->head_iova >> 32), UINT32_MAX);
+	if (rc)
+		return rc;
 	/* Write-backs must not pass each other: a DD tells of all before it, a head too. */
 	reg_clear(&dev->nic.bar, DCA_TXCTRL(i), DCA_TXCTRL_DESC_WRO);
 	reg_write(&dev->nic.bar, TDH(i), 0);

@@ -168,6 +168,7 @@
 #define SRRCTL_HEADER_64(h)   ((h) << 8)
 #define SRRCTL_ADVANCED       BIT(25) /* DESCTYPE 001: advanced, one buffer */
 #define SRRCTL_DROP_EN        BIT(28)
+#define SRRCTL_FORMAT         0x0E00001Fu /* DESCTYPE, BSIZEPACKET */
 #define RDT(n)                (0x01018u + 0x40u * (n))
 #define RXDCTL(n)             (0x01028u + 0x40u * (n))
 #define RXDCTL_ENABLE         BIT(25)

@@ -226,6 +226,14 @@ static void eeprom_and_address_must_be_in_order(void **state)
 	assert_int_equal(open_it(&b), -EIO);
 	assert_non_null(strstr(b.why.text, "no EEPROM"));
 	bench_free(&b);
+	/* A size beyond what can be addressed, and with it an erased pointer to a long section. */
+	b = bench_new(0x1528);
+	fake_hold(b.fn, EEC, EEC_SIZE_MASK << EEC_SIZE_SHIFT, EEC_SIZE_MASK << EEC_SIZE_SHIFT);
+	b.fn->eeprom[0x06] = 0xFFFF;
+	b.fn->eeprom[0xFFFF % FAKE_EEPROM] = 0xFFF0;
+	(void)open_it(&b);
+	assert_true(b.fn->accesses < 20000);
+	bench_free(&b);
 	/* An X550EM's is not looked at. */
 	b = bench_new(0x15AC);
 	b.fn->eeprom[0x20] ^= 0x0100;
