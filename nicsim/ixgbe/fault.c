@@ -13,9 +13,8 @@
 
 #include "nicsim/ixgbe/card.h"
 
-#define ALWAYS      UINT64_MAX
-#define MS_MAX      3600000u
-#define LATE_FOR_NS 1000000u /* the second half of a torn write-back */
+#define ALWAYS UINT64_MAX
+#define MS_MAX 3600000u
 
 #define RX_DD  0x1ull
 #define RX_EOP 0x2ull
@@ -62,8 +61,8 @@ static const struct row {
 	{"rx-stall", "", "receiving stops", FAULT_RX_STALL, 0, 0},
 	{"tx-stall", "", "sending stops", FAULT_TX_STALL, 0, 0},
 	{"rx-late", "MS[,COUNT]", "received: written back that much later", FAULT_RX_LATE, 1, 2},
-	{"rx-torn", "[COUNT]", "received: DD first, the other half 1 ms later", FAULT_RX_TORN, 0,
-		1},
+	{"rx-torn", "MS[,COUNT]", "received: DD first, the rest that much later", FAULT_RX_TORN, 1,
+		2},
 	{"rx-half", "[COUNT]", "received: the half with DD is never written", FAULT_RX_HALF, 0, 1},
 	{"rx-length", "BYTES[,COUNT]", "received: another length is written", FAULT_RX_LENGTH, 1,
 		2},
@@ -112,7 +111,7 @@ static bool parse_number(const char *text, size_t len, uint64_t *value)
 static bool is_time(enum ixgbe_fault_kind kind)
 {
 	return kind == FAULT_IRQ_SPURIOUS || kind == FAULT_FLAP || kind == FAULT_RX_LATE ||
-	       kind == FAULT_TX_LATE;
+	       kind == FAULT_RX_TORN || kind == FAULT_TX_LATE;
 }
 
 static bool parse_value(
@@ -285,7 +284,7 @@ bool ixgbe_fault_rx(struct ixgbe *card, unsigned queue, uint64_t address, bool a
 		uint64_t torn = *second & (RX_DD | RX_EOP) << status;
 
 		function_dma_write(&card->fn, &hint, address + 8, &torn, sizeof(torn));
-		put_off(card, &late, LATE_FOR_NS);
+		put_off(card, &late, f->of[FAULT_RX_TORN].value * 1000000);
 		return true;
 	}
 	if (strikes(f, FAULT_RX_HALF)) {
