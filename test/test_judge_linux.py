@@ -253,6 +253,14 @@ echo "receiving sums"
 i=0
 while [ $(($(sum rx) - base)) -lt {sum(count for _, count, _ in SUMS)} ]; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
 echo "after sums $(wrong)"
+ethtool -A eth0 autoneg off rx on tx on
+up
+pauses() {{ echo "$1 $(ethtool -S eth0 | sed -n 's/^ *rx_flow_control_xo.*: //p' | tr '\\n' ' ')"; }}
+pauses "before pauses"
+echo "receiving pauses"
+i=0
+while ethtool -S eth0 | grep -q 'rx_flow_control_xon: 0$'; do i=$((i + 1)); [ $i -lt 600 ]; sleep 0.1; done
+pauses "after pauses"
 ip link set eth0 down
 """
 
@@ -266,6 +274,7 @@ for port in range(20000, 20000 + {FLOWS}):
             s.sendto(bytes(40), ("{ALL}", 9))
 """
 
+PAUSE = "0180c2000001" + HERE_MAC.replace(":", "") + "88080001%04x" + 42 * "00"
 RAW = """
 import socket, sys
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
@@ -334,6 +343,10 @@ def test_linux_spreads_by_rss(run):
     peer.call("/usr/bin/python3", "-c", RAW, *(bytes(packet).hex() for packet, count, _ in SUMS for _ in range(count)))
     after = int(linux.expect(r"^after sums (\d+)").group(1))
     assert after - before == sum(count for _, count, wrong in SUMS if wrong)
+    linux.expect("^receiving pauses")
+    peer.call("/usr/bin/python3", "-c", RAW, *(PAUSE % quanta for quanta in (65535, 65535, 100, 0)))
+    assert linux.expect("^before pauses (.*)").group(1).split() == ["0", "0"]
+    assert linux.expect("^after pauses (.*)").group(1).split() == ["1", "3"]
     linux.finish("enabling UDP RSS")                         # pieces may come out of order
     assert card.stop() == 0
     assert len(card.lines) == 1, card.text
