@@ -284,8 +284,17 @@ static void an_x550s_firmware_is_asked(void **state)
 	/* One that says it has 64 words: 66 are looked at, and no section. */
 	b = bench_new(0x1563);
 	fake_hold(b.fn, EEC, EEC_SIZE_MASK << EEC_SIZE_SHIFT, 0);
-	assert_int_equal(open_it(&b), -EIO);
-	assert_non_null(strstr(b.why.text, "checksum is wrong"));
+	b.fn->eeprom[0x3F] = 0xBABA;
+	for (unsigned i = 0; i <= 0x41; i++)
+		if (i != 0x3F)
+			b.fn->eeprom[0x3F] = (uint16_t)(b.fn->eeprom[0x3F] - b.fn->eeprom[i]);
+	assert_int_equal(open_it(&b), 0);
+	bench_free(&b);
+	/* Firmware has no bit that goes with the mailbox's: what stands there holds nobody up. */
+	b = bench_new(0x1563);
+	fake_hold(b.fn, SW_FW_SYNC, SYNC_MAILBOX << 5, SYNC_MAILBOX << 5);
+	assert_int_equal(open_it(&b), 0);
+	assert_true(fake_now_us < 500000);
 	bench_free(&b);
 }
 
