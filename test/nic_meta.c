@@ -9,6 +9,8 @@
  * if the flags are 0), the frame. What comes, a frame a line:
  *
  *     FLAGS TYPE VLAN HASH DATA
+ *
+ * --dropped N --then M: at the end it waits until the card has dropped N frames, and then takes M.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -27,6 +29,11 @@ struct request {
 	struct frame_meta meta;
 	unsigned len;
 	uint8_t data[NIC_SEGMENT_MAX];
+};
+
+struct options {
+	bool starves;
+	unsigned dropped, then;
 };
 
 /* What passes the filters. */
@@ -132,12 +139,46 @@ static unsigned print_frames(struct nic_card *card)
 	return whole;
 }
 
-static int run(struct nic_card *card, FILE *file)
+/* Prints that many frames, as they come. */
+static int await_frames(struct nic_card *card, unsigned n)
+{
+	for (unsigned ms = 0; n; ms++) {
+		unsigned got = print_frames(card);
+
+		if (ms > 30000 || nic_gone(card->nic))
+			return -1;
+		if (got > n)
+			return -1;
+		n -= got;
+		if (!got)
+			usleep(1000);
+	}
+	return 0;
+}
+
+/* What was not received meanwhile. */
+static int take_the_rest(struct nic_card *card, const struct options *o)
+{
+	struct nic_stats stats = {0};
+
+	for (unsigned ms = 0; stats.rx_dropped < o->dropped && ms < 30000; ms++) {
+		if (nic_stats(card->nic, &stats))
+			return fail("stats", "none");
+		usleep(1000);
+	}
+	if (await_frames(card, o->then))
+		return fail("the rest", "not all of it comes");
+	if (nic_stats(card->nic, &stats))
+		return fail("stats", "none");
+	printf("dropped %u missed %u\n", (unsigned)stats.rx_dropped, (unsigned)stats.rx_missed);
+	return 0;
+}
+
+static int run(struct nic_card *card, FILE *file, const struct options *o)
 {
 	static struct request r;
 	char *line = NULL;
 	size_t room = 0;
-	unsigned back;
 
 	nic_rx(card->queue, &card->pool, NULL, 0);
 	nic_flush(card->queue);
@@ -147,19 +188,13 @@ static int run(struct nic_card *card, FILE *file)
 		parse(line, &r);
 		if (!send_one(card, &r))
 			return fail("refused", line);
-		back = 0;
-		for (unsigned ms = 0; back < r.back; ms++) {
-			unsigned got = print_frames(card);
-
-			back += got;
-			if (ms > 30000 || nic_gone(card->nic))
-				return fail("nothing comes back of", line);
-			if (!got)
-				usleep(1000);
-		}
+		if (await_frames(card, r.back))
+			return fail("not so much comes back of", line);
 		(void)nic_tx(card->queue, &card->pool, NULL, 0);
 	}
 	free(line);
+	if (o->starves && take_the_rest(card, o))
+		return 1;
 	printf("end\n");
 	return 0;
 }
@@ -184,9 +219,11 @@ int main(int argc, char **argv)
 {
 	static const struct option known[] = {{"offloads", 1, NULL, 'o'}, {"mtu", 1, NULL, 'm'},
 		{"filtered", 0, NULL, 'f'}, {"address", 1, NULL, 'a'}, {"vlan", 1, NULL, 'v'},
-		{NULL, 0, NULL, 0}};
+		{"ring", 1, NULL, 'r'}, {"drop", 1, NULL, 'd'}, {"dropped", 1, NULL, 'D'},
+		{"then", 1, NULL, 't'}, {NULL, 0, NULL, 0}};
 	struct nic_config config = {.promiscuous = true};
 	struct list list = {0};
+	struct options o = {0};
 	struct nic_card card;
 	struct pci_error why;
 	FILE *file;
@@ -201,6 +238,13 @@ int main(int argc, char **argv)
 		case 'v':
 			list.vlan[list.vlans++ % LIST] = (uint16_t)strtoul(optarg, NULL, 10);
 			break;
+		case 'r': config.rx_ring = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'd': config.drop = (enum nic_drop)strtoul(optarg, NULL, 10); break;
+		case 'D':
+			o.starves = true;
+			o.dropped = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 't': o.then = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: return 2;
 		}
 	}
@@ -213,7 +257,7 @@ int main(int argc, char **argv)
 	if (rc)
 		fail(argv[optind], why.text);
 	else
-		rc = set_filters(card.nic, &list) || run(&card, file);
+		rc = set_filters(card.nic, &list) || run(&card, file, &o);
 	nic_card_close(&card);
 	fclose(file);
 	return rc ? 1 : 0;

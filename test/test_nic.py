@@ -139,6 +139,22 @@ def test_the_link_goes_and_comes(run):
     at_ease(sim)
 
 
+def test_a_module_that_is_plugged_in_gets_its_link(run):
+    """An 82599 whose cage is empty as its driver starts."""
+    control = run.dir / "control"
+    sim = run.start("nicsim", "--device", "82599", "--module", "none", "--control", control, "--socket", run.dir / "card",
+                    "--wire", "loop", "--strict")
+    sim.expect("82599 .* on ")
+    watch = run.start(NIC_LOOP, "--link", 2, f"vfio-user:{run.dir}/card")
+    watch.expect("link down 0")
+    assert run.call("nicsim", "ctl", control, "plug", "sr")[0] == 0
+    watch.expect("link up 10000")
+    assert run.call("nicsim", "ctl", control, "plug", "none")[0] == 0
+    assert watch.wait() == 0
+    assert sim.stop() == 0
+    assert "strict" not in sim.text, sim.text
+
+
 def test_start_and_stop_again_and_again(run):
     sim, address = card(run, "loop")
     files = f"/proc/{sim.pid}/fd"

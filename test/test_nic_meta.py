@@ -67,3 +67,14 @@ def test_only_listed_vlans_come(run):
             for vlan, passes in ((0, False), (5, True), (6, False), (0xe005, True), (4095, True), (4094, False))]
     some.append(to("02:00:00:00:00:01", True))  # without a tag
     meta_cases.judge(call(run, some, offloads, "--vlan", 5, "--vlan", 4095), some, offloads)
+
+
+@pytest.mark.skipif(lab.DOORBELLS != "trapped", reason="mapped, the queues' counters are not cleared by reading")
+@pytest.mark.parametrize("drop, dropped", [(2, 40), (1, 0), (0, 0)], ids=["always", "never", "one queue"])
+def test_frames_without_a_buffer_are_dropped_or_wait(run, drop, dropped):
+    """A hundred frames for a ring of 60 buffers, which is not looked at until all are there or dropped."""
+    frames = [bytes(12) + b"\x88\xb5" + bytes([n]) * 900 for n in range(100)]
+    some = [meta_cases.Case(frame, []) for frame in frames]
+    lines = call(run, some, 0, "--ring", 64, "--drop", drop, "--dropped", dropped, "--then", 100 - dropped)
+    assert lines[:-2] == [f"0 0 0 0 {frame.hex()}" for frame in frames[:100 - dropped]]
+    assert lines[-2:] == [f"dropped {dropped} missed 0", "end"]

@@ -686,6 +686,28 @@ static void what_is_forwarded_keeps_its_tag(void **state)
 	assert_int_equal(refused(b), 0);
 }
 
+/* What nic_forward() cannot take as buffers stays to be returned, descriptors without one between.
+ */
+static void what_is_no_buffer_stays_the_callers(void **state)
+{
+	struct bench *b = *state;
+	const struct frame frames[] = {{.offset = 16, .len = 60},
+		{.offset = 48, .len = 60, .flags = FRAME_META}, {.offset = 16, .len = 60}};
+	uint32_t offsets[4];
+
+	provide(b, 0, 8);
+	memcpy(b->frames->base + 32, &tagged, sizeof tagged);
+	assert_int_equal(nic_tx_provide(b->q, frames, 3), 3);
+	fake_transmit(b->fn, RING);
+	assert_int_equal(nic_forward(b->q, b->q, 32, NULL, NULL), 0);
+	assert_int_equal(nic_tx_held(b->q), 3);
+	assert_int_equal(nic_tx_return(b->q, offsets, 4), 3);
+	assert_int_equal(offsets[0], 16);
+	assert_int_equal(offsets[1], 48);
+	assert_int_equal(offsets[2], 16);
+	assert_int_equal(b->q->tx_bare, 0);
+}
+
 #define FULL(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 static int group(const char *name, unsigned layout)
@@ -706,6 +728,7 @@ static int group(const char *name, unsigned layout)
 		FULL(no_buffer_is_lost),
 		FULL(the_next_process_goes_on),
 		FULL(what_is_forwarded_keeps_its_tag),
+		FULL(what_is_no_buffer_stays_the_callers),
 	};
 
 	(void)layout;
