@@ -21,7 +21,7 @@ KERNELS = {"6.12": CACHE / "kernel", "6.1": CACHE / "kernel-6.1"}
 # An emulated machine is some twenty times slower than the one it runs on.
 PATIENCE = 6 * lab.PATIENCE
 # What a kernel says of a machine that stands still now and then.
-SLOW = r"TSC found unstable|Not enough CPUs to check clocksource|hrtimer: interrupt took|clocksource: .*(?:watchdog|unstable|skew)|perf: interrupt took too long"
+SLOW = r"TSC found unstable|Not enough CPUs to check clocksource|hrtimer: interrupt took|clocksource: .*(?:watchdog|unstable|skew)|perf: interrupt took too long|sched: (?:DL replenish lagged|RT throttling)"
 
 INIT = """#!/bin/sh
 /bin/busybox --install -s /bin
