@@ -39,11 +39,11 @@ extern "C" {
  */
 typedef void nic_look(void *ctx, uint8_t *base, struct frame *frames, size_t n);
 
-/* Forwards up to n frames, but no more than NIC_FORWARD_MAX and than `to` has room for: what it
- * cannot take yet waits in the receive ring of `from`, and beyond it is lost there. Without `look`
- * all go on as they came. Returns how many were taken from `from`, sent or not. What may not be
- * sent, too long for the MTU of `to` for example, is dropped and counted in its
- * nic_stats.bad_offsets.
+/* Forwards up to n entries of frames, but no more than NIC_FORWARD_MAX and than `to` has room for
+ * (a frame in several goes whole, so n as nic_rx_return() wants it): what it cannot take yet waits
+ * in the receive ring of `from`, and beyond it is lost there. Without `look` all go on as they
+ * came. Returns how many were taken from `from`, sent or not. What may not be sent, too long for
+ * the MTU of `to` for example, is dropped and counted in its nic_stats.bad_offsets.
  *
  * Whatever `to` has sent becomes buffers of `from`, also frames of nic_tx_provide(), as long as
  * `from` has room; what is no such buffer stays for nic_tx_return(). Before sleeping, nic_flush()
