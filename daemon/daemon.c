@@ -118,6 +118,8 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		.promiscuous = options->promiscuous,
 		.mtu = options->mtu,
 		.offloads = options->offloads,
+		.pause = options->pause,
+		.drop = options->drop,
 		.interrupts = options->mode != MODE_POLL,
 		.pick_irq = options->pick_irq,
 		.irq = options->irq,

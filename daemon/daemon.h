@@ -18,7 +18,9 @@ struct daemon_program {
 	const char *name;   /* of the program, "ixgbed" */
 	const char *driver; /* of nic/, the only one that it serves with: "ixgbe" */
 	uint16_t mtu_max;   /* of its cards, at most */
-	uint32_t offloads;  /* that --offloads stands for, enum nic_offload; 0: there is none */
+	/* That --offloads stands for, enum nic_offload. 0: neither that, nor --pause, nor --drop.
+	 */
+	uint32_t offloads;
 };
 
 /* Reads the command line, serves until told to stop, returns the exit status: 0 stopped by a

@@ -44,8 +44,9 @@ static const char help[] =
 	"  --tx-ring N     the same\n"
 	"  --mtu N         68 to %u (1500)\n"
 	"  --promisc       receive what is addressed to others, too\n"
-	"  --offloads      checksums, segmentation and more for clients who own a queue (not "
-	"e1000d)\n"
+	"  --offloads      checksums, segmentation and more for clients who own a queue\n"
+	"  --pause WHAT    flow control of the link: rx, tx or both\n"
+	"  --drop WHEN     frames without a buffer: never, always; these three not with e1000d\n"
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
 	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"
@@ -72,6 +73,8 @@ enum choice {
 	OPTION_MTU,
 	OPTION_PROMISC,
 	OPTION_OFFLOADS,
+	OPTION_PAUSE,
+	OPTION_DROP,
 	OPTION_USER,
 	OPTION_NO_CAGE,
 	OPTION_RECORD,
@@ -97,6 +100,8 @@ static const struct option long_options[] = {
 	{"mtu", required_argument, NULL, OPTION_MTU},
 	{"promisc", no_argument, NULL, OPTION_PROMISC},
 	{"offloads", no_argument, NULL, OPTION_OFFLOADS},
+	{"pause", required_argument, NULL, OPTION_PAUSE},
+	{"drop", required_argument, NULL, OPTION_DROP},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"no-cage", no_argument, NULL, OPTION_NO_CAGE},
 	{"record", required_argument, NULL, OPTION_RECORD},
@@ -160,6 +165,35 @@ static int read_irq(const struct reading *r, enum pci_irq irq)
 		return refuse(r->program, "--msix, --msi and --intx exclude one another");
 	r->options->pick_irq = true;
 	r->options->irq = irq;
+	return 0;
+}
+
+/* Options of what not every driver's cards can. */
+static int read_ability(const struct reading *r, int option, const char *value)
+{
+	struct daemon_options *o = r->options;
+
+	if (r->program->offloads == 0)
+		return refuse(r->program, "--%s: its cards have none here",
+			option == OPTION_PAUSE  ? "pause"
+			: option == OPTION_DROP ? "drop"
+						: "offloads");
+	if (option == OPTION_OFFLOADS)
+		o->offloads = r->program->offloads;
+	else if (option == OPTION_PAUSE && strcmp(value, "both") == 0)
+		o->pause = NIC_PAUSE_RX | NIC_PAUSE_TX;
+	else if (option == OPTION_PAUSE && strcmp(value, "rx") == 0)
+		o->pause = NIC_PAUSE_RX;
+	else if (option == OPTION_PAUSE && strcmp(value, "tx") == 0)
+		o->pause = NIC_PAUSE_TX;
+	else if (option == OPTION_PAUSE)
+		return refuse(r->program, "--pause %s: expected rx, tx or both", value);
+	else if (strcmp(value, "never") == 0)
+		o->drop = NIC_DROP_NEVER;
+	else if (strcmp(value, "always") == 0)
+		o->drop = NIC_DROP_ALWAYS;
+	else
+		return refuse(r->program, "--drop %s: expected never or always", value);
 	return 0;
 }
 
@@ -233,10 +267,8 @@ static int read_option(struct reading *r, int option, const char *value)
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
 	case OPTION_OFFLOADS:
-		if (r->program->offloads == 0)
-			return refuse(r->program, "--offloads: its cards have none");
-		o->offloads = r->program->offloads;
-		return 0;
+	case OPTION_PAUSE:
+	case OPTION_DROP: return read_ability(r, option, value);
 	case OPTION_USER:
 		if (cage_user(value, &o->cage) != 0)
 			return refuse(

@@ -28,6 +28,8 @@ struct daemon_options {
 	bool promiscuous;
 	uint16_t mtu;
 	uint32_t offloads; /* enum nic_offload */
+	unsigned pause;    /* enum nic_pause */
+	enum nic_drop drop;
 	struct cage_options cage;
 	const char *record; /* a file to keep everything in, or NULL */
 	/* Without pcid. */

@@ -11,7 +11,8 @@ from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, Raw
 import lab
 from owner_client import RX, TX, Owner, buffers
 from ring_client import Ring
-from stack import MAC, Stack
+from stack import MAC, Stack, frame
+from test_recorder import WRITE, Trace
 from test_survive import up
 from test_upgrade import upgrade
 
@@ -20,6 +21,7 @@ VLAN, IP_GOOD, IP_BAD, L4_GOOD, L4_BAD, IP_SUM, L4_SUM, SEGMENT = 1, 4, 8, 16, 3
 IPV4, IPV6, IS_TCP, IS_UDP = 1, 4, 16, 32
 RX_OFFLOADS, TX_META = 2 | 4 | 8, 16
 HEAD = struct.Struct("<HHIHHHBB")  # struct scheme_meta
+MFLCN, RFCE, FCCFG, TFCE = 0x4294, 8, 0x3d00, 8
 PAYLOAD = bytes(range(256)) * 80
 
 
@@ -226,6 +228,50 @@ def test_it_goes_on_with_the_next_driver(run, cable):
     assert (stats["upgrades"], stats["restarts"]) == (2, 0)
 
 
+@pytest.mark.parametrize("when", ["always", "never"])
+def test_frames_without_a_buffer(run, when):
+    """They are dropped and counted, or wait in the card."""
+    stack = Stack(run, a="cable:drop", b="cable:drop")
+    stack.pcid(driver=("--drop", when))
+    stack.wait_link("a")
+    a = stack.open("a")
+    with Owner(run.schemes, "b_ixgbe") as b:
+        up(a)
+        lab.wait_for(lambda: b.status("link_up"), "the link")
+        for number in range(40):
+            a.write(frame(100, fill=number))
+        lab.wait_for(lambda: stack.stats("a")["tx_frames"] == 40, "all are sent")
+        if when == "always":
+            lab.wait_for(lambda: stack.stats("b")["rx_dropped"] == 40, "all are dropped")
+            want = []
+        else:
+            want = [frame(100, fill=number) for number in range(40)]
+        b.feed(buffers(1 << 20)[:60])
+        if when == "always":
+            lab.wait_for(lambda: stack.stats("b")["rx_held"] == 60, "the card has buffers")
+        a.write(frame(101))
+        assert [data for _, data in b.wait(len(want) + 1)] == [*want, frame(101)]
+        stats = stack.stats("b")
+        assert (stats["rx_dropped"], stats["rx_missed"]) == (40 - len(want), 0)
+
+
+@pytest.mark.parametrize("pause, obeys, sends", [((), 0, 0), (("--pause", "rx"), RFCE, 0), (("--pause", "tx"), 0, TFCE),
+                                                 (("--pause", "both"), RFCE, TFCE)])
+def test_flow_control(run, pause, obeys, sends):
+    """What the card is told; what it does then is tested where the card is."""
+    stack = Stack(run, a="loop")
+    daemon = stack.ixgbed("a", "--name", "a_ixgbe", "--record", run.dir / "a.trace", *pause)
+    stack.wait_link("a")
+    assert daemon.stop() == 0
+    trace = Trace(run.dir / "a.trace")
+    assert [value & RFCE for value in trace.values(WRITE, MFLCN)] == [obeys]
+    assert trace.values(WRITE, FCCFG) == [sends]
+
+
 def test_not_every_card_has_them(run):
-    code, said = run.call("e1000d", "--device", "x", "--offloads")
-    assert (code, said) == (2, "e1000d: --offloads: its cards have none; see e1000d --help")
+    for words in ("--offloads",), ("--pause", "rx"), ("--drop", "never"):
+        code, said = run.call("e1000d", "--device", "x", *words)
+        assert (code, said) == (2, f"e1000d: {words[0]}: its cards have none here; see e1000d --help")
+    for option, wanted in ("--pause", "rx, tx or both"), ("--drop", "never or always"):
+        code, said = run.call("ixgbed", "--device", "x", option, "x")
+        assert (code, said) == (2, f"ixgbed: {option} x: expected {wanted}; see ixgbed --help")
