@@ -121,7 +121,8 @@ def judge(state, address, seen):
     cuts_datagrams = computed and "tx-udp-segmentation" not in off
     assert (seen["sent"] > longest) == cuts_streams
     assert (seen["open"] > 0) == computed
-    assert (seen["tagged"] > 0) == (vlan and not everything and "tx-vlan-offload" not in off)
+    if vlan:                                                 # elsewhere the VLAN's neighbours may say something meanwhile
+        assert (seen["tagged"] > 10) == (not everything and "tx-vlan-offload" not in off)
     assert (seen["burst"] > 1518) == cuts_datagrams
     if everything or "generic-receive-offload" in off:
         assert seen["got"] <= longest
