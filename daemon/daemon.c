@@ -154,6 +154,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 	if (error != 0)
 		return error;
 	port.again = again;
+	port.blocking = options->blocking_tx;
 	error = loop_create(&loop, r, &port, &owners, options->mode, why);
 	if (error != 0)
 		goto no_loop;

@@ -44,6 +44,7 @@ static const char help[] =
 	"  --tx-ring N     the same\n"
 	"  --mtu N         68 to %u (1500)\n"
 	"  --promisc       receive what is addressed to others, too\n"
+	"  --blocking-tx   send a frame, wait until the card has sent it, then the next\n"
 	"  --offloads      checksums, segmentation and more for clients who own a queue\n"
 	"  --pause WHAT    flow control of the link: rx, tx or both\n"
 	"  --drop WHEN     frames without a buffer: never, always; these three not with e1000d\n"
@@ -72,6 +73,7 @@ enum choice {
 	OPTION_TX_RING,
 	OPTION_MTU,
 	OPTION_PROMISC,
+	OPTION_BLOCKING_TX,
 	OPTION_OFFLOADS,
 	OPTION_PAUSE,
 	OPTION_DROP,
@@ -99,6 +101,7 @@ static const struct option long_options[] = {
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"mtu", required_argument, NULL, OPTION_MTU},
 	{"promisc", no_argument, NULL, OPTION_PROMISC},
+	{"blocking-tx", no_argument, NULL, OPTION_BLOCKING_TX},
 	{"offloads", no_argument, NULL, OPTION_OFFLOADS},
 	{"pause", required_argument, NULL, OPTION_PAUSE},
 	{"drop", required_argument, NULL, OPTION_DROP},
@@ -266,6 +269,7 @@ static int read_option(struct reading *r, int option, const char *value)
 		o->mtu = (uint16_t)number;
 		return 0;
 	case OPTION_PROMISC: o->promiscuous = true; return 0;
+	case OPTION_BLOCKING_TX: o->blocking_tx = true; return 0;
 	case OPTION_OFFLOADS:
 	case OPTION_PAUSE:
 	case OPTION_DROP: return read_ability(r, option, value);

@@ -26,6 +26,7 @@ struct daemon_options {
 	unsigned queues;
 	unsigned rx_ring, tx_ring;
 	bool promiscuous;
+	bool blocking_tx;
 	uint16_t mtu;
 	uint32_t offloads; /* enum nic_offload */
 	unsigned pause;    /* enum nic_pause */

@@ -9,11 +9,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define VLAN_HEADER 18u /* Ethernet header and one 802.1Q tag */
+/* How long a frame that is waited for may keep everything else: a card without a link sends none.
+ */
+#define BLOCK_NS 100000000
 
 /* The entries of the frame that begins here, of n; n if it does not end. */
 static size_t entries_of(const struct frame *frame, size_t n)
@@ -138,13 +143,60 @@ static unsigned pieces_at(uint16_t mtu)
 	return (mtu + VLAN_HEADER + NIC_BUFFER_SIZE - 1) / NIC_BUFFER_SIZE;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The ring is empty: all that the card was given has been sent. */
+static bool all_sent(struct port *port)
+{
+	(void)nic_tx(port->sender, &port->pool, NULL, 0);
+	return nic_tx_held(port->sender) == 0;
+}
+
+/* Waits for what the card was given last. */
+static bool wait_sent(struct port *port)
+{
+	int64_t end = now_ns() + BLOCK_NS;
+
+	nic_flush(port->sender);
+	while (!all_sent(port)) {
+		if (nic_gone(port->nic) || now_ns() >= end)
+			return false;
+		(void)sched_yield(); /* a card in software may wait for this very processor */
+	}
+	return true;
+}
+
+/* One frame after the other, each sent before the next is given. */
+static size_t send_blocking(struct port *port)
+{
+	size_t sent = 0;
+
+	if (nic_tx_held(port->sender) > 0 && !all_sent(port))
+		return 0;
+	do {
+		size_t n = entries_of(&port->tx[sent], port->tx_queued - sent);
+
+		if (nic_tx(port->sender, &port->pool, &port->tx[sent], n) == 0)
+			break;
+		sent += n;
+	} while (wait_sent(port) && sent < port->tx_queued);
+	return sent;
+}
+
 size_t port_flush(struct port *port)
 {
 	size_t sent;
 
 	if (port->tx_queued == 0 || port->sender == NULL)
 		return 0;
-	sent = nic_tx(port->sender, &port->pool, port->tx, port->tx_queued);
+	sent = port->blocking ? send_blocking(port)
+			      : nic_tx(port->sender, &port->pool, port->tx, port->tx_queued);
 	port->tx_queued -= sent;
 	if (sent > 0)
 		memmove(&port->tx[0], &port->tx[sent], port->tx_queued * sizeof(port->tx[0]));
@@ -217,8 +269,7 @@ void port_drain(struct port *port, unsigned ms)
 		left--) {
 		(void)port_flush(port);
 		nic_flush(port->sender);
-		(void)nic_tx(port->sender, &port->pool, NULL, 0);
-		if (port->tx_queued == 0 && nic_tx_held(port->sender) == 0)
+		if (all_sent(port) && port->tx_queued == 0)
 			return;
 		pci_delay_us(100);
 	}

@@ -54,6 +54,7 @@ struct port {
 	unsigned pieces; /* buffers of the largest frame */
 	size_t spare;    /* buffers that frames to be sent may have before the card does */
 	bool promiscuous;
+	bool blocking;         /* each frame is waited for until the card has sent it */
 	uint64_t rx_damaged;   /* frames that the card says are */
 	uint64_t rx_chained;   /* in more buffers than any that should come */
 	uint64_t tx_refused;   /* that the card's driver does not take */
@@ -79,7 +80,10 @@ void port_fini(struct port *port);
 /* The table for the core. */
 struct scheme_port port_table(struct port *port);
 
-/* Gives queued frames to the card, one burst; returns how many went. */
+/* Gives queued frames to the card, one burst; returns how many went. Where each is waited for:
+ * until one is not sent within 100 ms; that one is then the card's, and none follows before it is
+ * sent.
+ */
 size_t port_flush(struct port *port);
 /* Publishes what the queues' verbs kept back. */
 void port_publish(struct port *port);

@@ -71,6 +71,29 @@ def test_all_sizes_come_back_as_they_were(run):
     assert counters["pool_size"] - 32 <= there <= counters["pool_size"]
 
 
+def test_blocking_tx_has_one_frame_under_way(run):
+    """With --blocking-tx a card that stands still holds one frame, without it all of them; none is lost or overtaken."""
+    stack = Stack(run, a="loop", b="loop")
+    stack.ixgbed("a", "--blocking-tx")
+    stack.ixgbed("b")
+    for card, held, waiting in (("a", 1, 4), ("b", 5, 0)):
+        stack.wait_link(card)
+        with stack.open(card) as handle:
+            frames = [frame(60 + 20 * i, card, card, i) for i in range(60)]
+            stack.ctl(card, "fault", "tx-stall")
+            for data in frames[:5]:
+                handle.write(data)
+            lab.wait_for(lambda: [stack.stats(card)[key] for key in ("tx_held", "tx_waiting")] == [held, waiting],
+                         f"of five frames {held} are the card's")
+            stack.ctl(card, "fault", "none")
+            for data in frames[:5]:
+                assert handle.read() == data
+            assert burst(handle, handle, frames) == frames
+        counters = stack.stats(card)
+        assert counters["tx_frames"] == counters["rx_frames"] == 65 and counters["tx_refused"] == 0
+    assert all("--blocking-tx" in run.call(program, "--help")[1] for program in ("ixgbed", "e1000d"))
+
+
 def test_short_frames_are_padded_by_the_card(run):
     stack = Stack(run, a="loop")
     stack.pcid()

@@ -28,6 +28,7 @@ struct nic_queue {
 	size_t tx_count;
 	size_t tx_room;
 	bool returns; /* sent buffers come back */
+	size_t most;  /* that it had at once */
 	uint16_t longest;
 	unsigned flushed;
 	bool fresh;                      /* it holds nothing as yet */
@@ -76,6 +77,8 @@ size_t nic_tx(struct nic_queue *q, struct nic_pool *pool, const struct frame *fr
 			break;
 		for (; entries > 0; entries--)
 			q->tx[q->tx_count++] = frames[taken++];
+		if (q->tx_count > q->most)
+			q->most = q->tx_count;
 	}
 	return taken;
 }
@@ -560,6 +563,50 @@ static void test_a_refused_frame_is_dropped(void **state)
 	assert_int_equal(port.tx_refused, 2);
 }
 
+/* Each frame is sent before the next is given; one that is not sent holds up, and nothing else. */
+static void test_blocking(void **state)
+{
+	(void)state;
+	port.blocking = true;
+	card[0].returns = true;
+	send(30, 60);
+	assert_int_equal(port_flush(&port), 30);
+	assert_int_equal(card[0].most, 1);
+	assert_int_equal(card[0].flushed, 30);
+	assert_all_there(0);
+	card[0].longest = 1000; /* one that the driver does not take */
+	send(1, 60);
+	send(1, 1400);
+	send(1, 61);
+	assert_int_equal(port_flush(&port), 1);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_refused, 1);
+	assert_int_equal(port_flush(&port), 1);
+	card[0].returns = false; /* it stands still */
+	send(3, 62);
+	assert_int_equal(port_flush(&port), 1);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port_flush(&port), 0);
+	assert_int_equal(port.tx_queued, 2);
+	assert_int_equal(card[0].tx_count, 1);
+	assert_int_equal(port.tx_refused, 1);
+	card[0].returns = true;
+	assert_int_equal(port_flush(&port), 2);
+	assert_int_equal(card[0].most, 1);
+	assert_all_there(0);
+	card[0].longest = 9728; /* in several buffers */
+	set_jumbo();
+	send(2, 9000);
+	assert_int_equal(port_flush(&port), 10);
+	assert_int_equal(card[0].most, 5);
+	assert_all_there(0);
+	card[0].returns = false;
+	gone = true;
+	send(2, 60);
+	assert_int_equal(port_flush(&port), 1);
+	assert_int_equal(port_flush(&port), 0);
+}
+
 static void test_a_smaller_mtu_drops_what_waits(void **state)
 {
 	(void)state;
@@ -986,6 +1033,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_an_empty_pool_is_filled_by_what_was_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_refused_frame_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_blocking, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_smaller_mtu_drops_what_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_draining_ends, setup, teardown),
