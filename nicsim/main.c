@@ -50,7 +50,7 @@ struct slot {
 struct process {
 	struct loop *loop;
 	struct loop_io signals;
-	bool strict, verbose, mapped;
+	bool strict, verbose, mapped, paced;
 	const char *control_path; /* --control, or NULL */
 	struct control *control;
 	unsigned cards;
@@ -90,6 +90,7 @@ static const char help[] =
 	"\n"
 	"  --doorbells trapped  each register access is a message: exact, the default\n"
 	"  --doorbells mapped   the registers of queues are shared memory, which is polled: fast\n"
+	"  --pace               what a card sends takes the time that it takes on its link\n"
 	"  --control PATH       a socket for nicsim ctl, by which cards are changed while they "
 	"run\n"
 	"  --strict             reports accesses that the datasheet forbids\n"
@@ -204,6 +205,7 @@ static int parse(struct process *process, int argc, char **argv)
 		FAULT,
 		NO_MSIX,
 		DOORBELLS,
+		PACE,
 		CONTROL,
 		STRICT,
 		VERBOSE,
@@ -220,6 +222,7 @@ static int parse(struct process *process, int argc, char **argv)
 		{"module", required_argument, NULL, MODULE},
 		{"no-msix", no_argument, NULL, NO_MSIX},
 		{"doorbells", required_argument, NULL, DOORBELLS},
+		{"pace", no_argument, NULL, PACE},
 		{"control", required_argument, NULL, CONTROL},
 		{"fault", required_argument, NULL, FAULT},
 		{"strict", no_argument, NULL, STRICT},
@@ -277,6 +280,7 @@ static int parse(struct process *process, int argc, char **argv)
 			if (!process->mapped && strcmp(optarg, "trapped") != 0)
 				return usage("doorbells are trapped or mapped, not", optarg);
 			break;
+		case PACE: process->paced = true; break;
 		case CONTROL: process->control_path = optarg; break;
 		case FAULT:
 			if (slot->faults == FAULTS_MAX)
@@ -356,6 +360,7 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 		.first = slot->second ? slot[-1].card : NULL,
 		.wire = slot->wire,
 		.no_msix = slot->no_msix,
+		.paced = process->paced,
 		.mapped = process->mapped};
 	int rc;
 

@@ -81,6 +81,60 @@ static int unknown(const char *spec, struct sim_error *why)
 		why, EINVAL, "wire %.40s: no such kind; write %s", *spec ? spec : "''", forms);
 }
 
+/* --- the link's speed --- */
+
+static void pace_over(struct loop_timer *timer)
+{
+	struct wire *wire = container_of(timer, struct wire, pace_timer);
+
+	wire->port.sendable(wire->port.ctx);
+}
+
+static bool pace_room(struct wire *wire)
+{
+	return wire_pace_room(&wire->pace, loop_now());
+}
+
+static void pace_wait(struct wire *wire)
+{
+	wire->paced++;
+	loop_timer_set(wire->loop, &wire->pace_timer, wire_pace_wait(&wire->pace));
+}
+
+static int send_paced(struct wire *wire, const uint8_t *frame, size_t len)
+{
+	int rc;
+
+	if (!pace_room(wire)) {
+		pace_wait(wire);
+		return -EAGAIN;
+	}
+	rc = wire->kind->send(wire, frame, len);
+	if (rc == 0)
+		wire_pace_take(&wire->pace, wire_pace_time(len, wire->port.speed(wire->port.ctx)));
+	return rc;
+}
+
+static size_t send_burst_paced(struct wire *wire, const struct wire_frame *frames, size_t n)
+{
+	struct wire_pace ahead;
+	unsigned mbit = wire->port.speed(wire->port.ctx);
+	size_t fit = 0, taken = 0;
+
+	(void)pace_room(wire);
+	for (ahead = wire->pace; fit < n && wire_pace_room(&ahead, ahead.at); fit++)
+		wire_pace_take(&ahead, wire_pace_time(frames[fit].len, mbit));
+	if (fit > 0)
+		taken = wire->kind->send_burst(wire, frames, fit);
+	for (size_t i = 0; i < taken; i++)
+		wire_pace_take(&wire->pace, wire_pace_time(frames[i].len, mbit));
+	if (taken == fit && fit < n)
+		pace_wait(wire);
+	return taken;
+}
+
+/* --- what a card does --- */
+
 int wire_open(struct wire **out, const char *spec, struct loop *loop, const struct wire_port *port,
 	struct sim_error *why)
 {
@@ -101,6 +155,7 @@ int wire_open(struct wire **out, const char *spec, struct loop *loop, const stru
 	wire->kind = kind;
 	wire->loop = loop;
 	wire->port = *port;
+	wire->pace_timer.fire = pace_over;
 	wire->spec = strdup(spec);
 	if (!wire->spec) {
 		err = wire_fail(why, ENOMEM, "wire %.60s: out of memory", spec);
@@ -124,6 +179,7 @@ void wire_close(struct wire *wire)
 {
 	if (!wire)
 		return;
+	loop_timer_cancel(wire->loop, &wire->pace_timer);
 	wire->kind->close(wire);
 	free(wire->spec);
 	free(wire);
@@ -135,7 +191,7 @@ int wire_send(struct wire *wire, const uint8_t *frame, size_t len)
 		return -EINVAL;
 	if (!wire->carrier || !wire->linked)
 		return 0;
-	return wire->kind->send(wire, frame, len);
+	return wire->port.speed ? send_paced(wire, frame, len) : wire->kind->send(wire, frame, len);
 }
 
 bool wire_bursts(const struct wire *wire)
@@ -147,7 +203,8 @@ size_t wire_send_burst(struct wire *wire, const struct wire_frame *frames, size_
 {
 	if (!wire->carrier || !wire->linked)
 		return n;
-	return wire->kind->send_burst(wire, frames, n);
+	return wire->port.speed ? send_burst_paced(wire, frames, n)
+				: wire->kind->send_burst(wire, frames, n);
 }
 
 void wire_resume(struct wire *wire)
@@ -169,6 +226,11 @@ void wire_forget(struct wire *wire)
 {
 	if (wire->kind->forget)
 		wire->kind->forget(wire);
+}
+
+uint64_t wire_paced(const struct wire *wire)
+{
+	return wire->paced;
 }
 
 const char *wire_name(const struct wire *wire)

@@ -43,6 +43,9 @@ struct wire_port {
 	void (*carrier)(void *ctx, bool up);
 	/* After wire_send() said -EAGAIN: there is room again. */
 	void (*sendable)(void *ctx);
+	/* May be NULL: then frames take no time. The link's speed in Mbit/s: what is sent takes as
+	 * long as it does at that. What does not fit in front of the link finds no room. */
+	unsigned (*speed)(void *ctx);
 	/* May be NULL. The wire came to an end while in use (its interface was deleted, its file's
 	 * disk is full): carrier is down and stays so. One line for people says why. */
 	void (*broken)(void *ctx, const struct sim_error *why);
@@ -72,6 +75,8 @@ void wire_resume(struct wire *wire);
 void wire_set_link(struct wire *wire, bool up);
 /* The card was off for a moment: what it sent and would hear itself is gone. */
 void wire_forget(struct wire *wire);
+/* How often sending had to wait for the link's speed. */
+uint64_t wire_paced(const struct wire *wire);
 /* What it is, for messages: the specification. */
 const char *wire_name(const struct wire *wire);
 

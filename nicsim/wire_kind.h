@@ -6,6 +6,7 @@
 #define NICSIM_WIRE_KIND_H
 
 #include "nicsim/wire.h"
+#include "nicsim/wire_pace.h"
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -35,6 +36,9 @@ struct wire {
 	char *spec;
 	bool linked;  /* the card's end is up */
 	bool carrier; /* the other end is, as the port was told */
+	struct wire_pace pace;
+	struct loop_timer pace_timer; /* there is room again in front of the link */
+	uint64_t paced;               /* how often there was none */
 };
 
 extern const struct wire_kind wire_tap;

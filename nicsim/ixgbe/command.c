@@ -74,7 +74,8 @@ void ixgbe_counters(const struct ixgbe *card, char *text, size_t size)
 	const struct ixgbe_faults *f = card->faults;
 
 	snprintf(text, size,
-		"link %d\nfaults %" PRIu64 "\naccesses %" PRIu64 "\nmessages %" PRIu64 "\n",
-		ixgbe_link(card), f ? f->struck : 0, f ? f->function.accesses : 0,
-		f ? f->function.messages : 0);
+		"link %d\npaced %" PRIu64 "\nfaults %" PRIu64 "\naccesses %" PRIu64
+		"\nmessages %" PRIu64 "\n",
+		ixgbe_link(card), wire_paced(card->wire), f ? f->struck : 0,
+		f ? f->function.accesses : 0, f ? f->function.messages : 0);
 }

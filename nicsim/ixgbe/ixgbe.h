@@ -22,6 +22,7 @@ struct ixgbe_options {
 	const char *wire;
 	/* Without the MSI-X capability: MSI and INTx alone. */
 	bool no_msix;
+	bool paced;  /* what it sends takes the time that it takes on its link */
 	bool mapped; /* the registers of queues can be mapped by the client, and are polled
 		      * (doc/nicsim.md) */
 };

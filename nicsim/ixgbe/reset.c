@@ -149,6 +149,11 @@ static void on_broken(void *ctx, const struct sim_error *why)
 	report_trouble(card->report, why->text);
 }
 
+static unsigned on_speed(void *ctx)
+{
+	return ixgbe_link_mbit(ctx);
+}
+
 int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct loop *loop,
 	struct dma *dma, struct report *report, struct sim_error *why)
 {
@@ -158,6 +163,7 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 		.carrier = ixgbe_carrier,
 		.receive_burst = options->mapped ? ixgbe_rx_burst : NULL,
 		.sendable = ixgbe_tx_sendable,
+		.speed = options->paced ? on_speed : NULL,
 		.broken = on_broken};
 	int rc;
 

@@ -347,6 +347,93 @@ static void test_gen_backlog(void **state)
 	port_double_close(&f->port);
 }
 
+static void test_pace_time(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_pace_time(60, 10000), 67200); /* 14,880,952 a second */
+	assert_int_equal(wire_pace_time(SIM_FRAME_MIN, 10000), 67200);
+	assert_int_equal(wire_pace_time(61, 10000), 68000);
+	assert_int_equal(wire_pace_time(1514, 10000), 1230400);
+	assert_int_equal(wire_pace_time(1514, 1000), 12304000);
+	assert_int_equal(wire_pace_time(SIM_FRAME_MAX, 10), 13126400000);
+}
+
+/* Whoever comes back in time gets what the link can carry, whoever comes late less; nobody more. */
+static void test_pace_rate(void **state)
+{
+	static const struct {
+		size_t len;
+		unsigned mbit;
+	} table[] = {{60, 10000}, {1514, 10000}, {9014, 10000}, {60, 1000}, {1514, 1000}};
+	const uint64_t begin = 123456789, ns = 20000000, window = 1000ull * WIRE_PACE_NS;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (unsigned late = 0; late < 2; late++) {
+			uint64_t time = wire_pace_time(table[i].len, table[i].mbit), sent = 0;
+			struct wire_pace pace = {0};
+			uint64_t now = begin;
+
+			for (unsigned turn = 0; now < begin + ns; turn++) {
+				while (wire_pace_room(&pace, now)) {
+					wire_pace_take(&pace, time);
+					sent += time;
+				}
+				now += wire_pace_wait(&pace) +
+				       (late ? 2 * WIRE_PACE_NS : turn * 7919 % 45000);
+			}
+			assert_true(sent <= 1000 * (now - begin) + window + time);
+			if (late)
+				assert_true(sent < 1000 * (now - begin) * 3 / 4);
+			else
+				assert_true(sent >= 1000 * ns);
+		}
+	}
+}
+
+static unsigned slowly(void *ctx)
+{
+	(void)ctx;
+	return 1; /* 672 us a frame */
+}
+
+/* A wire that is slow says so, and then that it has room; bursts are cut. */
+static void test_pace_of_a_wire(void **state)
+{
+	struct fixture *f = *state;
+	struct wanted room = {.port = &f->port, .sendable = 1};
+	uint8_t frame[60] = {0};
+	struct wire_frame frames[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		frames[i] = (struct wire_frame){frame, sizeof(frame)};
+	port_double_open(&f->port, "sink", f->loop);
+	wire_close(f->port.wire);
+	f->port.port.speed = slowly;
+	f->port.carrier = false;
+	assert_int_equal(
+		wire_open(&f->port.wire, "sink", f->loop, &f->port.port, &f->port.broken), 0);
+	wire_set_link(f->port.wire, true);
+	for (unsigned sent = 0; wire_send(f->port.wire, frame, sizeof(frame)) == 0; sent++)
+		assert_true(sent < 100000);
+	assert_int_equal(wire_paced(f->port.wire), 1);
+	assert_true(run_until(f->loop, arrived, &room));
+	assert_int_equal(wire_send_burst(f->port.wire, frames, 8), 1);
+	assert_int_equal(wire_paced(f->port.wire), 2);
+	room.sendable = 2;
+	assert_true(run_until(f->loop, arrived, &room));
+	assert_int_equal(wire_send(f->port.wire, frame, sizeof(frame)), 0);
+	/* Without a link nothing waits, but what was promised is kept. */
+	while (wire_send(f->port.wire, frame, sizeof(frame)) == 0)
+		;
+	wire_set_link(f->port.wire, false);
+	assert_int_equal(wire_send(f->port.wire, frame, sizeof(frame)), 0);
+	assert_int_equal(wire_send_burst(f->port.wire, frames, 8), 8);
+	room.sendable = 3;
+	assert_true(run_until(f->loop, arrived, &room));
+	port_double_close(&f->port);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +446,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sink, setup, teardown),
 		cmocka_unit_test(test_gen_frame),
 		cmocka_unit_test(test_gen_pace),
+		cmocka_unit_test(test_pace_time),
+		cmocka_unit_test(test_pace_rate),
+		cmocka_unit_test_setup_teardown(test_pace_of_a_wire, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gen_as_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gen_at_rate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gen_backlog, setup, teardown),
