@@ -95,6 +95,18 @@ def draw_ways(ways, to):
     return plot(to / "ways-by-frame", settings, curves)
 
 
+def draw_figure2(figure, to):
+    curves = {title: [(int(size), rate) for size, rate in rates.items()] for title, rates in figure["fps"].items()}
+    paper = figure["paper"]
+    curves["ixgbe (paper)"] = [(int(size), rate) for size, rate in paper["ixgbe_fps"].items()]
+    curves["e1000, rtl8168 on real cards, at most (paper)"] = [(size, paper["blocking_real_fps"]) for size in (60, 1500)]
+    curves["e1000, rtl8168 emulated, at most (paper)"] = [(size, paper["blocking_emulated_fps"][1]) for size in (60, 1500)]
+    settings = (tics([60, 128, 256, 512, 1024, 1500]) + "set xlabel 'frame (bytes without CRC)'\nset ylabel 'frames a second'\n"
+                "set logscale y\nset yrange [10:*]\nset format y '10^{%L}'\n"
+                "set title 'Sending by the scheme, a write a frame; cards at the rate of their link'\n")
+    return plot(to / "figure2", settings, curves)
+
+
 def draw(result, to):
     """All that the results allow; returns the files."""
     drawn = []
@@ -102,4 +114,6 @@ def draw(result, to):
         drawn += draw_driver(result["driver"], to)
     if "paper" in result.get("ways", {}):
         drawn += draw_ways(result["ways"], to)
+    if "fps" in result.get("figure2", {}):
+        drawn += draw_figure2(result["figure2"], to)
     return drawn

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What benchmarks measure: software cards, pcid with an ixgbed for each, and rheinfall, on two cores."""
+"""What benchmarks measure: software cards, pcid with a driver daemon for each, and rheinfall, on two cores."""
 import json
 import os
 import pathlib
@@ -54,12 +54,18 @@ def medians(runs):
 
 
 class Rig:
-    """Cards with the wires given, each served as network:cardN_ixgbe; ends all of it when left."""
+    """Cards with the wires given, each served as network:cardN_ixgbe, or by another daemon and so named; ends all of it
+    when left."""
 
-    def __init__(self, folder, *wires, pcid=()):
+    def __init__(self, folder, *wires, pcid=(), device="x540", nicsim=(), daemon="ixgbed", driver=()):
+        """`pcid`, `nicsim`, `driver`: options of these; `device` is nicsim's, `daemon` what pcid starts for it."""
         self.folder = folder
         self.wires = wires
         self.pcid_options = pcid
+        self.device = device
+        self.nicsim_options = nicsim
+        self.daemon = daemon
+        self.driver_options = driver
         self.running = []  # (name, Popen)
 
     def __enter__(self):
@@ -92,16 +98,23 @@ class Rig:
     def _start(self):
         sockets = [self.dir / f"card{i}.sock" for i in range(len(self.wires))]
         cards = [word for socket, wire in zip(sockets, self.wires)
-                 for word in ("--device", "x540", "--socket", socket, "--wire", wire)]
-        self.nicsim = self.start("nicsim", *cards)
-        self.await_line("nicsim", "nicsim: x540 ", len(sockets))
-        config = pathlib.Path(__file__).resolve().parent.parent / "pcid" / "pcid.toml"
+                 for word in ("--device", self.device, "--socket", socket, "--wire", wire)]
+        self.nicsim = self.start("nicsim", *self.nicsim_options, *cards)
+        self.await_line("nicsim", f"nicsim: {self.device} ", len(sockets))
+        config = self.dir / "pcid.toml"
+        config.write_text(self.config())
         self.pcid = self.start("pcid", *self.pcid_options, "--config", config, "--driver-path", self.folder / "daemon",
                    *[word for socket in sockets for word in ("--vfio-user", socket)])
         ready = self.await_line("pcid", " ready ", len(sockets))
         self.drivers = [int(line.split("pid ")[1].split(",")[0]) for line in ready]
         for i in range(len(sockets)):
             self.until(lambda i=i: self.value(i, "link").startswith("up"), f"link of card {i}")
+
+    def config(self):
+        """pcid's own configuration, with the driver's options."""
+        text = (pathlib.Path(__file__).resolve().parent.parent / "pcid" / "pcid.toml").read_text()
+        words = ", ".join(f'"{word}"' for word in (self.daemon, *self.driver_options))
+        return text.replace(f'command = ["{self.daemon}"', f"command = [{words}")
 
     def program(self, name):
         path = self.folder / name / name
@@ -136,7 +149,7 @@ class Rig:
         return lines()
 
     def url(self, card):
-        return f"network:card{card}_ixgbe"
+        return f"network:card{card}_{self.daemon.removesuffix('d')}"
 
     def value(self, card, path):
         done = subprocess.run([self.program("scheme"), "cat", f"{self.url(card)}/{path}"], env=self.env, text=True,
