@@ -3,7 +3,7 @@
 # outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold.
 #
 #     check.sh            all of it
-#     check.sh NAME ...   only these: format build lint unit model races docs quickstart fuzz guests sanitize outside
+#     check.sh NAME ...   only these: format build guests lint unit model races docs quickstart fuzz sanitize outside
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
@@ -78,40 +78,55 @@ step_races() {
 	"$build/races/test/unit/unit_rings_threads"
 }
 
-# Real kernels take long and one processor at most: they run beside what follows, until wait_for_guests.
-guests=
+# What takes long and one processor at most runs beside what follows, until wait_for_all.
+declare -A beside
+run_beside() { # NAME COMMAND...
+	local name=$1
+	shift
+	"$@" >"$build/$name.log" 2>&1 &
+	beside[$name]=$!
+	trap 'wait' EXIT # whatever fails: nothing is left running
+}
+
+wait_for_all() {
+	local name failed=0
+	for name in "${!beside[@]}"; do
+		say "what ran beside: $name"
+		if wait "${beside[$name]}"; then
+			tail -n 1 "$build/$name.log"
+		else
+			cat "$build/$name.log"
+			failed=1
+		fi
+	done
+	return "$failed"
+}
+
+guests() {
+	test/guest/prepare
+	outside gcc -m guest
+}
+
 step_guests() {
 	configure gcc gcc
-	say "guests: QEMU and kernels"
-	test/guest/prepare
-	outside gcc -m guest >"$build/guests.log" 2>&1 &
-	guests=$!
-	trap 'wait "$guests"' EXIT # whatever fails: nothing is left running
-}
-
-wait_for_guests() {
-	say "tests with real kernels"
-	trap - EXIT
-	wait "$guests" || { cat "$build/guests.log"; return 1; }
-	guests=
-	tail -n 1 "$build/guests.log"
-}
-
-step_outside() {
-	[ -n "$guests" ] || step_guests
-	say "tests from outside"
-	outside gcc -m "not guest"
-	say "what a card does, with mapped doorbells"
-	IXGBED_DOORBELLS=mapped outside_short gcc
-	wait_for_guests
+	say "guests: QEMU and real kernels, beside what follows"
+	run_beside guests guests
 }
 
 step_sanitize() {
 	configure sanitize clang -Db_sanitize=address,undefined -Db_lundef=false
 	say "unit tests under ASan and UBSan"
 	units sanitize
-	say "tests from outside under ASan and UBSan"
-	IXGBED_PATIENCE=60 outside sanitize -m "not guest and not valgrind and not traced"
+	say "tests from outside under ASan and UBSan, beside what follows"
+	IXGBED_PATIENCE=60 run_beside sanitize outside sanitize -m "not guest and not valgrind and not traced"
+}
+
+step_outside() {
+	configure gcc gcc
+	say "tests from outside"
+	outside gcc -m "not guest"
+	say "what a card does, with mapped doorbells"
+	IXGBED_DOORBELLS=mapped outside_short gcc
 }
 
 step_fuzz() {
@@ -133,10 +148,10 @@ step_quickstart() {
 
 mkdir -p "$build"
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format build lint unit model races docs quickstart fuzz guests sanitize outside)
+[ ${#steps[@]} -gt 0 ] || steps=(format build guests lint unit model races docs quickstart fuzz sanitize outside)
 for step in "${steps[@]}"; do
 	declare -F "step_$step" >/dev/null || { echo "check.sh: no step $step; see its head" >&2; exit 2; }
 	"step_$step"
 done
-[ -z "$guests" ] || wait_for_guests
+wait_for_all
 say "all held: ${steps[*]}"
