@@ -20,6 +20,7 @@
 #include "nicsim/ixgbe/fault.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/loop.h"
+#include "nicsim/registers.h"
 #include "nicsim/replay.h"
 #include "nicsim/report.h"
 #include "nicsim/server.h"
@@ -64,6 +65,7 @@ static const char help[] =
 	"...\n"
 	"       nicsim ctl CONTROL [--card SOCKET] COMMAND\n"
 	"       nicsim replay FILE [--device CARD] [--json]\n"
+	"       nicsim registers CARD\n"
 	"\n"
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
 	"\n"
@@ -100,6 +102,7 @@ static const char help[] =
 	"ctl pulls cables, plugs modules, removes cards: see nicsim ctl --help.\n"
 	"replay runs the register accesses of a trace (ixgbed --record FILE) against the card and\n"
 	"tells each answer that differs. Exit status: 0 none does, 1 some do, 2 no trace.\n"
+	"registers lists what registers a card has.\n"
 	"\n"
 	"SIGUSR1 prints the counters; SIGTERM and SIGINT end nicsim.\n";
 
@@ -479,6 +482,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "replay") == 0) {
 		free(process);
 		return replay_main(argc - 1, argv + 1);
+	}
+	if (argc > 1 && strcmp(argv[1], "registers") == 0) {
+		free(process);
+		return registers_main(argc - 1, argv + 1);
 	}
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0) {
 		free(process);

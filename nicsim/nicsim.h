@@ -13,6 +13,7 @@
  *     replay.c   a trace against the card      detach.c   into the background, for one client
  *     place.c    sockets with a name      control.c  what nicsim ctl asks for
  *     fault.c    what goes wrong
+ *     registers.c what a card has
  *     snapshot.h registers that somebody else writes
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format

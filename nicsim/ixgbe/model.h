@@ -5,6 +5,7 @@
 #ifndef NICSIM_IXGBE_MODEL_H
 #define NICSIM_IXGBE_MODEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum ixgbe_media { MEDIA_COPPER, MEDIA_SFP, MEDIA_KX4 };
@@ -29,5 +30,19 @@ const struct ixgbe_model *ixgbe_find_model(const char *name);
 const struct ixgbe_model *ixgbe_find_id(uint16_t device);
 /* The names, with a comma and a space between, for messages. */
 const char *ixgbe_model_names(void);
+
+/* A register, or a row of equal ones. */
+struct ixgbe_register {
+	uint32_t offset; /* in BAR 0, of the first */
+	uint32_t count, stride;
+	uint32_t reset, writable; /* what it holds after a reset, bits that hold what is written */
+	uint32_t alias;           /* another address of what lies there, or 0 */
+	bool cleared;             /* by reading */
+	bool acts;                /* by being read or written at once, not only by what it holds */
+};
+
+/* All that a model has (table.c), in the table's order. */
+void ixgbe_list_registers(
+	const struct ixgbe_model *model, void (*each)(const struct ixgbe_register *reg));
 
 #endif

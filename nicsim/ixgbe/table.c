@@ -412,17 +412,36 @@ static const struct row rows[] = {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 /* Rows of some families are of no other. */
-static bool has_row(const struct ixgbe *card, const struct row *row)
+static bool has_row(const struct ixgbe_model *model, const struct row *row)
 {
 	unsigned families = row->flags & ROW_FAMILIES;
 
-	return families == 0 || (families & card->model->rows) != 0;
+	return families == 0 || (families & model->rows) != 0;
+}
+
+void ixgbe_list_registers(
+	const struct ixgbe_model *model, void (*each)(const struct ixgbe_register *reg))
+{
+	for (unsigned r = 1; r < ROWS; r++) {
+		const struct row *row = &rows[r];
+		const struct ixgbe_register reg = {.offset = row->offset,
+			.count = row->count,
+			.stride = row->stride,
+			.reset = row->reset,
+			.writable = row->writable,
+			.alias = row->alias,
+			.cleared = row->flags & CLEARS,
+			.acts = row->read || row->write};
+
+		if (has_row(model, row))
+			each(&reg);
+	}
 }
 
 void ixgbe_table_init(struct ixgbe *card)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		if (!has_row(card, &rows[r]))
+		if (!has_row(card->model, &rows[r]))
 			continue;
 		for (unsigned i = 0; i < rows[r].count; i++)
 			card->row[(rows[r].offset + i * rows[r].stride) / 4] = (uint16_t)r;
@@ -448,7 +467,7 @@ void ixgbe_table_reset(struct ixgbe *card, enum ixgbe_reset reset)
 	for (unsigned r = 1; r < ROWS; r++) {
 		const struct row *row = &rows[r];
 
-		if (row->alias || !is_reset(row, reset) || !has_row(card, row))
+		if (row->alias || !is_reset(row, reset) || !has_row(card->model, row))
 			continue;
 		for (unsigned i = 0; i < row->count; i++)
 			*value_of(card, row, row->offset + i * row->stride) = row->reset;
