@@ -52,7 +52,7 @@ void ixgbe_rss_spread(struct ixgbe *dev)
 
 void ixgbe_rss_start(struct ixgbe *dev)
 {
-	if (dev->nic.queues < 2 && !(dev->nic.config.offloads & NIC_RX_HASH))
+	if (dev->nic.queues == 1 && !(dev->nic.config.offloads & NIC_RX_HASH))
 		return;
 	for (unsigned n = 0; n < RSSRK_COUNT; n++)
 		reg_write(&dev->nic.bar, RSSRK(n), KEY);
