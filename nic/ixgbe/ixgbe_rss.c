@@ -34,13 +34,14 @@ static uint32_t queue_of(
 void ixgbe_rss_spread(struct ixgbe *dev)
 {
 	unsigned running[NIC_MAX_QUEUES];
-	unsigned count = 0;
+	unsigned count = 0, queue = 0;
 	/* From the X550 on the table has 512 entries. */
 	bool large = dev->model->family != IXGBE_82599 && dev->model->family != IXGBE_X540;
 
-	for (unsigned i = 0; i < dev->nic.queues; i++)
-		if (dev->nic.queue[i]->frames)
-			running[count++] = i;
+	do /* there is one at least */
+		if (dev->nic.queue[queue]->frames)
+			running[count++] = queue;
+	while (++queue < dev->nic.queues);
 	for (unsigned n = 0; n < RETA_COUNT + (large ? ERETA_COUNT : 0); n++) {
 		uint32_t four = 0;
 
