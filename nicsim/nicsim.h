@@ -12,9 +12,10 @@
  *     report.c   lines for people              wire*.c    what a port is plugged into
  *     replay.c   a trace against the card      detach.c   into the background, for one client
  *     place.c    sockets with a name      control.c  what nicsim ctl asks for
- *     fault.c    what goes wrong
+ *     fault.c    what goes wrong           headers.c  what is in a frame
  *     registers.c what a card has
  *     snapshot.h registers that somebody else writes
+ *     offload.c  arithmetic over frames    toeplitz.c a hash over addresses
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format
  * of traces, so that each side tests the other.

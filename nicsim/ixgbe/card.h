@@ -11,7 +11,6 @@
  *     filter.c  which frames are ours     stats.c     counters
  *     steer.c   for which queue           rss.c       by a hash
  *     fdir.c    by the flow director
- *     headers.c  what is in a frame       offload.c   arithmetic over frames
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     pause.c   flow control
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
@@ -22,16 +21,17 @@
 
 #include <stdatomic.h>
 
+#include "nicsim/headers.h"
 #include "nicsim/ixgbe/fault.h"
-#include "nicsim/ixgbe/headers.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/ixgbe/model.h"
-#include "nicsim/ixgbe/offload.h"
 #include "nicsim/ixgbe/regs.h"
 #include "nicsim/ixgbe/sfp.h"
 #include "nicsim/ixgbe/spi.h"
+#include "nicsim/offload.h"
 #include "nicsim/pci.h"
 #include "nicsim/report.h"
+#include "nicsim/toeplitz.h"
 #include "nicsim/wire.h"
 
 #define IXGBE_CSR_SIZE     0x40000u /* registers end here; the rest of BAR 0 is the flash window */
@@ -45,7 +45,6 @@
 #define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
 #define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
 #define IXGBE_TX_QUEUES    64u                     /* without DCB and virtualization */
-#define IXGBE_RSS_INPUT    36u                     /* bytes: two IPv6 addresses, two ports */
 #define IXGBE_FDIR_BUCKETS 32768u
 #define IXGBE_FDIR_FILTERS 32766u /* with the most memory for them */
 #define IXGBE_MSIX_TABLE   16384u /* BAR 4 */
@@ -86,7 +85,7 @@ struct ixgbe_irq {
 
 struct ixgbe_rss {
 	bool stale; /* the table is of another key */
-	uint32_t table[IXGBE_RSS_INPUT][256];
+	struct toeplitz toeplitz;
 };
 
 /* Where a frame goes, and what an advanced descriptor says of it (82599 datasheet 7.1.6.2). */
@@ -141,7 +140,7 @@ struct ixgbe_rx {
 struct ixgbe_tx_queue {
 	unsigned hint_ring, hint_buffer, hint_head;
 	struct dma_window ring, buffers; /* of bursts */
-	struct ixgbe_context context[2];
+	struct sim_context context[2];
 	uint32_t done; /* descriptors before TDH that are not written back yet (WTHRESH) */
 };
 
@@ -373,16 +372,16 @@ void ixgbe_steer_reset(struct ixgbe *card);
 /* --- fdir.c --- */
 void ixgbe_fdir_reset(struct ixgbe *card);
 /* The queue that a filter names; -1: none matches. */
-int ixgbe_fdir_queue(struct ixgbe *card, const struct ixgbe_headers *headers, const uint8_t *frame,
-	uint32_t len);
+int ixgbe_fdir_queue(
+	struct ixgbe *card, const struct sim_headers *headers, const uint8_t *frame, uint32_t len);
 uint32_t ixgbe_read_fdirctrl(struct ixgbe *card, uint32_t offset);
 void ixgbe_write_fdirctrl(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_fdircmd(struct ixgbe *card, uint32_t offset, uint32_t value);
 
 /* --- rss.c --- */
 /* Adds hash, type and queue, of what can be hashed. */
-void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
-	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len);
+void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict, const struct sim_headers *headers,
+	const uint8_t *frame, uint32_t len);
 void ixgbe_rss_reset(struct ixgbe *card);
 void ixgbe_write_rssrk(struct ixgbe *card, uint32_t offset, uint32_t value);
 void ixgbe_write_mrqc(struct ixgbe *card, uint32_t offset, uint32_t value);

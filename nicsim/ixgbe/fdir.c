@@ -47,24 +47,24 @@ static uint32_t hash(uint32_t key, uint32_t flow, uint32_t common)
 	return sum & HASH;
 }
 
-static uint32_t flow_type(const struct ixgbe_headers *headers)
+static uint32_t flow_type(const struct sim_headers *headers)
 {
-	uint32_t type = headers->types & IXGBE_TYPE_IPV4 ? 0 : FLOW_IPV6;
+	uint32_t type = headers->types & SIM_TYPE_IPV4 ? 0 : FLOW_IPV6;
 
 	if (headers->inner != headers->ip)
 		return type;
-	if (headers->types & IXGBE_TYPE_TCP)
+	if (headers->types & SIM_TYPE_TCP)
 		return type | FLOW_TCP;
-	if (headers->types & IXGBE_TYPE_UDP)
+	if (headers->types & SIM_TYPE_UDP)
 		return type | FLOW_UDP;
-	return headers->types & IXGBE_TYPE_SCTP ? type | FLOW_SCTP : type;
+	return headers->types & SIM_TYPE_SCTP ? type | FLOW_SCTP : type;
 }
 
-static uint32_t sum_fields(const struct ixgbe *card, const struct ixgbe_headers *headers,
+static uint32_t sum_fields(const struct ixgbe *card, const struct sim_headers *headers,
 	const uint8_t *frame, uint32_t len)
 {
 	const uint8_t *ip = frame + headers->ip;
-	bool ipv4 = headers->types & IXGBE_TYPE_IPV4;
+	bool ipv4 = headers->types & SIM_TYPE_IPV4;
 	uint32_t flex = 2 * FDIRCTRL_FLEX(card->reg[FDIRCTRL / 4]), sum = 0;
 
 	for (unsigned i = 0; i < (ipv4 ? 8u : 32u); i += 4)
@@ -172,7 +172,7 @@ static void take_away(struct ixgbe *card, uint16_t *place)
 }
 
 int ixgbe_fdir_queue(
-	struct ixgbe *card, const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len)
+	struct ixgbe *card, const struct sim_headers *headers, const uint8_t *frame, uint32_t len)
 {
 	uint32_t flow, common;
 	uint16_t n;

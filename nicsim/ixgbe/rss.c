@@ -3,10 +3,6 @@
  * Receive-side scaling (82599 datasheet 7.1.2.8): Microsoft's Toeplitz hash over addresses and
  * ports picks an entry of RETA (on an X550 also of ERETA, behind it), which names the queue. What
  * cannot be hashed goes to queue 0.
- *
- * The hash is the sum (exclusive or) of one 32-bit window of the key for each bit of the input that
- * is set, so that it can be had a byte at a time from a table, which is made when the key was
- * written.
  */
 #include <string.h>
 
@@ -21,47 +17,18 @@ struct kind {
 	uint8_t type;
 };
 
-/* --- the hash --- */
-
-/* The window of the key that begins at bit `at`. */
-static uint32_t window(const uint8_t *key, unsigned at)
-{
-	uint64_t five = 0;
-
-	for (unsigned i = 0; i < 5; i++)
-		five = five << 8 | key[at / 8 + i];
-	return (uint32_t)(five >> (8 - at % 8));
-}
-
-static void make_table(struct ixgbe *card)
-{
-	struct ixgbe_rss *rss = &card->rss;
-	uint8_t key[4 * RSSRK_COUNT];
-
-	memcpy(key, ixgbe_reg(card, RSSRK(0u)), sizeof(key));
-	for (unsigned at = 0; at < IXGBE_RSS_INPUT; at++) {
-		for (unsigned byte = 0; byte < 256; byte++) {
-			uint32_t sum = 0;
-
-			for (unsigned bit = 0; bit < 8; bit++) {
-				if (byte & 0x80u >> bit)
-					sum ^= window(key, 8 * at + bit);
-			}
-			rss->table[at][byte] = sum;
-		}
-	}
-	rss->stale = false;
-}
-
 static uint32_t hash(struct ixgbe *card, const uint8_t *input, unsigned len)
 {
-	uint32_t sum = 0;
+	struct ixgbe_rss *rss = &card->rss;
 
-	if (card->rss.stale)
-		make_table(card);
-	for (unsigned i = 0; i < len; i++)
-		sum ^= card->rss.table[i][input[i]];
-	return sum;
+	if (rss->stale) {
+		uint8_t key[TOEPLITZ_KEY];
+
+		memcpy(key, ixgbe_reg(card, RSSRK(0u)), sizeof(key));
+		toeplitz_set_key(&rss->toeplitz, key);
+		rss->stale = false;
+	}
+	return toeplitz_hash(&rss->toeplitz, input, len);
 }
 
 /* --- what is hashed --- */
@@ -71,25 +38,25 @@ static uint32_t hash(struct ixgbe *card, const uint8_t *input, unsigned len)
  * nothing is looked for). Returns the length, and which of MRQC's fields it is: the first that is
  * enabled (7.1.2.8.1).
  */
-static unsigned choose(uint8_t input[IXGBE_RSS_INPUT], const struct ixgbe_headers *headers,
+static unsigned choose(uint8_t input[TOEPLITZ_INPUT], const struct sim_headers *headers,
 	const uint8_t *frame, uint32_t len, uint32_t enabled, uint8_t *type)
 {
 	static const struct kind of_ipv4[] = {
 		{MRQC_TCP_IPV4, TCP_IPV4}, {MRQC_UDP_IPV4, UDP_IPV4}, {MRQC_IPV4, IPV4}};
 	static const struct kind of_ipv6[] = {
 		{MRQC_TCP_IPV6, TCP_IPV6}, {MRQC_UDP_IPV6, UDP_IPV6}, {MRQC_IPV6, IPV6}};
-	bool ipv4 = headers->types & IXGBE_TYPE_IPV4;
+	bool ipv4 = headers->types & SIM_TYPE_IPV4;
 	const struct kind *kinds = ipv4 ? of_ipv4 : of_ipv6;
 	unsigned n = ipv4 ? 8 : 32, i;
 
 	if (!headers->ip)
 		return 0;
 	memcpy(input, frame + headers->ip + (ipv4 ? 12 : 8), n);
-	i = headers->protocol == IXGBE_PROTOCOL_TCP   ? 0
-	    : headers->protocol == IXGBE_PROTOCOL_UDP ? 1
-						      : 2;
+	i = headers->protocol == SIM_PROTOCOL_TCP   ? 0
+	    : headers->protocol == SIM_PROTOCOL_UDP ? 1
+						    : 2;
 	if (headers->inner != headers->ip || headers->fragment ||
-		headers->types & IXGBE_TYPE_IPV6_EXT || len - headers->next < 4)
+		headers->types & SIM_TYPE_IPV6_EXT || len - headers->next < 4)
 		i = 2;
 	if (i < 2 && kinds[i].enable & enabled) {
 		memcpy(input + n, frame + headers->next, 4);
@@ -103,11 +70,11 @@ static unsigned choose(uint8_t input[IXGBE_RSS_INPUT], const struct ixgbe_header
 	return n;
 }
 
-void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict,
-	const struct ixgbe_headers *headers, const uint8_t *frame, uint32_t len)
+void ixgbe_rss(struct ixgbe *card, struct ixgbe_verdict *verdict, const struct sim_headers *headers,
+	const uint8_t *frame, uint32_t len)
 {
 	uint32_t mrqc = *ixgbe_reg(card, MRQC), entry, four;
-	uint8_t input[IXGBE_RSS_INPUT], type;
+	uint8_t input[TOEPLITZ_INPUT], type;
 	unsigned n;
 
 	if (MRQC_MODE(mrqc) != MRQC_MODE_RSS)

@@ -73,7 +73,7 @@ static const uint8_t *edit(
 	struct ixgbe *card, const uint8_t *frame, uint32_t *len, bool tag, bool crc)
 {
 	uint8_t *out = card->rx.edited;
-	uint32_t cut = tag ? TAG_LEN : 0, check = crc ? ixgbe_crc32(frame, *len) : 0;
+	uint32_t cut = tag ? TAG_LEN : 0, check = crc ? sim_crc32(frame, *len) : 0;
 
 	memcpy(out, frame, 12);
 	memcpy(out + 12, frame + 12 + cut, *len - 12 - cut);

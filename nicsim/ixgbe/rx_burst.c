@@ -89,7 +89,7 @@ static bool make_plan(struct ixgbe *card, struct plan *plan)
 static bool is_common(const struct ixgbe *card, const struct plan *plan, unsigned type, size_t len)
 {
 	return len >= FRAME_MIN && len <= plan->longest && type >= TYPE_FIRST &&
-	       type != IXGBE_ETHERTYPE_IPV4 && type != IXGBE_ETHERTYPE_IPV6 && type != TYPE_PAUSE &&
+	       type != SIM_ETHERTYPE_IPV4 && type != SIM_ETHERTYPE_IPV6 && type != TYPE_PAUSE &&
 	       type != plan->vlan && ixgbe_ethertype_filter(card, type) < 0;
 }
 
@@ -132,7 +132,7 @@ static bool find_place(struct ixgbe *card, const struct plan *plan, const struct
 	}
 	place->from = frame->bytes;
 	place->len = (uint32_t)frame->len;
-	place->status = DD_EOP | (ixgbe_head_group(head) ? IXGBE_STATUS_PIF : 0);
+	place->status = DD_EOP | (ixgbe_head_group(head) ? SIM_STATUS_PIF : 0);
 	__builtin_prefetch(place->to, 1);
 	return true;
 }

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "nicsim/headers.h"
 #include "nicsim/ixgbe/card.h"
-#include "nicsim/ixgbe/headers.h"
 
 #define NO_QUEUE (-1)
 #define TCP_SYN  0x02u /* of the flags, 13 bytes into the header */
@@ -32,11 +32,11 @@ static int ethertype_queue(const struct ixgbe *card, int filter)
 }
 
 static int syn_queue(
-	const struct ixgbe *card, const struct ixgbe_headers *headers, const uint8_t *frame)
+	const struct ixgbe *card, const struct sim_headers *headers, const uint8_t *frame)
 {
 	uint32_t filter = card->reg[SYNQF / 4];
 
-	if (!(filter & SYNQF_ENABLE) || !(headers->types & IXGBE_TYPE_TCP) ||
+	if (!(filter & SYNQF_ENABLE) || !(headers->types & SIM_TYPE_TCP) ||
 		!(frame[headers->l4 + 13] & TCP_SYN))
 		return NO_QUEUE;
 	return (int)SYNQF_QUEUE(filter);
@@ -48,16 +48,15 @@ struct tuple {
 	bool transport; /* there are ports */
 };
 
-static void make_tuple(
-	struct tuple *tuple, const struct ixgbe_headers *headers, const uint8_t *frame)
+static void make_tuple(struct tuple *tuple, const struct sim_headers *headers, const uint8_t *frame)
 {
 	const uint8_t *ip = frame + headers->ip;
 
 	memset(tuple, 0, sizeof(*tuple));
-	tuple->protocol = headers->types & IXGBE_TYPE_TCP    ? FTQF_TCP
-			  : headers->types & IXGBE_TYPE_UDP  ? FTQF_UDP
-			  : headers->types & IXGBE_TYPE_SCTP ? FTQF_SCTP
-							     : FTQF_OTHER;
+	tuple->protocol = headers->types & SIM_TYPE_TCP    ? FTQF_TCP
+			  : headers->types & SIM_TYPE_UDP  ? FTQF_UDP
+			  : headers->types & SIM_TYPE_SCTP ? FTQF_SCTP
+							   : FTQF_OTHER;
 	memcpy(&tuple->source, ip + 12, 4);
 	memcpy(&tuple->destination, ip + 16, 4);
 	tuple->transport = headers->l4 != 0;
@@ -83,14 +82,13 @@ static bool matches(const struct ixgbe *card, unsigned n, const struct tuple *tu
 
 /* Of those that match the one with the highest priority, of equal ones the first (7.1.2.5). */
 static int tuple_queue(
-	const struct ixgbe *card, const struct ixgbe_headers *headers, const uint8_t *frame)
+	const struct ixgbe *card, const struct sim_headers *headers, const uint8_t *frame)
 {
 	struct tuple tuple;
 	int queue = NO_QUEUE;
 	uint32_t best = 0;
 
-	if (!card->tuple_top || !(headers->types & IXGBE_TYPE_IPV4) ||
-		headers->inner != headers->ip)
+	if (!card->tuple_top || !(headers->types & SIM_TYPE_IPV4) || headers->inner != headers->ip)
 		return NO_QUEUE;
 	make_tuple(&tuple, headers, frame);
 	for (unsigned n = 0; n < card->tuple_top; n++) {
@@ -105,7 +103,7 @@ static int tuple_queue(
 }
 
 /* In the order of 7.1.2.1. */
-static int filter_queue(const struct ixgbe *card, const struct ixgbe_headers *headers,
+static int filter_queue(const struct ixgbe *card, const struct sim_headers *headers,
 	const uint8_t *frame, int ethertype)
 {
 	bool syn_first = card->reg[SYNQF / 4] & SYNQF_FIRST;
@@ -125,34 +123,33 @@ static int filter_queue(const struct ixgbe *card, const struct ixgbe_headers *he
 struct ixgbe_verdict ixgbe_judge(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
 	struct ixgbe_verdict verdict = {0};
-	struct ixgbe_headers headers;
+	struct sim_headers headers;
 	uint32_t control = *ixgbe_reg(card, RXCSUM), status;
 	int filter, queue;
 
-	ixgbe_headers(&headers, frame, len, VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)));
-	status = ixgbe_check_sums(&headers, frame);
+	sim_headers(&headers, frame, len, VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)));
+	status = sim_check_sums(&headers, frame);
 	verdict.info = headers.types;
 	filter = ixgbe_ethertype_filter(card, headers.ethertype);
 	if (filter >= 0)
-		verdict.info = IXGBE_TYPE_L2 | IXGBE_TYPE_ETQF(filter);
+		verdict.info = SIM_TYPE_L2 | SIM_TYPE_ETQF(filter);
 	ixgbe_rss(card, &verdict, &headers, frame, len);
 	queue = filter_queue(card, &headers, frame, filter);
 	if (queue == NO_QUEUE) {
 		queue = ixgbe_fdir_queue(card, &headers, frame, len);
 		if (queue != NO_QUEUE)
-			status |= IXGBE_STATUS_FLM;
+			status |= SIM_STATUS_FLM;
 	}
 	if (queue != NO_QUEUE)
 		verdict.queue = (uint8_t)queue;
 	/* There is room for one of them. */
 	if (!(control & RXCSUM_PCSD)) {
 		verdict.info &= ~RSS_TYPE;
-		verdict.hash = control & RXCSUM_IPPCSE
-				       ? ixgbe_check_fragment(&headers, frame, &status)
-				       : 0;
+		verdict.hash =
+			control & RXCSUM_IPPCSE ? sim_check_fragment(&headers, frame, &status) : 0;
 	}
 	if (frame[0] & 1)
-		status |= IXGBE_STATUS_PIF;
+		status |= SIM_STATUS_PIF;
 	verdict.status = status;
 	return verdict;
 }

@@ -195,7 +195,7 @@ static void complete(struct ixgbe *card, unsigned queue, uint32_t n, uint64_t rs
 
 static void take_context(struct ixgbe *card, unsigned queue, const struct descriptor *d)
 {
-	card->tx.queue[queue].context[d->status & STATUS_IDX ? 1 : 0] = (struct ixgbe_context){
+	card->tx.queue[queue].context[d->status & STATUS_IDX ? 1 : 0] = (struct sim_context){
 		.ip_len = (uint16_t)(d->address & 0x1ff),
 		.mac_len = (uint8_t)(d->address >> 9 & 0x7f),
 		.vlan = (uint16_t)(d->address >> 16),
@@ -330,7 +330,7 @@ static int send_frame(struct ixgbe *card, uint8_t *frame, uint32_t len, uint32_t
 		if (len < SIM_FRAME_MIN + CRC_LEN)
 			return 0;
 		len -= CRC_LEN;
-		check = ixgbe_crc32(frame, len);
+		check = sim_crc32(frame, len);
 		if (memcmp(frame + len, &check, CRC_LEN) != 0) {
 			report_strict(card->report, "a frame with a wrong CRC is not sent");
 			return 0;
@@ -343,30 +343,30 @@ static int send_frame(struct ixgbe *card, uint8_t *frame, uint32_t len, uint32_t
 }
 
 /* Cuts the request into segments, from where it left off. */
-static int send_segments(struct ixgbe *card, const struct ixgbe_context *context)
+static int send_segments(struct ixgbe *card, const struct sim_context *context)
 {
 	struct ixgbe_tx *tx = &card->tx;
 	uint32_t low = *ixgbe_reg(card, DTXTCPFLGL);
-	struct ixgbe_segment_flags flags = {.first = low & 0xfff,
+	struct sim_segment_flags flags = {.first = low & 0xfff,
 		.middle = low >> 16 & 0xfff,
 		.last = *ixgbe_reg(card, DTXTCPFLGH) & 0xfff};
-	uint32_t payload = tx->length - ixgbe_segment_header(context);
+	uint32_t payload = tx->length - sim_segment_header(context);
 
 	while (tx->sent < payload) {
-		uint32_t len = ixgbe_segment(
+		uint32_t len = sim_segment(
 			tx->frame, tx->data, tx->length, tx->sent, tx->segments, context, &flags);
 		int rc = send_frame(card, tx->frame, len, context->vlan);
 
 		if (rc)
 			return rc;
-		tx->sent += len - ixgbe_segment_header(context);
+		tx->sent += len - sim_segment_header(context);
 		tx->segments++;
 	}
 	return 0;
 }
 
 /* Of the request that is loaded. */
-static const struct ixgbe_context *context_of(const struct ixgbe_tx *tx)
+static const struct sim_context *context_of(const struct ixgbe_tx *tx)
 {
 	return &tx->queue[tx->turn].context[tx->status & STATUS_IDX ? 1 : 0];
 }
@@ -376,7 +376,7 @@ static void prepare(struct ixgbe *card)
 {
 	struct ixgbe_tx *tx = &card->tx;
 	bool extended = tx->command & CMD_DEXT;
-	const struct ixgbe_context *context = context_of(tx);
+	const struct sim_context *context = context_of(tx);
 
 	if (tx->broken)
 		return;
@@ -385,7 +385,7 @@ static void prepare(struct ixgbe *card)
 			CMD_TYPE(tx->command));
 		tx->broken = true;
 	} else if (extended && tx->command & CMD_TSE) {
-		if (!ixgbe_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
+		if (!sim_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
 			report_strict(card->report,
 				"a segmentation request that does not fit its context");
 			tx->broken = true;
@@ -396,12 +396,12 @@ static void prepare(struct ixgbe *card)
 		report_strict(card->report, "a transmit request of %u bytes", tx->length);
 		tx->broken = true;
 	} else if (extended) {
-		if (STATUS_POPTS(tx->status) && !ixgbe_insert_checksums(tx->data, tx->length,
-							context, STATUS_POPTS(tx->status)))
+		if (STATUS_POPTS(tx->status) && !sim_insert_checksums(tx->data, tx->length, context,
+							STATUS_POPTS(tx->status)))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
 	} else if (tx->command & CMD_IC) {
-		if (!ixgbe_insert_legacy_checksum(
+		if (!sim_insert_legacy_checksum(
 			    tx->data, tx->length, tx->status >> 8 & 0xff, tx->command >> 16 & 0xff))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
@@ -412,7 +412,7 @@ static void prepare(struct ixgbe *card)
 static int send_request(struct ixgbe *card)
 {
 	struct ixgbe_tx *tx = &card->tx;
-	const struct ixgbe_context *context = context_of(tx);
+	const struct sim_context *context = context_of(tx);
 
 	if (tx->broken)
 		return 0;

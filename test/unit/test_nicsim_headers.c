@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "nicsim/ixgbe/headers.h"
+#include "nicsim/headers.h"
 
 #define TAG 0x8100u
 
@@ -43,13 +43,13 @@ static uint8_t *copy_of(const uint8_t *frame, uint32_t len)
 static uint32_t read_all(const uint8_t *frame, uint32_t len)
 {
 	uint8_t *copy = copy_of(frame, len);
-	struct ixgbe_headers headers;
+	struct sim_headers headers;
 	uint32_t status;
 
-	ixgbe_headers(&headers, copy, len, TAG);
+	sim_headers(&headers, copy, len, TAG);
 	assert_true(headers.next <= len && headers.end <= len && headers.l4 <= len);
-	status = ixgbe_check_sums(&headers, copy);
-	ixgbe_check_fragment(&headers, copy, &status);
+	status = sim_check_sums(&headers, copy);
+	sim_check_fragment(&headers, copy, &status);
 	free(copy);
 	return headers.types;
 }
@@ -59,9 +59,9 @@ static void test_cut_off_anywhere(void **state)
 	(void)state;
 	for (uint32_t len = 14; len < sizeof(deep); len++)
 		read_all(deep, len);
-	assert_int_equal(read_all(deep, sizeof(deep)),
-		IXGBE_TYPE_IPV4 | IXGBE_TYPE_IPV4_OPTIONS | IXGBE_TYPE_IPV6 | IXGBE_TYPE_IPV6_EXT |
-			IXGBE_TYPE_TCP);
+	assert_int_equal(read_all(deep, sizeof(deep)), SIM_TYPE_IPV4 | SIM_TYPE_IPV4_OPTIONS |
+							       SIM_TYPE_IPV6 | SIM_TYPE_IPV6_EXT |
+							       SIM_TYPE_TCP);
 }
 
 /* Each byte of the headers with each value, and the frame cut off behind what they say. */

@@ -3,7 +3,7 @@
  * Arithmetic over frames: the Ethernet CRC, Internet checksums (RFC 1071), SCTP's CRC-32C, and the
  * cutting of a TCP or UDP request into segments (82599 datasheet 7.2.4).
  */
-#include "nicsim/ixgbe/offload.h"
+#include "nicsim/offload.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static uint32_t crc(uint32_t value, const uint32_t table[16], const uint8_t *dat
 	return value;
 }
 
-uint32_t ixgbe_crc32(const uint8_t *data, size_t len)
+uint32_t sim_crc32(const uint8_t *data, size_t len)
 {
 	/* The polynomial 0xEDB88320 (IEEE 802.3, 3.2.9). */
 	static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
@@ -94,23 +94,23 @@ static void put_be32(uint8_t *at, uint32_t value)
 	put_be16(at + 2, value);
 }
 
-uint16_t ixgbe_sum(const uint8_t *data, uint32_t len)
+uint16_t sim_sum(const uint8_t *data, uint32_t len)
 {
 	return __builtin_bswap16(fold(sum(data, len)));
 }
 
-uint32_t ixgbe_l4_minimum(unsigned type)
+uint32_t sim_l4_minimum(unsigned type)
 {
-	return type == IXGBE_L4_TCP ? 20 : type == IXGBE_L4_SCTP ? 12 : 8;
+	return type == SIM_L4_TCP ? 20 : type == SIM_L4_SCTP ? 12 : 8;
 }
 
-bool ixgbe_l4_right(const uint8_t *l4, uint32_t len, unsigned type, const uint8_t *addresses,
+bool sim_l4_right(const uint8_t *l4, uint32_t len, unsigned type, const uint8_t *addresses,
 	uint32_t addresses_len)
 {
-	uint8_t rest[6] = {0, type == IXGBE_L4_TCP ? 6 : 17}; /* of the pseudo header */
+	uint8_t rest[6] = {0, type == SIM_L4_TCP ? 6 : 17}; /* of the pseudo header */
 	uint32_t check;
 
-	if (type == IXGBE_L4_SCTP) {
+	if (type == SIM_L4_SCTP) {
 		memcpy(&check, l4 + 8, sizeof(check));
 		return sctp_check(l4, len) == check;
 	}
@@ -133,11 +133,11 @@ static void insert_ip(uint8_t *ip, uint32_t len)
  */
 static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 {
-	uint32_t field = type == IXGBE_L4_TCP ? 16 : 6;
+	uint32_t field = type == SIM_L4_TCP ? 16 : 6;
 	uint8_t length[2];
 	uint16_t value;
 
-	if (type == IXGBE_L4_SCTP) {
+	if (type == SIM_L4_SCTP) {
 		uint32_t check = sctp_check(l4, len);
 
 		memcpy(l4 + 8, &check, sizeof(check));
@@ -145,32 +145,31 @@ static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 	}
 	put_be16(length, extra);
 	value = fold(sum(l4, len) + sum(length, 2));
-	if (type == IXGBE_L4_UDP && value == 0)
+	if (type == SIM_L4_UDP && value == 0)
 		value = 0xffff;
 	put_sum(l4 + field, value);
 }
 
-bool ixgbe_insert_checksums(
-	uint8_t *frame, uint32_t len, const struct ixgbe_context *context, uint32_t options)
+bool sim_insert_checksums(
+	uint8_t *frame, uint32_t len, const struct sim_context *context, uint32_t options)
 {
 	uint32_t ip = context->mac_len, l4 = ip + context->ip_len;
 
-	if (options & IXGBE_INSERT_IP) {
+	if (options & SIM_INSERT_IP) {
 		if (context->ip_len < 20 || l4 > len)
 			return false;
 		if (context->ipv4)
 			insert_ip(frame + ip, context->ip_len);
 	}
-	if (options & IXGBE_INSERT_L4) {
-		if (context->l4_type > IXGBE_L4_SCTP ||
-			l4 + ixgbe_l4_minimum(context->l4_type) > len)
+	if (options & SIM_INSERT_L4) {
+		if (context->l4_type > SIM_L4_SCTP || l4 + sim_l4_minimum(context->l4_type) > len)
 			return false;
 		insert_l4(frame + l4, len - l4, context->l4_type, 0);
 	}
 	return true;
 }
 
-bool ixgbe_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at)
+bool sim_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, uint32_t at)
 {
 	if (start >= len || at + 2 > len)
 		return false;
@@ -180,26 +179,25 @@ bool ixgbe_insert_legacy_checksum(uint8_t *frame, uint32_t len, uint32_t start, 
 
 /* --- segmentation --- */
 
-uint32_t ixgbe_segment_header(const struct ixgbe_context *context)
+uint32_t sim_segment_header(const struct sim_context *context)
 {
 	return (uint32_t)context->mac_len + context->ip_len + context->l4_len;
 }
 
-bool ixgbe_segment_possible(const struct ixgbe_context *context, uint32_t length, uint32_t max)
+bool sim_segment_possible(const struct sim_context *context, uint32_t length, uint32_t max)
 {
-	uint32_t header = ixgbe_segment_header(context);
+	uint32_t header = sim_segment_header(context);
 
-	return context->mss && context->l4_type <= IXGBE_L4_TCP && context->mac_len >= 14 &&
+	return context->mss && context->l4_type <= SIM_L4_TCP && context->mac_len >= 14 &&
 	       context->ip_len >= (context->ipv4 ? 20 : 40) &&
-	       context->l4_len >= ixgbe_l4_minimum(context->l4_type) && header < length &&
+	       context->l4_len >= sim_l4_minimum(context->l4_type) && header < length &&
 	       header + context->mss <= max;
 }
 
-uint32_t ixgbe_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
-	uint32_t number, const struct ixgbe_context *context,
-	const struct ixgbe_segment_flags *flags)
+uint32_t sim_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_t sent,
+	uint32_t number, const struct sim_context *context, const struct sim_segment_flags *flags)
 {
-	uint32_t header = ixgbe_segment_header(context), left = length - header - sent;
+	uint32_t header = sim_segment_header(context), left = length - header - sent;
 	uint32_t n = left < context->mss ? left : context->mss;
 	bool first = sent == 0, last = n == left;
 	uint8_t *ip = out + context->mac_len, *l4 = ip + context->ip_len;
@@ -213,7 +211,7 @@ uint32_t ixgbe_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint3
 	} else {
 		put_be16(ip + 4, context->ip_len - 40u + context->l4_len + n);
 	}
-	if (context->l4_type == IXGBE_L4_TCP) {
+	if (context->l4_type == SIM_L4_TCP) {
 		uint32_t mask = first && last ? 0xfff
 				: first       ? flags->first
 				: last        ? flags->last
