@@ -63,7 +63,7 @@ static int counters(const struct control_card *card, struct request *request)
 		"client %d\nrefused %" PRIu64 "\nlast 0x%" PRIx64 "\nlost %" PRIu64 "\n",
 		server_has_client(card->server), dma->refused, dma->last, dma->lost);
 
-	ixgbe_counters(card->card, request->text + n, sizeof(request->text) - (size_t)n);
+	card->family->counters(card->card, request->text + n, sizeof(request->text) - (size_t)n);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static int perform(const struct control_card *card, struct request *request)
 		rc = server_insert(card->server, &why);
 		return rc ? refuse(request, rc, why.text) : 0;
 	}
-	return ixgbe_command(
+	return card->family->command(
 		card->card, request->word, request->words, request->text, sizeof(request->text));
 }
 

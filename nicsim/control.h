@@ -8,7 +8,7 @@
 #ifndef NICSIM_CONTROL_H
 #define NICSIM_CONTROL_H
 
-#include "nicsim/ixgbe/ixgbe.h"
+#include "nicsim/kind.h"
 #include "nicsim/loop.h"
 #include "nicsim/nicsim.h"
 #include "nicsim/server.h"
@@ -20,7 +20,8 @@ struct control;
 
 struct control_card {
 	const char *name; /* its socket */
-	struct ixgbe *card;
+	const struct card_family *family;
+	void *card;
 	struct server *server;
 	struct dma *dma;
 };

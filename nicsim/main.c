@@ -17,8 +17,8 @@
 #include "nicsim/control.h"
 #include "nicsim/detach.h"
 #include "nicsim/dma.h"
-#include "nicsim/ixgbe/fault.h"
 #include "nicsim/ixgbe/ixgbe.h"
+#include "nicsim/kind.h"
 #include "nicsim/loop.h"
 #include "nicsim/registers.h"
 #include "nicsim/replay.h"
@@ -35,7 +35,7 @@ struct slot {
 	const char *socket, *wire;
 	int client;      /* --fd, or -1 */
 	const char *who; /* the socket's path, for people */
-	const struct ixgbe_model *model;
+	struct card_kind kind;
 	enum sfp_kind module;
 	bool no_msix;
 	struct ixgbe_fault_spec fault[FAULTS_MAX];
@@ -44,7 +44,7 @@ struct slot {
 	uint8_t mac[6];
 	struct report report;
 	struct dma *dma;
-	struct ixgbe *card;
+	void *card;
 	struct server *server;
 };
 
@@ -70,7 +70,8 @@ static const char help[] =
 	"Serves network cards in software, each as a vfio-user device on a Unix socket.\n"
 	"\n"
 	"  --device CARD        begins a card: x540 (Intel X540-T2, 8086:1528), x550 (X550-T2,\n"
-	"                       8086:1563), 82599 (SFP+, 8086:10fb), 82599-kx4 (8086:10f7)\n"
+	"                       8086:1563), 82599 (SFP+, 8086:10fb), 82599-kx4 (8086:10f7),\n"
+	"                       82574l (Intel 82574L, 8086:10d3)\n"
 	"  --second-port        begins the second port of that card: what follows is that port's\n"
 	"  --socket PATH        where its driver connects\n"
 	"  --fd N               instead: its driver is at the other end of this stream socket. "
@@ -115,9 +116,10 @@ static int usage(const char *what, const char *value)
 
 static int unknown_device(const char *name)
 {
-	char what[128];
+	char names[96], what[128];
 
-	snprintf(what, sizeof(what), "unknown device (there are %s):", ixgbe_model_names());
+	card_names(names, sizeof(names));
+	snprintf(what, sizeof(what), "unknown device (there are %s):", names);
 	return usage(what, name);
 }
 
@@ -179,8 +181,19 @@ static int check(struct process *process)
 	return 0;
 }
 
-/* One port more, of that model; NULL: there are too many. */
-static struct slot *next_slot(struct process *process, const struct ixgbe_model *model)
+static bool is_ixgbe(const struct slot *slot)
+{
+	return slot->kind.family == &ixgbe_family;
+}
+
+/* For a module. */
+static bool has_cage(const struct slot *slot)
+{
+	return is_ixgbe(slot) && ((const struct ixgbe_model *)slot->kind.model)->media == MEDIA_SFP;
+}
+
+/* One port more, of that kind; NULL: there are too many. */
+static struct slot *next_slot(struct process *process, const struct card_kind *kind)
 {
 	struct slot *slot;
 
@@ -188,8 +201,8 @@ static struct slot *next_slot(struct process *process, const struct ixgbe_model 
 		return NULL;
 	slot = &process->slot[process->cards++];
 	slot->client = -1;
-	slot->model = model;
-	slot->module = model->media == MEDIA_SFP ? SFP_SR : SFP_NONE;
+	slot->kind = *kind;
+	slot->module = has_cage(slot) ? SFP_SR : SFP_NONE;
 	slot->mac[0] = 0x02;
 	slot->mac[5] = (uint8_t)process->cards;
 	return slot;
@@ -235,6 +248,7 @@ static int parse(struct process *process, int argc, char **argv)
 		{0},
 	};
 	static const char too_many[] = "too many cards: 64 ports fit in one process";
+	struct card_kind kind;
 	struct slot *slot = NULL;
 	int option;
 
@@ -244,16 +258,18 @@ static int parse(struct process *process, int argc, char **argv)
 			return usage("--device must stand before", argv[optind - (optarg ? 2 : 1)]);
 		switch (option) {
 		case DEVICE:
-			if (!ixgbe_find_model(optarg))
+			if (!card_find_kind(optarg, &kind))
 				return unknown_device(optarg);
-			slot = next_slot(process, ixgbe_find_model(optarg));
+			slot = next_slot(process, &kind);
 			if (!slot)
 				return usage(too_many, NULL);
 			break;
 		case SECOND_PORT:
 			if (slot->second)
 				return usage("a card has two ports: --device begins another", NULL);
-			slot = next_slot(process, slot->model);
+			if (!is_ixgbe(slot))
+				return usage("it has one port:", slot->kind.name);
+			slot = next_slot(process, &slot->kind);
 			if (!slot)
 				return usage(too_many, NULL);
 			slot->second = true;
@@ -269,8 +285,8 @@ static int parse(struct process *process, int argc, char **argv)
 				return usage("no unicast MAC address (02:00:00:00:00:01):", optarg);
 			break;
 		case MODULE:
-			if (slot->model->media != MEDIA_SFP)
-				return usage("it has no cage for a module:", slot->model->name);
+			if (!has_cage(slot))
+				return usage("it has no cage for a module:", slot->kind.name);
 			slot->module = sfp_find(optarg);
 			if (slot->module == SFP_KINDS)
 				return usage(
@@ -286,6 +302,8 @@ static int parse(struct process *process, int argc, char **argv)
 		case PACE: process->paced = true; break;
 		case CONTROL: process->control_path = optarg; break;
 		case FAULT:
+			if (!is_ixgbe(slot))
+				return usage("faults are not for a", slot->kind.name);
 			if (slot->faults == FAULTS_MAX)
 				return usage("too many faults: 8 fit on a card", NULL);
 			if (!ixgbe_fault_parse(optarg, &slot->fault[slot->faults++]))
@@ -357,14 +375,18 @@ static void log_event(void *ctx, const char *text)
 
 static int open_slot(struct process *process, struct slot *slot, struct sim_error *why)
 {
-	const struct ixgbe_options options = {.model = slot->model,
-		.module = slot->module,
+	const struct card_family *family = slot->kind.family;
+	const struct card_options options = {.model = slot->kind.model,
 		.mac = slot->mac,
-		.first = slot->second ? slot[-1].card : NULL,
 		.wire = slot->wire,
 		.no_msix = slot->no_msix,
 		.paced = process->paced,
-		.mapped = process->mapped};
+		.module = slot->module,
+		.first = slot->second ? slot[-1].card : NULL,
+		.mapped = process->mapped,
+		.fault = slot->fault,
+		.faults = slot->faults};
+	struct function *fn;
 	int rc;
 
 	slot->report = (struct report){
@@ -373,19 +395,15 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	rc = dma_create(&slot->dma);
 	if (rc)
 		return rc;
-	rc = ixgbe_create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
+	rc = family->create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
 	if (rc)
 		return rc;
-	for (unsigned i = 0; i < slot->faults; i++) {
-		rc = ixgbe_fault_set(slot->card, &slot->fault[i]);
-		if (rc)
-			return rc;
-	}
+	fn = family->function(slot->card);
 	if (slot->client >= 0)
-		return server_attach(&slot->server, process->loop, slot->client,
-			ixgbe_function(slot->card), log_event, &slot->report, why);
-	return server_create(&slot->server, process->loop, slot->socket, ixgbe_function(slot->card),
-		log_event, &slot->report, why);
+		return server_attach(&slot->server, process->loop, slot->client, fn, log_event,
+			&slot->report, why);
+	return server_create(
+		&slot->server, process->loop, slot->socket, fn, log_event, &slot->report, why);
 }
 
 static int open_control(struct process *process, struct sim_error *why)
@@ -394,6 +412,7 @@ static int open_control(struct process *process, struct sim_error *why)
 		const struct slot *slot = &process->slot[i];
 
 		process->controlled[i] = (struct control_card){.name = slot->who,
+			.family = slot->kind.family,
 			.card = slot->card,
 			.server = slot->server,
 			.dma = slot->dma};
@@ -431,8 +450,8 @@ static int start(struct process *process)
 		const uint8_t *mac = slot->mac;
 
 		printf("nicsim: %s %02x:%02x:%02x:%02x:%02x:%02x on %s, wire %s%s\n",
-			slot->model->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-			slot->who, slot->wire, slot->second ? ", second port" : "");
+			slot->kind.name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], slot->who,
+			slot->wire, slot->second ? ", second port" : "");
 	}
 	fflush(stdout);
 	return 0;
@@ -445,7 +464,8 @@ static void end(struct process *process)
 	for (unsigned i = 0; i < process->cards; i++)
 		server_destroy(process->slot[i].server);
 	for (unsigned i = 0; i < process->cards; i++) {
-		ixgbe_destroy(process->slot[i].card);
+		if (process->slot[i].kind.family)
+			process->slot[i].kind.family->destroy(process->slot[i].card);
 		dma_destroy(process->slot[i].dma);
 	}
 	if (process->signals.fd >= 0)

@@ -8,10 +8,11 @@
  *     nicsim.h   what the parts share          loop.h     one thread, events, timers, deferred work
  *     server.c   connections                   session.c  the vfio-user commands
  *     dma.c      the client's memory           pci.c      config space, ways to registers, memory
- *     irq.c      interrupts as eventfds        ixgbe/     the cards: registers, EEPROM, rings
+ *     irq.c      interrupts as eventfds        ixgbe/, e1000/  the cards: registers, EEPROM, rings
  *     report.c   lines for people              wire*.c    what a port is plugged into
  *     replay.c   a trace against the card      detach.c   into the background, for one client
  *     place.c    sockets with a name      control.c  what nicsim ctl asks for
+ *     kind.c     what --device can name
  *     fault.c    what goes wrong           headers.c  what is in a frame
  *     registers.c what a card has
  *     snapshot.h registers that somebody else writes

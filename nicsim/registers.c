@@ -30,7 +30,7 @@ int registers_main(int argc, char **argv)
 	const struct ixgbe_model *model = argc == 2 ? ixgbe_find_model(argv[1]) : NULL;
 
 	if (!model) {
-		fprintf(stderr, "usage: nicsim registers CARD, one of %s\n", ixgbe_model_names());
+		fprintf(stderr, "usage: nicsim registers CARD, one of " IXGBE_MODEL_NAMES "\n");
 		return 2;
 	}
 	ixgbe_list_registers(model, print);

@@ -10,10 +10,10 @@ CONFIG = lab.ROOT / "pcid" / "pcid.toml"
 MAC = {card: f"02:00:00:00:0{card}:01" for card in "abcd"}
 
 
-def entry(*options):
-    """A configuration with one entry for the card that nicsim makes, its driver with these options."""
-    words = ", ".join(f'"{word}"' for word in ("ixgbed", *options, "$NAME", "$BAR0", "$IRQ"))
-    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x1563, 0x10fb, 0x10f7] }}\ncommand = [{words}]\n"
+def entry(*options, daemon="ixgbed"):
+    """A configuration with one entry for the cards that nicsim makes, their driver with these options."""
+    words = ", ".join(f'"{word}"' for word in (daemon, *options, "$NAME", "$BAR0", "$IRQ"))
+    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x1563, 0x10fb, 0x10f7, 0x10d3] }}\ncommand = [{words}]\n"
 
 
 def ask(control, card, *words):
@@ -33,6 +33,7 @@ class Stack:
         """Cards of the devices named, in turn; X540s without."""
         self.run = run
         self.cards = list(wires)
+        self.daemon, self.family = ("e1000d", "e1000") if "82574l" in devices else ("ixgbed", "ixgbe")
         arguments = []
         for n, (card, wire) in enumerate(wires.items()):
             arguments += ["--device", devices[n] if devices else "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
@@ -52,12 +53,16 @@ class Stack:
     def address(self, card):
         return f"vfio-user:{self.run.dir}/{card}.sock"
 
+    def name(self, card):
+        """Of its scheme."""
+        return f"{card}_{self.family}"
+
     def pcid(self, *options, config=None, driver=(), wrap=(), ready=True):
-        """pcid on all cards; `driver`: options of ixgbed. Waits until all are served."""
+        """pcid on all cards; `driver`: options of the driver. Waits until all are served."""
         path = config
         if path is None:
             path = self.run.dir / "pcid.toml"
-            path.write_text(entry(*driver))
+            path.write_text(entry(*driver, daemon=self.daemon))
         sockets = [word for card in self.cards for word in ("--vfio-user", self.run.dir / f"{card}.sock")]
         process = self.run.start("pcid", "--config", path, "--driver-path", lab.BUILD / "daemon", *sockets,
                                  *options, wrap=wrap)
@@ -65,14 +70,14 @@ class Stack:
         self.drivers = {}
         if ready:
             for card in self.cards:
-                match = process.expect(rf"network:{card}_ixgbe ready \(ixgbed pid (\d+), vfio-user:.*{card}\.sock\)")
+                match = process.expect(rf"network:{self.name(card)} ready \({self.daemon} pid (\d+), vfio-user:.*{card}\.sock\)")
                 self.drivers[card] = int(match[1])
         return process
 
     def pids(self, card):
         """The drivers that were ready for a card so far, in their order."""
         return [int(match[1]) for line in list(self.owner.lines)
-                if (match := re.search(rf"network:{card}_ixgbe ready \(ixgbed pid (\d+)", line))]
+                if (match := re.search(rf"network:{self.name(card)} ready \({self.daemon} pid (\d+)", line))]
 
     def ixgbed(self, card, *options, wrap=()):
         """ixgbed by itself on one card."""
@@ -81,16 +86,16 @@ class Stack:
         return process
 
     def open(self, card, path="", access=scheme_client.READ | scheme_client.WRITE, limit=lab.PATIENCE):
-        return scheme_client.Handle(self.run.schemes, f"{card}_ixgbe", path, access, limit)
+        return scheme_client.Handle(self.run.schemes, self.name(card), path, access, limit)
 
     def value(self, card, path):
-        return scheme_client.value(self.run.schemes, f"{card}_ixgbe", path)
+        return scheme_client.value(self.run.schemes, self.name(card), path)
 
     def stats(self, card):
-        return scheme_client.stats(self.run.schemes, f"{card}_ixgbe")
+        return scheme_client.stats(self.run.schemes, self.name(card))
 
     def set(self, card, path, text):
-        scheme_client.set_value(self.run.schemes, f"{card}_ixgbe", path, text)
+        scheme_client.set_value(self.run.schemes, self.name(card), path, text)
 
     def wait_link(self, card, up=True):
         word = b"up" if up else b"down"

@@ -41,8 +41,3 @@ const struct ixgbe_model *ixgbe_find_id(uint16_t device)
 	}
 	return NULL;
 }
-
-const char *ixgbe_model_names(void)
-{
-	return "x540, x550, 82599, 82599-kx4";
-}

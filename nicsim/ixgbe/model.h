@@ -24,12 +24,12 @@ struct ixgbe_model {
 	uint32_t phy;                   /* its identifier, or 0 */
 };
 
+#define IXGBE_MODEL_NAMES "x540, x550, 82599, 82599-kx4" /* for messages */
+
 /* NULL: there is none of that name. */
 const struct ixgbe_model *ixgbe_find_model(const char *name);
 /* The model with that PCI device id of Intel's, or NULL. */
 const struct ixgbe_model *ixgbe_find_id(uint16_t device);
-/* The names, with a comma and a space between, for messages. */
-const char *ixgbe_model_names(void);
 
 /* A register, or a row of equal ones. */
 struct ixgbe_register {

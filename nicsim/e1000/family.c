@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The card as nicsim's command line and its control know it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nicsim/e1000/card.h"
+
+#define NAME "82574l"
+
+static const void *find(const char *name)
+{
+	return strcmp(name, NAME) == 0 ? NAME : NULL;
+}
+
+static int create(void **out, const struct card_options *options, struct loop *loop,
+	struct dma *dma, struct report *report, struct sim_error *why)
+{
+	struct e1000 *card;
+	int rc = e1000_create(&card, options, loop, dma, report, why);
+
+	if (rc == 0)
+		*out = card;
+	return rc;
+}
+
+static void destroy(void *card)
+{
+	e1000_destroy(card);
+}
+
+static struct function *function(void *card)
+{
+	return &((struct e1000 *)card)->fn;
+}
+
+static int command(void *card, char *const *word, unsigned words, char *text, size_t size)
+{
+	bool down;
+
+	if (words != 2 || strcmp(word[0], "link") != 0) {
+		snprintf(text, size, "no such command for an " NAME ": see nicsim ctl --help");
+		return -EINVAL;
+	}
+	down = strcmp(word[1], "down") == 0;
+	if (!down && strcmp(word[1], "up") != 0) {
+		snprintf(text, size, "a link is up or down");
+		return -EINVAL;
+	}
+	e1000_pull_cable(card, down);
+	return 0;
+}
+
+static void counters(const void *ctx, char *text, size_t size)
+{
+	const struct e1000 *card = ctx;
+
+	snprintf(text, size, "link %d\npaced %" PRIu64 "\n", e1000_link(card),
+		wire_paced(card->wire));
+}
+
+const struct card_family e1000_family = {
+	.names = NAME,
+	.find = find,
+	.create = create,
+	.destroy = destroy,
+	.function = function,
+	.command = command,
+	.counters = counters,
+};

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The copper PHY behind MDIC (IEEE 802.3 clause 22; registers from 16 on as Marvell's 88E1149,
+ * which the 82574 contains), and the link. The other end of the wire always offers 1000BASE-T in
+ * full duplex, without pause frames; negotiation is over at once.
+ */
+#include <string.h>
+
+#include "nicsim/e1000/card.h"
+
+#define PHY_ADDRESS 1u
+
+enum {
+	BMCR = 0,
+	BMSR = 1,
+	ID1 = 2,
+	ID2 = 3,
+	ADVERTISE = 4,
+	PARTNER = 5,
+	EXPANSION = 6,
+	CONTROL_1000 = 9,
+	STATUS_1000_T = 10,
+	EXTENDED = 15,
+	SPECIFIC_CONTROL = 16,
+	SPECIFIC_STATUS = 17,
+	EXTENDED_CONTROL = 20,
+	PAGE = 22,
+};
+
+#define BMCR_RESET    0x8000u
+#define BMCR_LOOPBACK 0x4000u
+#define BMCR_POWEROFF 0x0800u
+#define BMCR_RESTART  0x0200u
+#define BMSR_STATIC   0x7949u
+#define BMSR_DONE     0x0020u
+#define BMSR_LINK     0x0004u
+
+void e1000_phy_reset(struct e1000 *card)
+{
+	struct e1000_phy *phy = &card->phy;
+
+	memset(phy, 0, sizeof(*phy));
+	phy->reg[BMCR] = 0x1140;
+	phy->reg[ID1] = 0x0141; /* the BM1000 in its second revision */
+	phy->reg[ID2] = 0x0cb1;
+	phy->reg[ADVERTISE] = 0x0de1;
+	phy->reg[CONTROL_1000] = 0x0300;
+	phy->reg[EXTENDED] = 0x3000;
+	phy->reg[SPECIFIC_CONTROL] = 0x0078;
+	phy->reg[EXTENDED_CONTROL] = 0x0c68;
+	phy->link_fell = true;
+	e1000_link_changed(card);
+}
+
+/* --- the link --- */
+
+bool e1000_loops(const struct e1000 *card)
+{
+	return card->phy.reg[BMCR] & BMCR_LOOPBACK ||
+	       (card->reg[RCTL / 4] & RCTL_LOOPBACK) == RCTL_LOOPBACK_MAC;
+}
+
+/* What the other end of the cable sees of us: also while the MAC is reset. */
+static bool sends(const struct e1000 *card)
+{
+	return !card->pulled && !(card->phy.reg[BMCR] & (BMCR_POWEROFF | BMCR_LOOPBACK));
+}
+
+static bool phy_link(const struct e1000 *card)
+{
+	return card->carrier && sends(card);
+}
+
+bool e1000_link(const struct e1000 *card)
+{
+	return phy_link(card) && card->reg[CTRL / 4] & CTRL_LINK_UP;
+}
+
+void e1000_link_changed(struct e1000 *card)
+{
+	bool was = card->linked;
+
+	if (card->wire)
+		wire_set_link(card->wire, sends(card)); /* may say at once what carrier there is */
+	card->linked = e1000_link(card);
+	if (!phy_link(card))
+		card->phy.link_fell = true;
+	if (card->linked != was)
+		e1000_cause(card, CAUSE_LSC);
+}
+
+void e1000_carrier(void *ctx, bool up)
+{
+	struct e1000 *card = ctx;
+
+	if (card->carrier == up)
+		return;
+	card->carrier = up;
+	e1000_link_changed(card);
+}
+
+void e1000_pull_cable(struct e1000 *card, bool pulled)
+{
+	card->pulled = pulled;
+	e1000_link_changed(card);
+}
+
+/* --- MDIC (82574 datasheet 10.2.2.7) --- */
+
+static uint16_t phy_read(struct e1000 *card, unsigned reg)
+{
+	struct e1000_phy *phy = &card->phy;
+	bool up = phy_link(card);
+	uint16_t value;
+
+	/* Beyond the first page only what drivers read before they write it. */
+	if (reg > EXTENDED && reg != PAGE && phy->reg[PAGE] != 0)
+		return 0;
+	switch (reg) {
+	case BMSR:
+		value = BMSR_STATIC | (up ? BMSR_DONE : 0) |
+			(up && !phy->link_fell ? BMSR_LINK : 0);
+		phy->link_fell = !up;
+		return value;
+	case PARTNER: return up ? 0x41e1 : 0;
+	case EXPANSION: return up ? 0x0005 : 0;
+	case STATUS_1000_T: return up ? 0x3c00 : 0;
+	/* 1000 Mbit/s, full duplex, resolved, link; a cable of 50 to 80 m. */
+	case SPECIFIC_STATUS: return up ? 0xac80 : 0x8000;
+	default: return phy->reg[reg];
+	}
+}
+
+/* A restart of negotiation is over at once; it is seen as a link that fell and is back. */
+static void write_bmcr(struct e1000 *card, uint16_t value)
+{
+	struct e1000_phy *phy = &card->phy;
+	bool was = card->linked;
+
+	phy->reg[BMCR] = value & (uint16_t) ~(BMCR_RESET | BMCR_RESTART);
+	e1000_link_changed(card);
+	if (value & (BMCR_RESET | BMCR_RESTART)) {
+		phy->link_fell = true;
+		if (was && card->linked)
+			e1000_cause(card, CAUSE_LSC);
+	}
+}
+
+static void phy_write(struct e1000 *card, unsigned reg, uint16_t value)
+{
+	switch (reg) {
+	case BMCR: write_bmcr(card, value); break;
+	case BMSR:
+	case ID1:
+	case ID2:
+	case PARTNER:
+	case EXPANSION:
+	case STATUS_1000_T:
+	case EXTENDED: break; /* read-only */
+	default:
+		if (reg < EXTENDED || reg == PAGE || card->phy.reg[PAGE] == 0)
+			card->phy.reg[reg] = value;
+		break;
+	}
+}
+
+/* A command ends at once. Operations: 1 write, 2 read. */
+void e1000_write_mdic(struct e1000 *card, uint32_t offset, uint32_t value)
+{
+	unsigned reg = value >> 16 & 0x1f, operation = value >> 26 & 3;
+	uint32_t result = (value & 0x2fffffff) | MDIC_READY;
+
+	if ((value >> 21 & 0x1f) != PHY_ADDRESS || (operation != 1 && operation != 2))
+		result |= MDIC_ERROR;
+	else if (operation == 1)
+		phy_write(card, reg, (uint16_t)value);
+	else
+		result = (result & 0xffff0000) | phy_read(card, reg);
+	*e1000_reg(card, offset) = result;
+	if (value & MDIC_INTERRUPT)
+		e1000_cause(card, CAUSE_MDAC);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Statistics (82574 datasheet 10.2.7). Lengths count from the destination address to the CRC, which
+ * frames have here in mind only: `len` is without it. Packet counters stick at their end, octet
+ * counters wrap.
+ */
+#include <string.h>
+
+#include "nicsim/e1000/card.h"
+
+#define CRC_LEN 4u
+
+void e1000_count(struct e1000 *card, uint32_t offset)
+{
+	if (*e1000_reg(card, offset) != UINT32_MAX)
+		++*e1000_reg(card, offset);
+}
+
+static void add64(struct e1000 *card, uint32_t low, uint64_t octets)
+{
+	uint64_t sum = (*e1000_reg(card, low) | (uint64_t)*e1000_reg(card, low + 4) << 32) + octets;
+
+	*e1000_reg(card, low) = (uint32_t)sum;
+	*e1000_reg(card, low + 4) = (uint32_t)(sum >> 32);
+}
+
+/* 64, to 127, 255, 511, 1023, and above: six registers in a row. */
+static void count_size(struct e1000 *card, uint32_t first, uint32_t len)
+{
+	static const uint32_t upto[] = {64, 127, 255, 511, 1023};
+	unsigned i = 0;
+
+	while (i < 5 && len > upto[i])
+		i++;
+	e1000_count(card, first + 4 * i);
+}
+
+static void count_groups(
+	struct e1000 *card, const uint8_t *frame, uint32_t broadcasts, uint32_t multicasts)
+{
+	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	if (memcmp(frame, broadcast, 6) == 0)
+		e1000_count(card, broadcasts);
+	else if (frame[0] & 1)
+		e1000_count(card, multicasts);
+}
+
+/* Everything that comes in, before any filter. */
+void e1000_count_rx_seen(struct e1000 *card, uint32_t len)
+{
+	e1000_count(card, TPR);
+	add64(card, TORL, len + CRC_LEN);
+}
+
+/* A frame of legal length that passed the filters. */
+void e1000_count_rx_good(struct e1000 *card, const uint8_t *frame, uint32_t len)
+{
+	e1000_count(card, GPRC);
+	add64(card, GORCL, len + CRC_LEN);
+	count_size(card, PRC64, len + CRC_LEN);
+	count_groups(card, frame, BPRC, MPRC);
+}
+
+void e1000_count_tx(struct e1000 *card, const uint8_t *frame, uint32_t len)
+{
+	e1000_count(card, GPTC);
+	add64(card, GOTCL, len + CRC_LEN);
+	e1000_count(card, TPT);
+	add64(card, TOTL, len + CRC_LEN);
+	count_size(card, PTC64, len + CRC_LEN);
+	count_groups(card, frame, BPTC, MPTC);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The families of cards.
+ */
+#include "nicsim/kind.h"
+
+#include <stdio.h>
+
+static const struct card_family *const families[] = {&ixgbe_family, &e1000_family, NULL};
+
+bool card_find_kind(const char *name, struct card_kind *kind)
+{
+	for (const struct card_family *const *family = families; *family; family++) {
+		const void *model = (*family)->find(name);
+
+		if (model) {
+			*kind = (struct card_kind){name, *family, model};
+			return true;
+		}
+	}
+	return false;
+}
+
+void card_names(char *text, size_t size)
+{
+	size_t at = 0;
+
+	for (const struct card_family *const *family = families; *family && at < size; family++)
+		at += (size_t)snprintf(
+			text + at, size - at, "%s%s", at ? ", " : "", (*family)->names);
+}
