@@ -25,9 +25,9 @@ def test_rates_by_size(tmp_path):
     assert all(any(line.startswith(f"{name}  ") for line in lines) for name in result["fps"])
     assert any("90 to 150" in line for line in lines)
     svg = (tmp_path / "figure2.svg").read_text()
-    assert "ixgbed, blocking" in svg and "ixgbe (paper)" in svg
+    assert "ixgbed, blocking" in svg and "e1000d, blocking" in svg and "ixgbe (paper)" in svg
     assert (tmp_path / "figure2.png").read_bytes().startswith(b"\x89PNG")
-    assert result["line_rate_fps"]["ixgbed"]["60"] == 14880952
+    assert result["line_rate_fps"]["ixgbed"]["60"] == 14880952 and result["line_rate_fps"]["e1000d"]["1500"] == 82021
 
 
 def test_options_reach_the_driver(tmp_path):

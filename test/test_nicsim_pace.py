@@ -3,6 +3,7 @@
 measured."""
 import pytest
 
+import test_nicsim_82574 as e1000
 from lab import wait_for
 from x540 import EOP, GPTC, IFCS, DATA, RS, TDH, frame, one  # noqa: F401: a fixture
 
@@ -31,4 +32,20 @@ def test_what_is_sent_waits_for_the_link(run, one, args):  # noqa: F811
         card.sent(last)
         wait_for(lambda: card.reg(TDH) == card.tx_tail, "all are sent")
     assert card.reg(GPTC) == 400
+    assert (counters(run)["paced"] > 0) == bool(args)
+
+
+@pytest.mark.parametrize("args", [("--pace",), ()])
+def test_an_82574l_waits_too(run, args):
+    """Fifteen frames of 9,000 bytes take 1 ms."""
+    process = run.start("nicsim", *args, "--control", "control", "--device", "82574l", "--socket", "s", "--wire", "sink")
+    process.expect("^nicsim: 82574l")
+    with e1000.Card(run.dir / "s") as card:
+        card.start()
+        for _ in range(4):
+            for _ in range(15):
+                at = card.put(e1000.IOVA + e1000.FRAMES, 9000 | e1000.EOP | e1000.IFCS | e1000.RS)
+            card.go()
+            wait_for(lambda: card.memory[at + 12] & 1, "all are sent")
+        assert card.reg(e1000.GPTC) == 60
     assert (counters(run)["paced"] > 0) == bool(args)
