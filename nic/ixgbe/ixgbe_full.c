@@ -276,10 +276,12 @@ static size_t tx_provide(struct nic_queue *head, const struct frame *frames, siz
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
 	bool takes = q->offloads & NIC_TX_META;
-	size_t done = 0, run, taken;
+	size_t done = 0, taken = 1;
 
-	do {
-		for (run = 0; done + run < n && !(takes && frames[done + run].flags & FRAME_META);)
+	while (taken && done < n) {
+		size_t run = 0;
+
+		while (done + run < n && !(takes && frames[done + run].flags & FRAME_META))
 			run++;
 		taken = q->common->tx_provide(head, frames + done, run);
 		done += taken;
@@ -287,7 +289,9 @@ static size_t tx_provide(struct nic_queue *head, const struct frame *frames, siz
 			break;
 		taken = tx_provide_meta(q, frames + done, n - done);
 		done += taken;
-	} while (taken && done < n && !(frames[done].flags & FRAME_META));
+		if (done < n && frames[done].flags & FRAME_META)
+			break;
+	}
 	return done;
 }
 
@@ -295,9 +299,9 @@ static size_t tx_provide(struct nic_queue *head, const struct frame *frames, siz
 static size_t tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
 	struct ixgbe_queue *q = ixgbe_queue(head);
-	size_t done = 0, got;
+	size_t done = 0, got = 1;
 
-	do {
+	while (got && done < n) {
 		uint32_t *back = offsets + done;
 
 		got = q->common->tx_return(head, back, n - done);
@@ -307,7 +311,7 @@ static size_t tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
 			else
 				offsets[done++] = back[i];
 		}
-	} while (got && done < n);
+	}
 	return done;
 }
 
