@@ -29,11 +29,14 @@ def ask(control, card, *words):
 class Stack:
     """Cards a, b, ... in one nicsim; network:a_ixgbe, network:b_ixgbe, ... by one pcid."""
 
+    daemon, family = "ixgbed", "ixgbe"
+
     def __init__(self, run, devices=(), **wires):
         """Cards of the devices named, in turn; X540s without."""
         self.run = run
         self.cards = list(wires)
-        self.daemon, self.family = ("e1000d", "e1000") if "82574l" in devices else ("ixgbed", "ixgbe")
+        if "82574l" in devices:
+            self.daemon, self.family = "e1000d", "e1000"
         arguments = []
         for n, (card, wire) in enumerate(wires.items()):
             arguments += ["--device", devices[n] if devices else "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
