@@ -27,7 +27,7 @@ wait_for() {{ i=0; until "$@"; do i=$((i + 1)); [ $i -lt 1200 ]; sleep 0.05; don
 has_carrier() {{ [ "$(cat /sys/class/net/$(name $1)/carrier)" = 1 ]; }}
 up() {{
 	ip link set $(name $1) up
-	ip addr add 10.9.$1.2/24 dev $(name $1)
+	ip addr replace 10.9.$1.2/24 dev $(name $1)
 	wait_for has_carrier $1
 }}
 sum() {{ wget -q -O - http://10.9.$1.1:8000/file | sha256sum; }}
@@ -42,14 +42,14 @@ for n in {" ".join(map(str, PORTS))}; do sum $n >/tmp/$n & done
 wait
 for n in {" ".join(map(str, PORTS))}; do echo "fetched $n $(cat /tmp/$n)"; done
 
-# One port of the X550 and one of the 82599 is given back and taken again, the X550's tested before; meanwhile the
-# other fetches.
+# One port of the X550 and one of the 82599 is reset, given back and taken again; meanwhile the other fetches.
 for n in 2 4; do
 	other=$((n + 1))
 	rm -f /tmp/stop /tmp/fetched
 	changed=$(changes $other)
 	while [ ! -e /tmp/stop ]; do sum $other >>/tmp/fetched; sleep 0.3; done & busy=$!
-	[ $n -eq 2 ] && ethtool -t $(name $n) offline | grep "^The test result"
+	ip link set $(name $n) down
+	up $n
 	echo $(address $n) >/sys/bus/pci/drivers/ixgbe/unbind
 	echo $(address $n) >/sys/bus/pci/drivers/ixgbe/bind
 	wait_for [ -s /tmp/fetched ]
@@ -116,8 +116,6 @@ def test_linux_drives_both_ports(run):
     for n in 2, 4:
         assert f"after {n} {total}  -" in lines
         assert f"meanwhile {n + 1} changes 0 complaints 0 sums {total}  -" in lines
-
-    assert "The test result is PASS" in lines
 
     # The X550's table has 512 entries, each of which names a queue.
     rows = [line.partition(":")[2].split() for line in lines if re.match(r" *\d+: +\d", line)]
