@@ -4,6 +4,7 @@
  * datasheet 7.1.11).
  */
 #include "nicsim/headers.h"
+#include "nicsim/bytes.h"
 
 #include <string.h>
 
@@ -20,11 +21,6 @@
 #define OPTIONS    60u
 #define EXT_MAX    64u /* bytes of an extension header that is skipped */
 
-static unsigned be16(const uint8_t *at)
-{
-	return (unsigned)at[0] << 8 | at[1];
-}
-
 /* --- which there are --- */
 
 static bool parse_ipv4(struct sim_headers *out, const uint8_t *frame, uint32_t len, uint32_t at)
@@ -35,8 +31,8 @@ static bool parse_ipv4(struct sim_headers *out, const uint8_t *frame, uint32_t l
 
 	if (header < 20 || ip[0] >> 4 != 4 || header > room)
 		return false;
-	total = be16(ip + 2);
-	place = be16(ip + 6) & 0x3fff; /* more to come, and the offset */
+	total = sim_be16(ip + 2);
+	place = sim_be16(ip + 6) & 0x3fff; /* more to come, and the offset */
 	out->types |= SIM_TYPE_IPV4 | (header > 20 ? SIM_TYPE_IPV4_OPTIONS : 0);
 	out->ip = out->inner = at;
 	out->next = at + header;
@@ -76,7 +72,7 @@ static bool parse_ipv6(struct sim_headers *out, const uint8_t *frame, uint32_t l
 
 	if (room < 40 || ip[0] >> 4 != 6)
 		return false;
-	total = 40 + be16(ip + 4);
+	total = 40 + sim_be16(ip + 4);
 	out->types |= SIM_TYPE_IPV6;
 	if (!out->ip)
 		out->ip = at;
@@ -121,13 +117,13 @@ void sim_headers(struct sim_headers *out, const uint8_t *frame, uint32_t len, un
 	uint32_t at = 14;
 
 	memset(out, 0, sizeof(*out));
-	out->ethertype = be16(frame + 12);
+	out->ethertype = sim_be16(frame + 12);
 	if (out->ethertype == tag && len >= 18) {
-		out->ethertype = be16(frame + 16);
+		out->ethertype = sim_be16(frame + 16);
 		at = 18;
 	}
 	if (out->ethertype < TYPE_FIRST && len - at >= 8 && memcmp(frame + at, snap, 6) == 0) {
-		out->ethertype = be16(frame + at + 6);
+		out->ethertype = sim_be16(frame + at + 6);
 		at += 8;
 	}
 	if (out->ethertype == SIM_ETHERTYPE_IPV4) {
@@ -165,11 +161,11 @@ static uint32_t check_l4(const struct sim_headers *headers, const uint8_t *frame
 		return 0;
 	len = headers->end - headers->l4;
 	if (headers->types & SIM_TYPE_UDP) {
-		uint32_t own = be16(l4 + 4);
+		uint32_t own = sim_be16(l4 + 4);
 
 		if (own > len)
 			return 0;
-		if (be16(l4 + 6) == 0 && frame[headers->inner] >> 4 == 4)
+		if (sim_be16(l4 + 6) == 0 && frame[headers->inner] >> 4 == 4)
 			return 0;
 		len = own;
 		type = SIM_L4_UDP;
@@ -205,7 +201,7 @@ uint32_t sim_check_fragment(
 		!headers->fragment || headers->protocol != SIM_PROTOCOL_UDP || !headers->end)
 		return 0;
 	*status |= SIM_STATUS_UDPCS;
-	if (headers->first && len >= 8 && be16(payload + 6) != 0)
+	if (headers->first && len >= 8 && sim_be16(payload + 6) != 0)
 		*status |= SIM_STATUS_UDPV;
-	return (uint32_t)sim_sum(payload, len) << 16 | be16(frame + headers->ip + 4);
+	return (uint32_t)sim_sum(payload, len) << 16 | sim_be16(frame + headers->ip + 4);
 }

@@ -5,18 +5,17 @@
  *
  *     driver --vfio-user--> server (vfu) -> registers and rings (card) <-> wire <-> somebody else
  *
- *     nicsim.h   what the parts share          loop.h     one thread, events, timers, deferred work
- *     server.c   connections                   session.c  the vfio-user commands
- *     dma.c      the client's memory           pci.c      config space, ways to registers, memory
- *     irq.c      interrupts as eventfds        ixgbe/, e1000/  the cards: registers, EEPROM, rings
- *     report.c   lines for people              wire*.c    what a port is plugged into
- *     replay.c   a trace against the card      detach.c   into the background, for one client
- *     place.c    sockets with a name      control.c  what nicsim ctl asks for
- *     kind.c     what --device can name
- *     fault.c    what goes wrong           headers.c  what is in a frame
- *     registers.c what a card has
- *     snapshot.h registers that somebody else writes
- *     offload.c  arithmetic over frames    toeplitz.c a hash over addresses
+ *     nicsim.h   what the parts share          loop.h      events, timers, deferred work
+ *     server.c   connections                   session.c   the vfio-user commands
+ *     dma.c      the client's memory           pci.c       config space, registers, memory
+ *     irq.c      interrupts as eventfds        ixgbe/, e1000/  the families of cards
+ *     kind.c     what --device can name        fault.c     what goes wrong
+ *     wire*.c    what a port is plugged into   headers.c   what is in a frame
+ *     offload.c  arithmetic over frames        toeplitz.c  a hash over addresses
+ *     bytes.h    numbers as frames hold them   snapshot.h  registers that somebody else writes
+ *     report.c   lines for people              control.c   what nicsim ctl asks for
+ *     replay.c   a trace against the card      registers.c what a card has
+ *     place.c    sockets with a name           detach.c    into the background, for one client
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format
  * of traces, so that each side tests the other.

@@ -4,6 +4,7 @@
  * cutting of a TCP or UDP request into segments (82599 datasheet 7.2.4).
  */
 #include "nicsim/offload.h"
+#include "nicsim/bytes.h"
 
 #include <string.h>
 
@@ -27,6 +28,19 @@ uint32_t sim_crc32(const uint8_t *data, size_t len)
 		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
 
 	return ~crc(0xffffffff, table, data, len);
+}
+
+uint32_t sim_stored(uint8_t *out, const uint8_t *frame, uint32_t len, bool untagged, bool with_crc)
+{
+	uint32_t cut = untagged ? 4 : 0, check = with_crc ? sim_crc32(frame, len) : 0;
+
+	memcpy(out, frame, 12);
+	memcpy(out + 12, frame + 12 + cut, len - 12 - cut);
+	len -= cut;
+	if (!with_crc)
+		return len;
+	memcpy(out + len, &check, sizeof(check));
+	return len + (uint32_t)sizeof(check);
 }
 
 /* Of an SCTP packet, whose checksum counts as 0. */
@@ -76,16 +90,6 @@ static void put_be16(uint8_t *at, uint32_t value)
 {
 	at[0] = (uint8_t)(value >> 8);
 	at[1] = (uint8_t)value;
-}
-
-static uint32_t get_be16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static uint32_t get_be32(const uint8_t *at)
-{
-	return get_be16(at) << 16 | get_be16(at + 2);
 }
 
 static void put_be32(uint8_t *at, uint32_t value)
@@ -206,7 +210,7 @@ uint32_t sim_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_
 	memcpy(out + header, data + header + sent, n);
 	if (context->ipv4) {
 		put_be16(ip + 2, context->ip_len + context->l4_len + n);
-		put_be16(ip + 4, get_be16(ip + 4) + number);
+		put_be16(ip + 4, sim_be16(ip + 4) + number);
 		insert_ip(ip, context->ip_len);
 	} else {
 		put_be16(ip + 4, context->ip_len - 40u + context->l4_len + n);
@@ -216,9 +220,9 @@ uint32_t sim_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_
 				: first       ? flags->first
 				: last        ? flags->last
 					      : flags->middle;
-		uint32_t bits = get_be16(l4 + 12);
+		uint32_t bits = sim_be16(l4 + 12);
 
-		put_be32(l4 + 4, get_be32(l4 + 4) + sent);
+		put_be32(l4 + 4, sim_be32(l4 + 4) + sent);
 		put_be16(l4 + 12, bits & (mask | 0xf000));
 	} else {
 		put_be16(l4 + 4, context->l4_len + n);

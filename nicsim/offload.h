@@ -34,6 +34,11 @@ struct sim_segment_flags {
 /* The frame check sequence, to be appended as it lies in memory (little endian). */
 uint32_t sim_crc32(const uint8_t *data, size_t len);
 
+/* A received frame as it goes to memory: without its VLAN tag, with its CRC; up to 4 bytes longer.
+ * Returns its length.
+ */
+uint32_t sim_stored(uint8_t *out, const uint8_t *frame, uint32_t len, bool untagged, bool with_crc);
+
 /* The Internet checksum of these bytes, as a number; 0 of what includes a right one. */
 uint16_t sim_sum(const uint8_t *data, uint32_t len);
 /* The shortest header of a TUCMD.L4T, bytes. */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/e1000/card.h"
 
 #define TAG_CFI 0x1000u
@@ -42,11 +43,11 @@ static bool hashed(struct e1000 *card, const uint8_t *address)
 static bool vlan_passes(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
 	uint32_t control = *e1000_reg(card, RCTL);
-	unsigned type = (unsigned)frame[12] << 8 | frame[13], tag, id;
+	unsigned type = sim_be16(frame + 12), tag, id;
 
 	if (!(control & RCTL_VFE) || len < 18 || type != *e1000_reg(card, VET))
 		return true;
-	tag = (unsigned)frame[14] << 8 | frame[15];
+	tag = sim_be16(frame + 14);
 	id = tag & 0xfff;
 	if (control & RCTL_CFIEN && ((control & RCTL_CFI) != 0) != ((tag & TAG_CFI) != 0))
 		return false;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/e1000/card.h"
 
 #define CRC_LEN    4u
@@ -93,11 +94,6 @@ static uint64_t ring_address(struct e1000 *card, unsigned queue, uint32_t index)
 
 /* --- what is to be said of a frame --- */
 
-static unsigned be16(const uint8_t *at)
-{
-	return (unsigned)at[0] << 8 | at[1];
-}
-
 /* RSS (7.1.7): the entry of RETA says which of the two queues. */
 static void spread(struct e1000 *card, struct verdict *verdict, const struct sim_headers *headers,
 	const uint8_t *frame)
@@ -173,7 +169,7 @@ static struct verdict judge(struct e1000 *card, const uint8_t *frame, uint32_t l
 		return verdict;
 	verdict.hash = start < len ? (~(uint32_t)sim_sum(frame + start, len - start)) << 16 : 0;
 	if (headers.types & SIM_TYPE_IPV4) {
-		verdict.hash |= be16(frame + headers.ip + 4);
+		verdict.hash |= sim_be16(frame + headers.ip + 4);
 		verdict.status |= STATUS_IPIDV;
 	}
 	return verdict;
@@ -184,24 +180,7 @@ static struct verdict judge(struct e1000 *card, const uint8_t *frame, uint32_t l
 static bool has_tag(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
 	return *e1000_reg(card, CTRL) & CTRL_VLAN && len >= 18 &&
-	       be16(frame + 12) == *e1000_reg(card, VET);
-}
-
-/* What goes to memory is not the frame itself: without its tag, with its CRC. Changes *len. */
-static const uint8_t *edit(
-	struct e1000 *card, const uint8_t *frame, uint32_t *len, bool tag, bool crc)
-{
-	uint8_t *out = card->rx.edited;
-	uint32_t cut = tag ? TAG_LEN : 0, sum = crc ? sim_crc32(frame, *len) : 0;
-
-	memcpy(out, frame, 12);
-	memcpy(out + 12, frame + 12 + cut, *len - 12 - cut);
-	*len -= cut;
-	if (crc) {
-		memcpy(out + *len, &sum, CRC_LEN);
-		*len += CRC_LEN;
-	}
-	return out;
+	       sim_be16(frame + 12) == *e1000_reg(card, VET);
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
@@ -275,7 +254,7 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 	uint32_t size = ring_size(card, queue);
 	uint32_t head = *reg(card, queue, RDH), tail = *reg(card, queue, RDT);
 	bool crc = !(*e1000_reg(card, RCTL) & RCTL_SECRC), tagged = has_tag(card, frame, len);
-	uint64_t tag = tagged ? be16(frame + 14) : 0;
+	uint64_t tag = tagged ? sim_be16(frame + 14) : 0;
 	uint32_t cut = tagged ? TAG_LEN : 0, room = 0, rest, available;
 	bool split;
 
@@ -292,8 +271,10 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 	available = (tail + size - head) % size / how.units;
 	if (available == 0 || available < (rest + room - 1) / room)
 		return NO_DESCRIPTOR;
-	if (crc || tagged)
-		frame = edit(card, frame, &len, tagged, crc);
+	if (crc || tagged) {
+		len = sim_stored(card->rx.edited, frame, len, tagged, crc);
+		frame = card->rx.edited;
+	}
 	for (uint32_t at = 0; at < len;) {
 		uint64_t descriptor = ring_address(card, queue, head);
 		uint32_t piece[BUFFERS], status = STATUS_DD;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/ixgbe/card.h"
 
 #define HASH 0x7fffu
@@ -14,16 +15,6 @@
 #define FLOW_TCP  2u
 #define FLOW_SCTP 3u
 #define FLOW_IPV6 4u
-
-static unsigned be16(const uint8_t *at)
-{
-	return (unsigned)at[0] << 8 | at[1];
-}
-
-static uint32_t be32(const uint8_t *at)
-{
-	return (uint32_t)be16(at) << 16 | be16(at + 2);
-}
 
 /* --- the hash (7.1.2.7.3) --- */
 
@@ -68,11 +59,11 @@ static uint32_t sum_fields(const struct ixgbe *card, const struct sim_headers *h
 	uint32_t flex = 2 * FDIRCTRL_FLEX(card->reg[FDIRCTRL / 4]), sum = 0;
 
 	for (unsigned i = 0; i < (ipv4 ? 8u : 32u); i += 4)
-		sum ^= be32(ip + (ipv4 ? 12 : 8) + i);
+		sum ^= sim_be32(ip + (ipv4 ? 12 : 8) + i);
 	if (headers->l4 && headers->inner == headers->ip)
-		sum ^= be32(frame + headers->l4);
+		sum ^= sim_be32(frame + headers->l4);
 	if (flex + 2 <= len)
-		sum ^= (uint32_t)be16(frame + flex) << 16;
+		sum ^= (uint32_t)sim_be16(frame + flex) << 16;
 	return sum;
 }
 
@@ -180,8 +171,8 @@ int ixgbe_fdir_queue(
 	if (!headers->ip || !capacity(card))
 		return -1;
 	flow = flow_type(headers) << 16;
-	if (be16(frame + 12) == VLNCTRL_TYPE(card->reg[VLNCTRL / 4]))
-		flow |= be16(frame + 14);
+	if (sim_be16(frame + 12) == VLNCTRL_TYPE(card->reg[VLNCTRL / 4]))
+		flow |= sim_be16(frame + 14);
 	common = sum_fields(card, headers, frame, len);
 	n = *find(&card->fdir, hash(card->reg[FDIRHKEY / 4], flow, common),
 		hash(card->reg[FDIRSKEY / 4], flow, common));

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/ixgbe/card.h"
 
 #define TAG_CFI 0x1000u
@@ -65,11 +66,11 @@ static bool hashed(struct ixgbe *card, uint32_t table, const uint8_t *address)
 static bool vlan_passes(struct ixgbe *card, const uint8_t *frame, size_t len)
 {
 	uint32_t control = *ixgbe_reg(card, VLNCTRL);
-	unsigned type = (unsigned)frame[12] << 8 | frame[13], tag, id;
+	unsigned type = sim_be16(frame + 12), tag, id;
 
 	if (!(control & VLNCTRL_FILTER) || len < 18 || type != VLNCTRL_TYPE(control))
 		return true;
-	tag = (unsigned)frame[14] << 8 | frame[15];
+	tag = sim_be16(frame + 14);
 	id = tag & 0xfff;
 	if (control & VLNCTRL_CFI_COMPARED &&
 		((control & VLNCTRL_CFI) != 0) != ((tag & TAG_CFI) != 0))

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/ixgbe/card.h"
 
 #define TYPE_CONTROL 0x8808u
@@ -63,10 +64,10 @@ static void obey(struct ixgbe *card, uint32_t quanta)
 bool ixgbe_pause_take(struct ixgbe *card, const uint8_t *frame)
 {
 	uint32_t control = *ixgbe_reg(card, MFLCN);
-	unsigned opcode = (unsigned)frame[14] << 8 | frame[15];
+	unsigned opcode = sim_be16(frame + 14);
 	uint8_t station[6];
 
-	if (((unsigned)frame[12] << 8 | frame[13]) != TYPE_CONTROL)
+	if (sim_be16(frame + 12) != TYPE_CONTROL)
 		return false;
 	station_address(card, station);
 	if (memcmp(frame, group, 6) != 0 && memcmp(frame, station, 6) != 0)
@@ -75,7 +76,7 @@ bool ixgbe_pause_take(struct ixgbe *card, const uint8_t *frame)
 		return !(control & MFLCN_PASS_CONTROL);
 	if (!(control & MFLCN_RFCE))
 		return false;
-	obey(card, (uint32_t)frame[16] << 8 | frame[17]);
+	obey(card, sim_be16(frame + 16));
 	return control & MFLCN_DISCARD_PAUSE;
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "nicsim/bytes.h"
 #include "nicsim/ixgbe/card.h"
 
 #define CRC_LEN    4u
@@ -62,27 +63,10 @@ static uint64_t ring_address(struct ixgbe *card, unsigned queue, uint32_t index)
 /* Whether the queue wants this frame's VLAN tag taken out. */
 static bool has_tag(struct ixgbe *card, unsigned queue, const uint8_t *frame, uint32_t len)
 {
-	unsigned type = (unsigned)frame[12] << 8 | frame[13];
+	unsigned type = sim_be16(frame + 12);
 
 	return *reg(card, queue, RXDCTL) & RXDCTL_VME && len >= 18 &&
 	       type == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL));
-}
-
-/* What goes to memory is not the frame itself: without its tag, with its CRC. Changes *len. */
-static const uint8_t *edit(
-	struct ixgbe *card, const uint8_t *frame, uint32_t *len, bool tag, bool crc)
-{
-	uint8_t *out = card->rx.edited;
-	uint32_t cut = tag ? TAG_LEN : 0, check = crc ? sim_crc32(frame, *len) : 0;
-
-	memcpy(out, frame, 12);
-	memcpy(out + 12, frame + 12 + cut, *len - 12 - cut);
-	*len -= cut;
-	if (crc) {
-		memcpy(out + *len, &check, CRC_LEN);
-		*len += CRC_LEN;
-	}
-	return out;
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
@@ -137,13 +121,15 @@ static enum outcome store(
 	bool crc = !(*ixgbe_reg(card, HLREG0) & HLREG0_RX_STRIP);
 	bool tagged = has_tag(card, queue, frame, len);
 	uint32_t stored = len + (crc ? CRC_LEN : 0) - (tagged ? TAG_LEN : 0);
-	uint64_t tag = tagged ? (uint64_t)frame[14] << 8 | frame[15] : 0;
+	uint64_t tag = tagged ? sim_be16(frame + 14) : 0;
 
 	if (head >= size || tail >= size || room == 0 ||
 		(tail + size - head) % size < (stored + room - 1) / room)
 		return NO_DESCRIPTOR;
-	if (crc || tagged)
-		frame = edit(card, frame, &len, tagged, crc);
+	if (crc || tagged) {
+		len = sim_stored(card->rx.edited, frame, len, tagged, crc);
+		frame = card->rx.edited;
+	}
 	for (uint32_t left = len; left;) {
 		uint32_t piece = left < room ? left : room;
 		uint64_t address, first = 0, second;
@@ -301,7 +287,7 @@ static uint32_t longest(struct ixgbe *card, const uint8_t *frame)
 
 	if (*ixgbe_reg(card, HLREG0) & HLREG0_JUMBO)
 		max = *ixgbe_reg(card, MAXFRS) >> 16;
-	if (((unsigned)frame[12] << 8 | frame[13]) == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)))
+	if (sim_be16(frame + 12) == VLNCTRL_TYPE(*ixgbe_reg(card, VLNCTRL)))
 		max += TAG_LEN;
 	return max < CRC_LEN ? 0 : max - CRC_LEN;
 }
@@ -309,7 +295,7 @@ static uint32_t longest(struct ixgbe *card, const uint8_t *frame)
 /* The length field of an 802.3 frame must not promise more than there is. */
 static bool length_wrong(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 {
-	unsigned type = (unsigned)frame[12] << 8 | frame[13];
+	unsigned type = sim_be16(frame + 12);
 
 	return *ixgbe_reg(card, HLREG0) & HLREG0_LEN_ERRORS && type < 0x600 && type > len - 14;
 }

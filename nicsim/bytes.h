@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Numbers as frames hold them: big endian, at any address.
+ */
+#ifndef NICSIM_BYTES_H
+#define NICSIM_BYTES_H
+
+#include <stdint.h>
+
+static inline uint32_t sim_be16(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 8 | at[1];
+}
+
+static inline uint32_t sim_be32(const uint8_t *at)
+{
+	return sim_be16(at) << 16 | sim_be16(at + 2);
+}
+
+#endif
