@@ -15,7 +15,7 @@
 #define INTERVAL_UNIT 256u /* ns */
 #define SOURCES       5u   /* of MSI-X */
 /* What makes OTHER, whether it is masked or not (82574 specification update, erratum 12). */
-#define OTHERS (CAUSE_LSC | CAUSE_RXO | CAUSE_MDAC | 0x00070000u)
+#define OTHERS (E1000_CAUSE_LSC | E1000_CAUSE_RXO | E1000_CAUSE_MDAC | 0x00070000u)
 
 static bool has_vectors(const struct e1000 *card)
 {
@@ -30,13 +30,13 @@ static bool has_messages(const struct e1000 *card)
 /* The causes that lead to a vector, by IVAR. */
 static uint32_t sources_of(const struct e1000 *card, unsigned vector)
 {
-	uint32_t ivar = card->reg[IVAR / 4], causes = 0;
+	uint32_t ivar = card->reg[E1000_IVAR / 4], causes = 0;
 
 	for (unsigned i = 0; i < SOURCES; i++) {
 		uint32_t entry = ivar >> 4 * i & 15;
 
-		if (entry & IVAR_VALID && (entry & IVAR_VECTOR) == vector)
-			causes |= CAUSE_RXQ(0) << i;
+		if (entry & E1000_IVAR_VALID && (entry & E1000_IVAR_VECTOR) == vector)
+			causes |= E1000_CAUSE_RXQ(0) << i;
 	}
 	return causes;
 }
@@ -71,14 +71,14 @@ static void acknowledge(struct e1000 *card, unsigned vector)
 	struct e1000_irq *irq = &card->irq;
 	uint32_t sources = sources_of(card, vector);
 
-	irq->cause &= ~(sources & irq->cause & card->reg[EIAC / 4]);
-	if (card->reg[CTRL_EXT / 4] & CTRL_EXT_EIAME)
-		irq->mask &= ~(sources & card->reg[IAM / 4]);
+	irq->cause &= ~(sources & irq->cause & card->reg[E1000_EIAC / 4]);
+	if (card->reg[E1000_CTRL_EXT / 4] & E1000_CTRL_EXT_EIAME)
+		irq->mask &= ~(sources & card->reg[E1000_IAM / 4]);
 }
 
 static uint64_t interval(const struct e1000 *card, unsigned vector)
 {
-	uint32_t reg = has_vectors(card) ? EITR(vector) : ITR;
+	uint32_t reg = has_vectors(card) ? E1000_EITR(vector) : E1000_ITR;
 
 	return (uint64_t)card->reg[reg / 4] * INTERVAL_UNIT;
 }
@@ -111,7 +111,7 @@ static void set_line(struct e1000 *card)
 		return;
 	}
 	irq->next[0] = now + interval(card, 0);
-	e1000_count(card, IAC);
+	e1000_count(card, E1000_IAC);
 	irqs_line(&card->fn.irqs, true);
 }
 
@@ -134,7 +134,7 @@ static void deliver(struct e1000 *card)
 		irq->next[vector] = now + interval(card, vector);
 		if (has_vectors(card))
 			acknowledge(card, vector);
-		e1000_count(card, IAC);
+		e1000_count(card, E1000_IAC);
 		irqs_message(&card->fn.irqs, vector);
 	}
 	if (wait != UINT64_MAX)
@@ -189,7 +189,7 @@ static void event(struct e1000 *card, uint32_t which)
 void e1000_cause(struct e1000 *card, uint32_t bits)
 {
 	if (has_vectors(card) && bits & OTHERS)
-		bits |= CAUSE_OTHER;
+		bits |= E1000_CAUSE_OTHER;
 	card->irq.cause |= bits;
 	event(card, vectors(card, bits & card->irq.mask));
 }
@@ -197,9 +197,9 @@ void e1000_cause(struct e1000 *card, uint32_t bits)
 void e1000_cause_queue(struct e1000 *card, unsigned queue, bool tx)
 {
 	if (has_vectors(card))
-		e1000_cause(card, tx ? CAUSE_TXQ(queue) : CAUSE_RXQ(queue));
+		e1000_cause(card, tx ? E1000_CAUSE_TXQ(queue) : E1000_CAUSE_RXQ(queue));
 	else
-		e1000_cause(card, tx ? CAUSE_TXDW : CAUSE_RXT);
+		e1000_cause(card, tx ? E1000_CAUSE_TXDW : E1000_CAUSE_RXT);
 }
 
 void e1000_irq_changed(struct e1000 *card)
@@ -218,8 +218,8 @@ static void mask(struct e1000 *card, uint32_t bits)
 /* Reading or writing ICR masks what IAM says, where CTRL_EXT asks for it (10.2.2.4). */
 static void auto_mask(struct e1000 *card)
 {
-	if (card->reg[CTRL_EXT / 4] & CTRL_EXT_IAME)
-		mask(card, card->reg[IAM / 4]);
+	if (card->reg[E1000_CTRL_EXT / 4] & E1000_CTRL_EXT_IAME)
+		mask(card, card->reg[E1000_IAM / 4]);
 }
 
 static void clear(struct e1000 *card, uint32_t bits)
@@ -233,14 +233,14 @@ static void clear(struct e1000 *card, uint32_t bits)
 uint32_t e1000_read_icr(struct e1000 *card, uint32_t offset)
 {
 	bool is_asserted = asserted(card);
-	uint32_t value = card->irq.cause | (is_asserted ? ICR_ASSERTED : 0);
+	uint32_t value = card->irq.cause | (is_asserted ? E1000_ICR_ASSERTED : 0);
 
 	(void)offset;
 	if (!is_asserted && card->irq.mask)
 		return value;
 	if (is_asserted)
 		auto_mask(card);
-	clear(card, CAUSES);
+	clear(card, E1000_CAUSES);
 	return value;
 }
 
@@ -266,7 +266,7 @@ uint32_t e1000_read_nothing(struct e1000 *card, uint32_t offset)
 
 void e1000_write_ims(struct e1000 *card, uint32_t offset, uint32_t value)
 {
-	uint32_t more = value & CAUSES & ~card->irq.mask;
+	uint32_t more = value & E1000_CAUSES & ~card->irq.mask;
 
 	(void)offset;
 	card->irq.mask |= more;
@@ -282,5 +282,5 @@ void e1000_write_imc(struct e1000 *card, uint32_t offset, uint32_t value)
 void e1000_write_ics(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
-	e1000_cause(card, value & CAUSES);
+	e1000_cause(card, value & E1000_CAUSES);
 }

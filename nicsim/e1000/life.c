@@ -13,12 +13,13 @@
 
 uint32_t e1000_read_status(struct e1000 *card, uint32_t offset)
 {
-	uint32_t value = *e1000_reg(card, offset) | STATUS_FULL_DUPLEX | STATUS_1000;
+	uint32_t value = *e1000_reg(card, offset) | E1000_STATUS_FULL_DUPLEX | E1000_STATUS_1000;
 
 	if (e1000_link(card))
-		value |= STATUS_LINK_UP;
-	if (function_is_master(&card->fn) && !(*e1000_reg(card, CTRL) & CTRL_MASTER_DISABLE))
-		value |= STATUS_MASTER_ENABLED;
+		value |= E1000_STATUS_LINK_UP;
+	if (function_is_master(&card->fn) &&
+		!(*e1000_reg(card, E1000_CTRL) & E1000_CTRL_MASTER_DISABLE))
+		value |= E1000_STATUS_MASTER_ENABLED;
 	return value;
 }
 
@@ -28,7 +29,7 @@ uint32_t e1000_read_swsm(struct e1000 *card, uint32_t offset)
 	uint32_t *reg = e1000_reg(card, offset);
 	uint32_t value = *reg;
 
-	*reg |= SWSM_SMBI;
+	*reg |= E1000_SWSM_SMBI;
 	return value;
 }
 
@@ -56,13 +57,14 @@ static void reset(struct e1000 *card)
 void e1000_write_ctrl(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	/* 0x4 is the same register; both copies are kept alike. */
-	*e1000_reg(card, CTRL) = *e1000_reg(card, CTRL + 4) = *e1000_reg(card, offset);
-	if (value & CTRL_PHY_RESET) {
-		*e1000_reg(card, CTRL) = *e1000_reg(card, CTRL + 4) &= ~CTRL_PHY_RESET;
-		*e1000_reg(card, STATUS) |= STATUS_PHY_RESET;
+	*e1000_reg(card, E1000_CTRL) = *e1000_reg(card, E1000_CTRL + 4) = *e1000_reg(card, offset);
+	if (value & E1000_CTRL_PHY_RESET) {
+		*e1000_reg(card, E1000_CTRL) = *e1000_reg(card, E1000_CTRL + 4) &=
+			~E1000_CTRL_PHY_RESET;
+		*e1000_reg(card, E1000_STATUS) |= E1000_STATUS_PHY_RESET;
 		e1000_phy_reset(card);
 	}
-	if (value & CTRL_RESET)
+	if (value & E1000_CTRL_RESET)
 		reset(card);
 	else
 		e1000_link_changed(card);
@@ -71,7 +73,7 @@ void e1000_write_ctrl(struct e1000 *card, uint32_t offset, uint32_t value)
 void e1000_write_ctrl_ext(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
-	if (value & CTRL_EXT_RELOAD)
+	if (value & E1000_CTRL_EXT_RELOAD)
 		e1000_filter_reset(card);
 }
 

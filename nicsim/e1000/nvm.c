@@ -44,26 +44,26 @@ void e1000_write_eerd(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	uint32_t address = word_address(value), data = 0xffff;
 
-	if (!(value & EERW_START))
+	if (!(value & E1000_EERW_START))
 		return;
 	if (address < E1000_NVM_WORDS)
 		data = card->nvm[address];
 	else
 		report_strict(
 			card->report, "EEPROM read of word 0x%x of 0x%x", address, E1000_NVM_WORDS);
-	*e1000_reg(card, offset) = data << 16 | address << 2 | EERW_DONE;
+	*e1000_reg(card, offset) = data << 16 | address << 2 | E1000_EERW_DONE;
 }
 
 void e1000_write_eewr(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	uint32_t address = word_address(value);
 
-	if (!(value & EERW_START))
+	if (!(value & E1000_EERW_START))
 		return;
 	if (address < E1000_NVM_WORDS)
 		card->nvm[address] = (uint16_t)(value >> 16);
 	else
 		report_strict(card->report, "EEPROM write of word 0x%x of 0x%x", address,
 			E1000_NVM_WORDS);
-	*e1000_reg(card, offset) = (value & ~(uint32_t)EERW_START) | EERW_DONE;
+	*e1000_reg(card, offset) = (value & ~(uint32_t)E1000_EERW_START) | E1000_EERW_DONE;
 }

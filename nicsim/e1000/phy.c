@@ -57,7 +57,7 @@ void e1000_phy_reset(struct e1000 *card)
 bool e1000_loops(const struct e1000 *card)
 {
 	return card->phy.reg[BMCR] & BMCR_LOOPBACK ||
-	       (card->reg[RCTL / 4] & RCTL_LOOPBACK) == RCTL_LOOPBACK_MAC;
+	       (card->reg[E1000_RCTL / 4] & E1000_RCTL_LOOPBACK) == E1000_RCTL_LOOPBACK_MAC;
 }
 
 /* What the other end of the cable sees of us: also while the MAC is reset. */
@@ -73,7 +73,7 @@ static bool phy_link(const struct e1000 *card)
 
 bool e1000_link(const struct e1000 *card)
 {
-	return phy_link(card) && card->reg[CTRL / 4] & CTRL_LINK_UP;
+	return phy_link(card) && card->reg[E1000_CTRL / 4] & E1000_CTRL_LINK_UP;
 }
 
 void e1000_link_changed(struct e1000 *card)
@@ -86,7 +86,7 @@ void e1000_link_changed(struct e1000 *card)
 	if (!phy_link(card))
 		card->phy.link_fell = true;
 	if (card->linked != was)
-		e1000_cause(card, CAUSE_LSC);
+		e1000_cause(card, E1000_CAUSE_LSC);
 }
 
 void e1000_carrier(void *ctx, bool up)
@@ -142,7 +142,7 @@ static void write_bmcr(struct e1000 *card, uint16_t value)
 	if (value & (BMCR_RESET | BMCR_RESTART)) {
 		phy->link_fell = true;
 		if (was && card->linked)
-			e1000_cause(card, CAUSE_LSC);
+			e1000_cause(card, E1000_CAUSE_LSC);
 	}
 }
 
@@ -168,15 +168,15 @@ static void phy_write(struct e1000 *card, unsigned reg, uint16_t value)
 void e1000_write_mdic(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	unsigned reg = value >> 16 & 0x1f, operation = value >> 26 & 3;
-	uint32_t result = (value & 0x2fffffff) | MDIC_READY;
+	uint32_t result = (value & 0x2fffffff) | E1000_MDIC_READY;
 
 	if ((value >> 21 & 0x1f) != PHY_ADDRESS || (operation != 1 && operation != 2))
-		result |= MDIC_ERROR;
+		result |= E1000_MDIC_ERROR;
 	else if (operation == 1)
 		phy_write(card, reg, (uint16_t)value);
 	else
 		result = (result & 0xffff0000) | phy_read(card, reg);
 	*e1000_reg(card, offset) = result;
-	if (value & MDIC_INTERRUPT)
-		e1000_cause(card, CAUSE_MDAC);
+	if (value & E1000_MDIC_INTERRUPT)
+		e1000_cause(card, E1000_CAUSE_MDAC);
 }

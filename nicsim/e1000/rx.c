@@ -52,43 +52,44 @@ struct format {
 
 static uint32_t *reg(struct e1000 *card, unsigned queue, uint32_t offset)
 {
-	return e1000_reg(card, RX_QUEUE(queue) + offset);
+	return e1000_reg(card, E1000_RX_QUEUE(queue) + offset);
 }
 
 static bool listening(struct e1000 *card)
 {
-	return (*e1000_reg(card, RCTL) & RCTL_ENABLE) && function_is_master(&card->fn);
+	return (*e1000_reg(card, E1000_RCTL) & E1000_RCTL_ENABLE) && function_is_master(&card->fn);
 }
 
 static struct format format(struct e1000 *card)
 {
-	uint32_t control = *e1000_reg(card, RCTL), sizes = *e1000_reg(card, PSRCTL);
-	struct format format = {.extended = *e1000_reg(card, RFCTL) & RFCTL_EXTENDED, .units = 1};
+	uint32_t control = *e1000_reg(card, E1000_RCTL), sizes = *e1000_reg(card, E1000_PSRCTL);
+	struct format format = {
+		.extended = *e1000_reg(card, E1000_RFCTL) & E1000_RFCTL_EXTENDED, .units = 1};
 
-	format.split = format.extended && RCTL_DTYP(control) == 1;
+	format.split = format.extended && E1000_RCTL_DTYP(control) == 1;
 	if (format.split) {
 		format.units = 2;
-		format.room[0] = PSRCTL_BSIZE0(sizes);
+		format.room[0] = E1000_PSRCTL_BSIZE0(sizes);
 		for (unsigned i = 1; i < BUFFERS; i++)
-			format.room[i] = PSRCTL_BSIZE(sizes, i);
-	} else if (RCTL_FLEX(control)) {
-		format.room[0] = 1024 * RCTL_FLEX(control);
-	} else if (control & RCTL_BSEX && RCTL_BSIZE(control)) {
-		format.room[0] = 32768u >> RCTL_BSIZE(control);
+			format.room[i] = E1000_PSRCTL_BSIZE(sizes, i);
+	} else if (E1000_RCTL_FLEX(control)) {
+		format.room[0] = 1024 * E1000_RCTL_FLEX(control);
+	} else if (control & E1000_RCTL_BSEX && E1000_RCTL_BSIZE(control)) {
+		format.room[0] = 32768u >> E1000_RCTL_BSIZE(control);
 	} else {
-		format.room[0] = 2048u >> RCTL_BSIZE(control);
+		format.room[0] = 2048u >> E1000_RCTL_BSIZE(control);
 	}
 	return format;
 }
 
 static uint32_t ring_size(struct e1000 *card, unsigned queue)
 {
-	return *reg(card, queue, RDLEN) / 16;
+	return *reg(card, queue, E1000_RDLEN) / 16;
 }
 
 static uint64_t ring_address(struct e1000 *card, unsigned queue, uint32_t index)
 {
-	return (*reg(card, queue, RDBAL) | (uint64_t)*reg(card, queue, RDBAH) << 32) +
+	return (*reg(card, queue, E1000_RDBAL) | (uint64_t)*reg(card, queue, E1000_RDBAH) << 32) +
 	       16ull * index;
 }
 
@@ -99,21 +100,21 @@ static void spread(struct e1000 *card, struct verdict *verdict, const struct sim
 	const uint8_t *frame)
 {
 	struct e1000_rx *rx = &card->rx;
-	uint32_t enabled = *e1000_reg(card, MRQC), entry;
+	uint32_t enabled = *e1000_reg(card, E1000_MRQC), entry;
 	bool ipv4 = headers->types & SIM_TYPE_IPV4;
 	bool tcp = headers->l4 && headers->types & SIM_TYPE_TCP && headers->inner == headers->ip &&
 		   !(headers->types & SIM_TYPE_IPV6_EXT);
 	uint8_t input[TOEPLITZ_INPUT];
 	unsigned n = ipv4 ? 8 : 32;
 
-	if (MRQC_MODE(enabled) != 1 || !headers->ip)
+	if (E1000_MRQC_MODE(enabled) != 1 || !headers->ip)
 		return;
 	memcpy(input, frame + headers->ip + (ipv4 ? 12 : 8), n);
-	if (tcp && enabled & (ipv4 ? MRQC_TCP_IPV4 : MRQC_TCP_IPV6)) {
+	if (tcp && enabled & (ipv4 ? E1000_MRQC_TCP_IPV4 : E1000_MRQC_TCP_IPV6)) {
 		memcpy(input + n, frame + headers->l4, 4);
 		n += 4;
 		verdict->info = ipv4 ? TCP_IPV4 : TCP_IPV6;
-	} else if (enabled & (ipv4 ? MRQC_IPV4 : MRQC_IPV6)) {
+	} else if (enabled & (ipv4 ? E1000_MRQC_IPV4 : E1000_MRQC_IPV6)) {
 		verdict->info = ipv4 ? IPV4 : IPV6;
 	} else {
 		return;
@@ -121,25 +122,25 @@ static void spread(struct e1000 *card, struct verdict *verdict, const struct sim
 	if (rx->key_stale) {
 		uint8_t key[TOEPLITZ_KEY];
 
-		memcpy(key, e1000_reg(card, RSSRK(0u)), sizeof(key));
+		memcpy(key, e1000_reg(card, E1000_RSSRK(0u)), sizeof(key));
 		toeplitz_set_key(&rx->toeplitz, key);
 		rx->key_stale = false;
 	}
 	verdict->hash = toeplitz_hash(&rx->toeplitz, input, n);
 	entry = verdict->hash & 127;
-	verdict->queue = *e1000_reg(card, RETA(entry / 4)) >> (8 * (entry % 4) + 7) & 1;
+	verdict->queue = *e1000_reg(card, E1000_RETA(entry / 4)) >> (8 * (entry % 4) + 7) & 1;
 	verdict->info |= verdict->queue << 8;
 }
 
 /* Checksums, as RXCSUM asks for them (7.1.10); of SCTP the card knows nothing. */
 static uint32_t check(struct e1000 *card, const struct sim_headers *headers, const uint8_t *frame)
 {
-	uint32_t control = *e1000_reg(card, RXCSUM), found = sim_check_sums(headers, frame);
+	uint32_t control = *e1000_reg(card, E1000_RXCSUM), found = sim_check_sums(headers, frame);
 	uint32_t status = 0;
 
-	if (control & RXCSUM_IP && found & SIM_STATUS_IPCS)
+	if (control & E1000_RXCSUM_IP && found & SIM_STATUS_IPCS)
 		status |= SIM_STATUS_IPCS | (found & SIM_ERROR_IP ? ERROR_IP : 0);
-	if (control & RXCSUM_L4 && !(headers->types & SIM_TYPE_SCTP) && found & STATUS_L4)
+	if (control & E1000_RXCSUM_L4 && !(headers->types & SIM_TYPE_SCTP) && found & STATUS_L4)
 		status |= (found & STATUS_L4) | (found & SIM_ERROR_L4 ? ERROR_L4 : 0);
 	return status ? status : STATUS_IXSM;
 }
@@ -157,15 +158,15 @@ static uint32_t header_length(const struct sim_headers *headers, const uint8_t *
 
 static struct verdict judge(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
-	uint32_t control = *e1000_reg(card, RXCSUM), start = RXCSUM_START(control);
+	uint32_t control = *e1000_reg(card, E1000_RXCSUM), start = E1000_RXCSUM_START(control);
 	struct verdict verdict = {0};
 	struct sim_headers headers;
 
-	sim_headers(&headers, frame, len, *e1000_reg(card, VET));
+	sim_headers(&headers, frame, len, *e1000_reg(card, E1000_VET));
 	verdict.status = check(card, &headers, frame) | (frame[0] & 1 ? SIM_STATUS_PIF : 0);
 	verdict.header = header_length(&headers, frame, len);
 	spread(card, &verdict, &headers, frame);
-	if (control & RXCSUM_PCSD)
+	if (control & E1000_RXCSUM_PCSD)
 		return verdict;
 	verdict.hash = start < len ? (~(uint32_t)sim_sum(frame + start, len - start)) << 16 : 0;
 	if (headers.types & SIM_TYPE_IPV4) {
@@ -179,8 +180,8 @@ static struct verdict judge(struct e1000 *card, const uint8_t *frame, uint32_t l
 
 static bool has_tag(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
-	return *e1000_reg(card, CTRL) & CTRL_VLAN && len >= 18 &&
-	       sim_be16(frame + 12) == *e1000_reg(card, VET);
+	return *e1000_reg(card, E1000_CTRL) & E1000_CTRL_VLAN && len >= 18 &&
+	       sim_be16(frame + 12) == *e1000_reg(card, E1000_VET);
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
@@ -239,10 +240,10 @@ static uint32_t fill(struct e1000 *card, unsigned queue, uint64_t descriptor,
 /* Below the threshold the driver hears that few descriptors are left (10.2.5.1). */
 static void check_level(struct e1000 *card, uint32_t before, uint32_t now, uint32_t size)
 {
-	uint32_t threshold = size >> (1 + RCTL_RDMTS(*e1000_reg(card, RCTL)));
+	uint32_t threshold = size >> (1 + E1000_RCTL_RDMTS(*e1000_reg(card, E1000_RCTL)));
 
 	if (before >= threshold && now < threshold)
-		e1000_cause(card, CAUSE_RXDMT);
+		e1000_cause(card, E1000_CAUSE_RXDMT);
 }
 
 /* Puts a frame into as many descriptors as it takes. */
@@ -252,8 +253,9 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 	struct verdict verdict = judge(card, frame, len);
 	unsigned queue = verdict.queue;
 	uint32_t size = ring_size(card, queue);
-	uint32_t head = *reg(card, queue, RDH), tail = *reg(card, queue, RDT);
-	bool crc = !(*e1000_reg(card, RCTL) & RCTL_SECRC), tagged = has_tag(card, frame, len);
+	uint32_t head = *reg(card, queue, E1000_RDH), tail = *reg(card, queue, E1000_RDT);
+	bool crc = !(*e1000_reg(card, E1000_RCTL) & E1000_RCTL_SECRC),
+	     tagged = has_tag(card, frame, len);
 	uint64_t tag = tagged ? sim_be16(frame + 14) : 0;
 	uint32_t cut = tagged ? TAG_LEN : 0, room = 0, rest, available;
 	bool split;
@@ -283,7 +285,7 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 		bool last = at + n == len;
 
 		head = (head + how.units) % size;
-		*reg(card, queue, RDH) = head;
+		*reg(card, queue, E1000_RDH) = head;
 		if (last)
 			status |= STATUS_EOP | verdict.status | (tagged ? STATUS_VP : 0);
 		/* After a bus error the descriptor is used up without a write-back. */
@@ -301,7 +303,7 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 
 static bool has_room(struct e1000 *card, uint32_t len)
 {
-	uint32_t capacity = 1024 * (*e1000_reg(card, PBA) & 0x3f);
+	uint32_t capacity = 1024 * (*e1000_reg(card, E1000_PBA) & 0x3f);
 
 	if (capacity > E1000_RX_BUFFER)
 		capacity = E1000_RX_BUFFER;
@@ -367,7 +369,7 @@ bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 		rx->wire_waits = true;
 		return false;
 	}
-	if (!(*e1000_reg(card, RCTL) & RCTL_ENABLE) || len > SIM_FRAME_MAX ||
+	if (!(*e1000_reg(card, E1000_RCTL) & E1000_RCTL_ENABLE) || len > SIM_FRAME_MAX ||
 		!(e1000_link(card) || e1000_loops(card)))
 		return true;
 	if (len < FRAME_MIN) {
@@ -378,8 +380,8 @@ bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 		len = FRAME_MIN;
 	}
 	e1000_count_rx_seen(card, len);
-	if (len > LEGACY_MAX && !(*e1000_reg(card, RCTL) & RCTL_LPE)) {
-		e1000_count(card, ROC);
+	if (len > LEGACY_MAX && !(*e1000_reg(card, E1000_RCTL) & E1000_RCTL_LPE)) {
+		e1000_count(card, E1000_ROC);
 		return true;
 	}
 	if (!e1000_filter(card, frame, len))
@@ -388,11 +390,11 @@ bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 	if (rx->used == 0 && listening(card)) {
 		if (store(card, frame, len) != NO_DESCRIPTOR)
 			return true;
-		e1000_count(card, RNBC);
+		e1000_count(card, E1000_RNBC);
 	}
 	if (!push(card, frame, len)) {
-		e1000_count(card, MPC);
-		e1000_cause(card, CAUSE_RXO);
+		e1000_count(card, E1000_MPC);
+		e1000_cause(card, E1000_CAUSE_RXO);
 	}
 	return true;
 }
@@ -407,7 +409,7 @@ void e1000_rx_look_again(struct e1000 *card)
 
 void e1000_write_rdt(struct e1000 *card, uint32_t offset, uint32_t value)
 {
-	unsigned queue = (offset - RX_QUEUE(0u)) / 0x100;
+	unsigned queue = (offset - E1000_RX_QUEUE(0u)) / 0x100;
 	uint32_t size = ring_size(card, queue);
 
 	if (listening(card) && (value & 0xffff) >= size)
@@ -418,7 +420,7 @@ void e1000_write_rdt(struct e1000 *card, uint32_t offset, uint32_t value)
 void e1000_write_rctl(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
-	if (RCTL_DTYP(value) == 1 && !(*e1000_reg(card, RFCTL) & RFCTL_EXTENDED))
+	if (E1000_RCTL_DTYP(value) == 1 && !(*e1000_reg(card, E1000_RFCTL) & E1000_RFCTL_EXTENDED))
 		report_strict(card->report, "packet split without RFCTL.EXSTEN");
 	e1000_rx_look_again(card);
 }

@@ -49,25 +49,25 @@ static void count_groups(
 /* Everything that comes in, before any filter. */
 void e1000_count_rx_seen(struct e1000 *card, uint32_t len)
 {
-	e1000_count(card, TPR);
-	add64(card, TORL, len + CRC_LEN);
+	e1000_count(card, E1000_TPR);
+	add64(card, E1000_TORL, len + CRC_LEN);
 }
 
 /* A frame of legal length that passed the filters. */
 void e1000_count_rx_good(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
-	e1000_count(card, GPRC);
-	add64(card, GORCL, len + CRC_LEN);
-	count_size(card, PRC64, len + CRC_LEN);
-	count_groups(card, frame, BPRC, MPRC);
+	e1000_count(card, E1000_GPRC);
+	add64(card, E1000_GORCL, len + CRC_LEN);
+	count_size(card, E1000_PRC64, len + CRC_LEN);
+	count_groups(card, frame, E1000_BPRC, E1000_MPRC);
 }
 
 void e1000_count_tx(struct e1000 *card, const uint8_t *frame, uint32_t len)
 {
-	e1000_count(card, GPTC);
-	add64(card, GOTCL, len + CRC_LEN);
-	e1000_count(card, TPT);
-	add64(card, TOTL, len + CRC_LEN);
-	count_size(card, PTC64, len + CRC_LEN);
-	count_groups(card, frame, BPTC, MPTC);
+	e1000_count(card, E1000_GPTC);
+	add64(card, E1000_GOTCL, len + CRC_LEN);
+	e1000_count(card, E1000_TPT);
+	add64(card, E1000_TOTL, len + CRC_LEN);
+	count_size(card, E1000_PTC64, len + CRC_LEN);
+	count_groups(card, frame, E1000_BPTC, E1000_MPTC);
 }

@@ -32,28 +32,28 @@ static const struct row rows[] = {
 	{0, 0, 0, 0, 0},                                        /* row 0: none */
 
 	/* General (10.2.2) */
-	{CTRL, 2, 4, 0x00100201, 0xdbff9fff, NULL, e1000_write_ctrl},
-	{STATUS, 1, 4, STATUS_PHY_RESET, STATUS_PHY_RESET, e1000_read_status},
-	{EECD, 1, 4, 0x00001b10, 0},                            /* EEPROM present and read, 512 words */
-	{EERD, 1, 4, EERW_DONE, 0, NULL, e1000_write_eerd},
-	{EEWR, 1, 4, EERW_DONE, 0, NULL, e1000_write_eewr},
-	{CTRL_EXT, 1, 4, 0, 0xffffdfff, NULL, e1000_write_ctrl_ext},
+	{E1000_CTRL, 2, 4, 0x00100201, 0xdbff9fff, NULL, e1000_write_ctrl},
+	{E1000_STATUS, 1, 4, E1000_STATUS_PHY_RESET, E1000_STATUS_PHY_RESET, e1000_read_status},
+	{E1000_EECD, 1, 4, 0x00001b10, 0},                      /* EEPROM present and read, 512 words */
+	{E1000_EERD, 1, 4, E1000_EERW_DONE, 0, NULL, e1000_write_eerd},
+	{E1000_EEWR, 1, 4, E1000_EERW_DONE, 0, NULL, e1000_write_eewr},
+	{E1000_CTRL_EXT, 1, 4, 0, 0xffffdfff, NULL, e1000_write_ctrl_ext},
 	PLAIN(0x0001c, 0x000000ff),                             /* FLA */
-	{MDIC, 1, 4, MDIC_READY, 0, NULL, e1000_write_mdic},
+	{E1000_MDIC, 1, 4, E1000_MDIC_READY, 0, NULL, e1000_write_mdic},
 	PLAIN(0x00028, 0xffffffff),                             /* FCAL */
 	PLAIN(0x0002c, 0x0000ffff),                             /* FCAH */
 	PLAIN(0x00030, 0x0000ffff),                             /* FCT */
-	{VET, 1, 4, 0x00008100, 0x0000ffff},
+	{E1000_VET, 1, 4, 0x00008100, 0x0000ffff},
 	PLAIN(0x00170, 0x0000ffff),                             /* FCTTV */
 	PLAIN(0x00178, 0xc000ffff),                             /* TXCW */
 	FIXED(0x00180, 0),                                      /* RXCW */
 	{0x00e00, 1, 4, 0x07061302, 0xcfcfcfcf},                /* LEDCTL */
-	PLAIN(EXTCNF_CTRL, 0x000000a0),                         /* who has MDIO: software, firmware */
+	PLAIN(E1000_EXTCNF_CTRL, 0x000000a0),                   /* who has MDIO: software, firmware */
 	FIXED(0x00f08, 0),                                      /* EXTCNF_SIZE */
 	PLAIN(0x00f10, 0x0000ffff),                             /* POEMB */
 	FIXED(0x01010, 0x00040000),                             /* EEMNGCTL: configuration done */
 	PLAIN(0x0103c, 0x0000ffff),                             /* FLOP */
-	{SWSM, 1, 4, 0, SWSM_SMBI | SWSM_SWESMBI, e1000_read_swsm},
+	{E1000_SWSM, 1, 4, 0, E1000_SWSM_SMBI | E1000_SWSM_SWESMBI, e1000_read_swsm},
 	FIXED(0x05b54, 0),                                      /* FWSM: no firmware */
 	PLAIN(0x05b5c, 0xffffffff),                             /* SW_FW_SYNC */
 	FIXED(0x05b30, 0x00000004),                             /* FACTPS */
@@ -69,66 +69,66 @@ static const struct row rows[] = {
 	{0x05840, 4, 8, 0, 0xffffffff}, {0x05880, 4, 4, 0, 0xffffffff}, FIXED(0x05900, 0),
 
 	/* Interrupts (10.2.4) */
-	{ICR, 1, 4, 0, 0, e1000_read_icr, e1000_write_icr},
-	PLAIN(ITR, 0x0000ffff),
-	{ICS, 1, 4, 0, 0, e1000_read_nothing, e1000_write_ics},
-	{IMS, 1, 4, 0, 0, e1000_read_ims, e1000_write_ims},
-	{IMC, 1, 4, 0, 0, e1000_read_nothing, e1000_write_imc},
-	PLAIN(EIAC, 0x01f00000),
-	PLAIN(IAM, 0xffffffff),
-	PLAIN(IVAR, 0x800fffff),
-	{EITR(0), E1000_VECTORS, 4, 0, 0x0000ffff},
+	{E1000_ICR, 1, 4, 0, 0, e1000_read_icr, e1000_write_icr},
+	PLAIN(E1000_ITR, 0x0000ffff),
+	{E1000_ICS, 1, 4, 0, 0, e1000_read_nothing, e1000_write_ics},
+	{E1000_IMS, 1, 4, 0, 0, e1000_read_ims, e1000_write_ims},
+	{E1000_IMC, 1, 4, 0, 0, e1000_read_nothing, e1000_write_imc},
+	PLAIN(E1000_EIAC, 0x01f00000),
+	PLAIN(E1000_IAM, 0xffffffff),
+	PLAIN(E1000_IVAR, 0x800fffff),
+	{E1000_EITR(0), E1000_VECTORS, 4, 0, 0x0000ffff},
 
 	/* Receive (10.2.5) */
-	{RCTL, 1, 4, 0, 0x7fffffff, NULL, e1000_write_rctl},
+	{E1000_RCTL, 1, 4, 0, 0x7fffffff, NULL, e1000_write_rctl},
 	PLAIN(0x02008, 0x00003fff),                             /* ERT */
 	PLAIN(0x02160, 0x8000fff8),                             /* FCRTL */
 	PLAIN(0x02168, 0x8000fff8),                             /* FCRTH */
-	{PSRCTL, 1, 4, 0x00040402, 0x3f3f3f7f},
-	{RX_QUEUE(0u) + RDBAL, 2, 0x100, 0, 0xfffffff0},
-	{RX_QUEUE(0u) + RDBAH, 2, 0x100, 0, 0xffffffff},
-	{RX_QUEUE(0u) + RDLEN, 2, 0x100, 0, 0x000fff80},
-	{RX_QUEUE(0u) + RDH, 2, 0x100, 0, 0x0000ffff},
-	{RX_QUEUE(0u) + RDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_rdt},
+	{E1000_PSRCTL, 1, 4, 0x00040402, 0x3f3f3f7f},
+	{E1000_RX_QUEUE(0u) + E1000_RDBAL, 2, 0x100, 0, 0xfffffff0},
+	{E1000_RX_QUEUE(0u) + E1000_RDBAH, 2, 0x100, 0, 0xffffffff},
+	{E1000_RX_QUEUE(0u) + E1000_RDLEN, 2, 0x100, 0, 0x000fff80},
+	{E1000_RX_QUEUE(0u) + E1000_RDH, 2, 0x100, 0, 0x0000ffff},
+	{E1000_RX_QUEUE(0u) + E1000_RDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_rdt},
 	PLAIN(0x02820, 0x0000ffff),                             /* RDTR */
 	{0x02828, 2, 0x100, 0x00010000, 0x013f3f3f},            /* RXDCTL */
 	PLAIN(0x0282c, 0x0000ffff),                             /* RADV */
 	PLAIN(0x02c00, 0x00000fff),                             /* RSRPD */
 	PLAIN(0x02c08, 0x0000ffff),                             /* RAID */
-	{PBA, 1, 4, 0x00140014, 0x0000003f},
+	{E1000_PBA, 1, 4, 0x00140014, 0x0000003f},
 	PLAIN(0x01008, 0x0000ffff),                             /* PBS */
 	PLAIN(0x01100, 0xffffffff),                             /* PBA_ECC */
-	{RXCSUM, 1, 4, 0, 0x00003fff},
-	PLAIN(RFCTL, 0x0003ffff),
-	{MTA(0), 128, 4, 0, 0xffffffff},
-	{RAL(0), RA_COUNT, 8, 0, 0xffffffff},
-	{RAH(0), RA_COUNT, 8, 0, 0x8003ffff},
-	{VFTA(0), 128, 4, 0, 0xffffffff},
-	PLAIN(MRQC, 0x003f0003),
-	{RETA(0), 32, 4, 0, 0x80808080},
-	{RSSRK(0), 10, 4, 0, 0xffffffff, NULL, e1000_write_rssrk},
+	{E1000_RXCSUM, 1, 4, 0, 0x00003fff},
+	PLAIN(E1000_RFCTL, 0x0003ffff),
+	{E1000_MTA(0), 128, 4, 0, 0xffffffff},
+	{E1000_RAL(0), E1000_RA_COUNT, 8, 0, 0xffffffff},
+	{E1000_RAH(0), E1000_RA_COUNT, 8, 0, 0x8003ffff},
+	{E1000_VFTA(0), 128, 4, 0, 0xffffffff},
+	PLAIN(E1000_MRQC, 0x003f0003),
+	{E1000_RETA(0), 32, 4, 0, 0x80808080},
+	{E1000_RSSRK(0), 10, 4, 0, 0xffffffff, NULL, e1000_write_rssrk},
 	/* Time stamps: registers alone */
 	{0x0b600, 16, 4, 0, 0xffffffff},
 
 	/* Transmit (10.2.6) */
-	{TCTL, 1, 4, 0, 0x1ffffffb, NULL, e1000_write_tctl},
+	{E1000_TCTL, 1, 4, 0, 0x1ffffffb, NULL, e1000_write_tctl},
 	PLAIN(0x00404, 0xffffffff),                             /* TCTL_EXT */
 	{0x00410, 1, 4, 0x00602006, 0x3fffffff},                /* TIPG */
 	PLAIN(0x00458, 0x0000ffff),                             /* AIT */
-	{TX_QUEUE(0u) + TDBAL, 2, 0x100, 0, 0xfffffff0},
-	{TX_QUEUE(0u) + TDBAH, 2, 0x100, 0, 0xffffffff},
-	{TX_QUEUE(0u) + TDLEN, 2, 0x100, 0, 0x000fff80},
-	{TX_QUEUE(0u) + TDH, 2, 0x100, 0, 0x0000ffff},
-	{TX_QUEUE(0u) + TDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_tdt},
+	{E1000_TX_QUEUE(0u) + E1000_TDBAL, 2, 0x100, 0, 0xfffffff0},
+	{E1000_TX_QUEUE(0u) + E1000_TDBAH, 2, 0x100, 0, 0xffffffff},
+	{E1000_TX_QUEUE(0u) + E1000_TDLEN, 2, 0x100, 0, 0x000fff80},
+	{E1000_TX_QUEUE(0u) + E1000_TDH, 2, 0x100, 0, 0x0000ffff},
+	{E1000_TX_QUEUE(0u) + E1000_TDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_tdt},
 	PLAIN(0x03820, 0x0000ffff),                             /* TIDV */
 	{0x03828, 2, 0x100, 0, 0xff3f3f3f},                     /* TXDCTL */
 	PLAIN(0x0382c, 0x0000ffff),                             /* TADV */
 	{0x03840, 2, 0x100, 0x07800403, 0xffffffff},            /* TARC */
 
 	/* Statistics (10.2.7) */
-	COUNTERS(0x04000, 9), COUNTERS(0x04028, 7), COUNTERS(0x04048, 5), COUNTERS(PRC64, 10),
-	COUNTERS(GPTC, 1), COUNTER64(GORCL), COUNTER64(GOTCL), COUNTERS(RNBC, 8), COUNTER64(TORL),
-	COUNTER64(TOTL), COUNTERS(TPR, 12), COUNTERS(IAC, 5), COUNTERS(0x04118, 4),
+	COUNTERS(0x04000, 9), COUNTERS(0x04028, 7), COUNTERS(0x04048, 5), COUNTERS(E1000_PRC64, 10),
+	COUNTERS(E1000_GPTC, 1), COUNTER64(E1000_GORCL), COUNTER64(E1000_GOTCL), COUNTERS(E1000_RNBC, 8), COUNTER64(E1000_TORL),
+	COUNTER64(E1000_TOTL), COUNTERS(E1000_TPR, 12), COUNTERS(E1000_IAC, 5), COUNTERS(0x04118, 4),
 };
 /* clang-format on */
 

@@ -42,22 +42,22 @@ struct descriptor {
 
 static uint32_t *reg(struct e1000 *card, unsigned queue, uint32_t offset)
 {
-	return e1000_reg(card, TX_QUEUE(queue) + offset);
+	return e1000_reg(card, E1000_TX_QUEUE(queue) + offset);
 }
 
 static bool sending(struct e1000 *card)
 {
-	return (*e1000_reg(card, TCTL) & TCTL_ENABLE) && function_is_master(&card->fn);
+	return (*e1000_reg(card, E1000_TCTL) & E1000_TCTL_ENABLE) && function_is_master(&card->fn);
 }
 
 static uint32_t ring_size(struct e1000 *card, unsigned queue)
 {
-	return *reg(card, queue, TDLEN) / 16;
+	return *reg(card, queue, E1000_TDLEN) / 16;
 }
 
 static uint64_t ring_address(struct e1000 *card, unsigned queue, uint32_t index)
 {
-	return (*reg(card, queue, TDBAL) | (uint64_t)*reg(card, queue, TDBAH) << 32) +
+	return (*reg(card, queue, E1000_TDBAL) | (uint64_t)*reg(card, queue, E1000_TDBAH) << 32) +
 	       16ull * index;
 }
 
@@ -86,9 +86,9 @@ static void set_done(struct e1000 *card, unsigned queue, uint32_t index)
 /* n descriptors at TDH are dealt with; bit i of `rs`: the i-th asks for a report. */
 static void complete(struct e1000 *card, unsigned queue, uint32_t n, uint64_t rs)
 {
-	uint32_t size = ring_size(card, queue), head = *reg(card, queue, TDH);
+	uint32_t size = ring_size(card, queue), head = *reg(card, queue, E1000_TDH);
 
-	*reg(card, queue, TDH) = after(head, n, size);
+	*reg(card, queue, E1000_TDH) = after(head, n, size);
 	if (!rs)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
@@ -163,11 +163,11 @@ enum found { REQUEST, NOTHING, SKIPPED };
 static enum found load(struct e1000 *card, unsigned queue)
 {
 	struct e1000_tx *tx = &card->tx;
-	uint32_t size = ring_size(card, queue), tail = *reg(card, queue, TDT);
+	uint32_t size = ring_size(card, queue), tail = *reg(card, queue, E1000_TDT);
 
 	tx->chain = 0;
 	for (;;) {
-		uint32_t at = after(*reg(card, queue, TDH), tx->chain, size);
+		uint32_t at = after(*reg(card, queue, E1000_TDH), tx->chain, size);
 		struct descriptor d;
 
 		if (at == tail)
@@ -228,8 +228,8 @@ static int send_frame(struct e1000 *card, uint8_t *frame, uint32_t len)
 {
 	struct e1000_tx *tx = &card->tx;
 
-	if (tx->last & CMD_VLE && *e1000_reg(card, CTRL) & CTRL_VLAN) {
-		uint32_t type = *e1000_reg(card, VET);
+	if (tx->last & CMD_VLE && *e1000_reg(card, E1000_CTRL) & E1000_CTRL_VLAN) {
+		uint32_t type = *e1000_reg(card, E1000_VET);
 
 		memcpy(tx->tagged, frame, 12);
 		tx->tagged[12] = (uint8_t)(type >> 8);
@@ -251,7 +251,7 @@ static int send_frame(struct e1000 *card, uint8_t *frame, uint32_t len)
 			report_strict(card->report, "a frame with a wrong CRC is not sent");
 			return 0;
 		}
-	} else if (len < FRAME_MIN && *e1000_reg(card, TCTL) & TCTL_PAD) {
+	} else if (len < FRAME_MIN && *e1000_reg(card, E1000_TCTL) & E1000_TCTL_PAD) {
 		memset(frame + len, 0, FRAME_MIN - len);
 		len = FRAME_MIN;
 	}
@@ -302,7 +302,7 @@ static void prepare(struct e1000 *card)
 	if (extended && tx->command & CMD_TSE) {
 		tx->broken = !sim_segment_possible(
 			&context->segment, tx->length, SIM_FRAME_MAX - TAG_LEN);
-		e1000_count(card, tx->broken ? TSCTFC : TSCTC);
+		e1000_count(card, tx->broken ? E1000_TSCTFC : E1000_TSCTC);
 		if (tx->broken)
 			report_strict(card->report,
 				"a segmentation request that does not fit its context");
@@ -337,7 +337,7 @@ static bool in_order(struct e1000 *card, unsigned queue)
 {
 	uint32_t size = ring_size(card, queue);
 
-	return *reg(card, queue, TDH) < size && *reg(card, queue, TDT) < size;
+	return *reg(card, queue, E1000_TDH) < size && *reg(card, queue, E1000_TDT) < size;
 }
 
 /* Sends up to n requests of the queue whose turn it is; returns how many. */
@@ -368,7 +368,7 @@ static unsigned take_turn(struct e1000 *card, unsigned n)
 		tx->loaded = false;
 		tx->busy &= ~(1u << queue);
 		if (sent)
-			e1000_cause(card, CAUSE_TXQE);
+			e1000_cause(card, E1000_CAUSE_TXQE);
 	}
 	return sent;
 }
@@ -409,7 +409,7 @@ void e1000_tx_sendable(void *ctx)
 /* There may be something to send. */
 static void look_at(struct e1000 *card, unsigned queue)
 {
-	uint32_t tail = *reg(card, queue, TDT), size = ring_size(card, queue);
+	uint32_t tail = *reg(card, queue, E1000_TDT), size = ring_size(card, queue);
 
 	if (!sending(card))
 		return;
@@ -429,13 +429,13 @@ void e1000_tx_look_again(struct e1000 *card)
 void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)value;
-	look_at(card, (offset - TX_QUEUE(0u)) / 0x100);
+	look_at(card, (offset - E1000_TX_QUEUE(0u)) / 0x100);
 }
 
 void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
-	if (value & TCTL_ENABLE)
+	if (value & E1000_TCTL_ENABLE)
 		e1000_tx_look_again(card);
 	else
 		card->tx.loaded = false; /* what was fetched is forgotten */
