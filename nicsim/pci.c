@@ -60,6 +60,11 @@ static void header(struct function *fn)
 	for (unsigned i = 0; i < 6; i += 2) {
 		if (!id->bar_size[i])
 			continue;
+		if (id->io_bars >> i & 1) {
+			c[0x10 + 4 * i] = 0x01;
+			put16(w + 0x10 + 4 * i, ~(id->bar_size[i] - 1) & 0xffff);
+			continue;
+		}
 		c[0x10 + 4 * i] = 0x0c; /* 64 bits, prefetchable */
 		put32(w + 0x10 + 4 * i, ~(id->bar_size[i] - 1));
 		put32(w + 0x14 + 4 * i, 0xffffffff);
@@ -169,7 +174,7 @@ void function_reset(struct function *fn)
 {
 	irqs_reset(&fn->irqs);
 	config_defaults(fn);
-	put16(fn->config + PCI_CFG_COMMAND, PCI_CMD_MEMORY);
+	put16(fn->config + PCI_CFG_COMMAND, PCI_CMD_MEMORY | (fn->ident->io_bars ? PCI_CMD_IO : 0));
 	fn->ops->reset(fn->card);
 }
 
@@ -229,9 +234,11 @@ static bool awake(const struct function *fn)
 	return (fn->config[PMCSR] & 3) == 0;
 }
 
-static bool decodes(const struct function *fn)
+static bool decodes(const struct function *fn, unsigned bar)
 {
-	return awake(fn) && (fn->config[PCI_CFG_COMMAND] & PCI_CMD_MEMORY);
+	unsigned space = fn->ident->io_bars >> bar & 1 ? PCI_CMD_IO : PCI_CMD_MEMORY;
+
+	return awake(fn) && (fn->config[PCI_CFG_COMMAND] & space);
 }
 
 uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsigned size)
@@ -240,13 +247,15 @@ uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsig
 
 	if (fn->fault && fault_access(fn->fault, &value))
 		return value;
-	if (!decodes(fn))
+	if (!decodes(fn, bar))
 		return ~0ull;
 	if (size == 8) {
-		value = fn->ops->read(fn->card, bar, offset);
-		return value | (uint64_t)fn->ops->read(fn->card, bar, offset + 4) << 32;
+		value = fn->ops->read(fn->card, bar, offset, 4);
+		return value | (uint64_t)fn->ops->read(fn->card, bar, offset + 4, 4) << 32;
 	}
-	value = fn->ops->read(fn->card, bar, offset & ~3u);
+	if (fn->ops->narrow)
+		return fn->ops->read(fn->card, bar, offset, size);
+	value = fn->ops->read(fn->card, bar, offset & ~3u, 4);
 	return value >> (8 * (offset & 3));
 }
 
@@ -257,11 +266,14 @@ void function_write(
 
 	if (fn->fault && fault_access(fn->fault, &ignored))
 		return;
-	if (!decodes(fn) || size < 4)
+	if (!decodes(fn, bar))
 		return;
-	fn->ops->write(fn->card, bar, offset, (uint32_t)value);
-	if (size == 8)
-		fn->ops->write(fn->card, bar, offset + 4, (uint32_t)(value >> 32));
+	if (size == 8) {
+		fn->ops->write(fn->card, bar, offset, 4, (uint32_t)value);
+		fn->ops->write(fn->card, bar, offset + 4, 4, (uint32_t)(value >> 32));
+	} else if (size == 4 || fn->ops->narrow) {
+		fn->ops->write(fn->card, bar, offset, size, (uint32_t)value);
+	}
 }
 
 bool function_is_master(const struct function *fn)

@@ -18,6 +18,7 @@
 
 /* Offsets that more than pci.c needs (PCI Local Bus 3.0, 6.1). */
 #define PCI_CFG_COMMAND 0x04u
+#define PCI_CMD_IO      0x0001u
 #define PCI_CMD_MEMORY  0x0002u
 #define PCI_CMD_MASTER  0x0004u
 #define PCI_CMD_INTX    0x0400u /* set: the line is disabled */
@@ -26,9 +27,13 @@ struct function;
 
 /* The card behind a function. */
 struct card_ops {
-	/* Registers are 32 bits wide; offset is a multiple of 4 inside the BAR. */
-	uint32_t (*read)(void *card, unsigned bar, uint32_t offset);
-	void (*write)(void *card, unsigned bar, uint32_t offset, uint32_t value);
+	/* offset is a multiple of size, in bytes, inside the BAR; a value has no bits above its
+	 * size. Registers are 32 bits wide, and size is 4: a partial read is a part of one, a
+	 * partial write changes nothing (82599 datasheet 8.1.1). With `narrow` the card sees
+	 * accesses as they are: size is 1, 2 or 4. */
+	bool narrow;
+	uint32_t (*read)(void *card, unsigned bar, uint32_t offset, unsigned size);
+	void (*write)(void *card, unsigned bar, uint32_t offset, unsigned size, uint32_t value);
 	/* Everything as after power-on. */
 	void (*reset)(void *card);
 	/* The client changed the kind of interrupts, or bus mastering came on: look again at what
@@ -60,6 +65,7 @@ struct function_ident {
 	uint32_t class;
 	uint8_t revision;
 	uint32_t bar_size[6]; /* of 64-bit memory BARs, at 0, 2 or 4; a power of two, or 0 */
+	uint8_t io_bars;      /* a bit each: it is one of I/O space instead, of 256 bytes at most */
 	unsigned msix_bar;
 	unsigned msix_vectors;          /* 0: no MSI-X */
 	uint8_t serial[6];              /* a MAC address */
@@ -100,8 +106,7 @@ void function_config_read(struct function *fn, unsigned offset, void *to, unsign
 void function_config_write(struct function *fn, unsigned offset, const void *from, unsigned len);
 
 /* Access to a BAR of 1, 2, 4 or 8 bytes, aligned, inside it. What a card does not decode (memory
- * space disabled, power state D3) reads all-ones. Partial writes change nothing (82599 datasheet
- * 8.1.1).
+ * or I/O space disabled, power state D3) reads all-ones.
  */
 uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsigned size);
 void function_write(

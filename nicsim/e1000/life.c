@@ -104,21 +104,23 @@ static void on_change(void *ctx)
 /* The MSI-X table and pending bits. Over vfio-user vectors are eventfds: what is written here is
  * kept and without effect.
  */
-static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset)
+static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size)
 {
 	struct e1000 *card = ctx;
 	uint32_t value;
 
+	(void)size;
 	if (bar != card->ident.msix_bar)
 		return e1000_reg_read(card, offset);
 	memcpy(&value, card->msix + offset, sizeof(value));
 	return value;
 }
 
-static void write_bar(void *ctx, unsigned bar, uint32_t offset, uint32_t value)
+static void write_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size, uint32_t value)
 {
 	struct e1000 *card = ctx;
 
+	(void)size;
 	if (bar != card->ident.msix_bar)
 		e1000_reg_write(card, offset, value);
 	else if (offset < 16 * E1000_VECTORS)

@@ -103,10 +103,11 @@ static uint32_t read_msix(const struct ixgbe *card, uint32_t offset)
 	return value;
 }
 
-static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset)
+static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size)
 {
 	struct ixgbe *card = ctx;
 
+	(void)size;
 	if (bar == card->ident.msix_bar)
 		return read_msix(card, offset);
 	if (offset < IXGBE_CSR_SIZE) {
@@ -117,10 +118,11 @@ static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset)
 	return 0; /* the flash window: there is no flash chip */
 }
 
-static void write_bar(void *ctx, unsigned bar, uint32_t offset, uint32_t value)
+static void write_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size, uint32_t value)
 {
 	struct ixgbe *card = ctx;
 
+	(void)size;
 	if (bar == card->ident.msix_bar) {
 		if (offset < 16 * IRQ_VECTORS)
 			memcpy(card->msix + offset, &value, sizeof(value));
