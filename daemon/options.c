@@ -19,11 +19,11 @@
 #define FRAMES_MIB_MAX     ((unsigned)(DMA_MAX_CHUNKS * DMA_CHUNK_SIZE >> 20))
 
 static const char help[] =
-	"Usage: %s [OPTION]... NAME BAR0 IRQ     started by pcid\n"
+	"Usage: %s [OPTION]... NAME BAR IRQ     started by pcid\n"
 	"       %s [OPTION]... --device ADDR     without pcid\n"
 	"Serves a network card as the scheme network:NAME.\n"
 	"\n"
-	"NAME, BAR0 and IRQ are what pcid's configuration hands over, as on Redox. On Linux the "
+	"NAME, BAR and IRQ are what pcid's configuration hands over, as on Redox. On Linux the "
 	"card\n"
 	"comes through the channel $" PCID_CHANNEL_ENV ": the three are checked and not used.\n"
 	"\n"
@@ -296,13 +296,13 @@ static int read_arguments(const struct daemon_program *program, char **arguments
 	const char *bar;
 
 	if (count != 3)
-		return refuse(program, "%d arguments; expected NAME BAR0 IRQ", count);
+		return refuse(program, "%d arguments; expected NAME BAR IRQ", count);
 	bar = strncmp(arguments[1], "0x", 2) == 0 ? arguments[1] + 2 : arguments[1];
 	if (arguments[0][0] == '\0')
 		return refuse(program, "NAME is empty");
 	if (bar[strspn(bar, hexadecimal)] != '\0' || strlen(bar) > 16)
 		return refuse(
-			program, "BAR0 is %s; expected an address in hexadecimal", arguments[1]);
+			program, "BAR is %s; expected an address in hexadecimal", arguments[1]);
 	if (arguments[2][0] == '\0' || arguments[2][strspn(arguments[2], "0123456789")] != '\0')
 		return refuse(program, "IRQ is %s; expected a decimal number", arguments[2]);
 	return 0;

@@ -128,9 +128,9 @@ void pci_bar_unmap(struct pci_bar *bar)
 	*bar = (struct pci_bar){0};
 }
 
-static bool in_bar(const struct pci_bar *bar, uint32_t offset)
+static bool in_bar(const struct pci_bar *bar, uint32_t offset, uint32_t size)
 {
-	if (offset % 4 == 0 && offset < bar->size && bar->size - offset >= 4)
+	if (offset % size == 0 && offset < bar->size && bar->size - offset >= size)
 		return true;
 	if (bar->fn)
 		atomic_fetch_add_explicit(&bar->fn->misuse[bar->index], 1, memory_order_relaxed);
@@ -144,66 +144,106 @@ static bool is_mapped(const struct pci_bar *bar, uint32_t offset)
 	return part < PARTS && (bar->mapped >> part & 1);
 }
 
-static uint32_t load(const struct pci_bar *bar, uint32_t offset)
+/* What a register of `size` bytes reads when nobody answers. */
+static inline uint32_t all_ones(uint32_t size)
+{
+	return UINT32_MAX >> (32 - 8 * size);
+}
+
+static inline uint32_t load(const struct pci_bar *bar, uint32_t offset, uint32_t size)
 {
 	uint32_t value;
 
 	if (pci_gone(bar->fn))
-		return UINT32_MAX;
+		return all_ones(size);
 	if (is_mapped(bar, offset))
-		return mmio_read32(bar->base + offset);
+		return size == 4   ? mmio_read32(bar->base + offset)
+		       : size == 2 ? mmio_read16(bar->base + offset)
+				   : mmio_read8(bar->base + offset);
 	/* An error reply reads as a failed transaction does on the bus. */
-	if (bar->fn->backend->read(bar->fn, bar->index, offset, 4, &value))
-		return UINT32_MAX;
+	if (bar->fn->backend->read(bar->fn, bar->index, offset, size, &value))
+		return all_ones(size);
+	return value;
+}
+
+static inline uint32_t read_checked(const struct pci_bar *bar, uint32_t offset, uint32_t size)
+{
+	uint32_t value;
+
+	if (!in_bar(bar, offset, size))
+		return all_ones(size);
+	value = load(bar, offset, size);
+	/* A single transaction may fail: the card is asked twice. */
+	if (value == all_ones(size) && load(bar, bar->alive, 4) == UINT32_MAX &&
+		load(bar, bar->alive, 4) == UINT32_MAX)
+		pci_set_gone(bar->fn);
+	if (bar->fn->recorder)
+		recorder_add(bar->fn->recorder, FLIGHT_READ, flight_register(bar->index, size),
+			offset, value);
 	return value;
 }
 
 uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
 {
-	uint32_t value;
-
-	if (!in_bar(bar, offset))
-		return UINT32_MAX;
-	value = load(bar, offset);
-	/* A single transaction may fail: the card is asked twice. */
-	if (value == UINT32_MAX && load(bar, bar->alive) == UINT32_MAX &&
-		load(bar, bar->alive) == UINT32_MAX)
-		pci_set_gone(bar->fn);
-	if (bar->fn->recorder)
-		recorder_add(bar->fn->recorder, FLIGHT_READ, (uint8_t)bar->index, offset, value);
-	return value;
+	return read_checked(bar, offset, 4);
 }
 
-static inline void store(
-	const struct pci_bar *bar, uint32_t offset, uint32_t value, enum flight_kind kind)
+uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
 {
-	if (!in_bar(bar, offset) || pci_gone(bar->fn))
+	return (uint16_t)read_checked(bar, offset, 2);
+}
+
+uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
+{
+	return (uint8_t)read_checked(bar, offset, 1);
+}
+
+static inline void store(const struct pci_bar *bar, uint32_t offset, uint32_t size, uint32_t value,
+	enum flight_kind kind)
+{
+	if (!in_bar(bar, offset, size) || pci_gone(bar->fn))
 		return;
 	/* First, so that the last word of a process that dies by an access is that access. */
 	if (bar->fn->recorder)
-		recorder_add(bar->fn->recorder, kind, (uint8_t)bar->index, offset, value);
+		recorder_add(
+			bar->fn->recorder, kind, flight_register(bar->index, size), offset, value);
 	/* Where other pages are mapped a message is waited for: what is written there next must
 	 * not arrive before it.
 	 */
-	if (is_mapped(bar, offset))
+	if (!is_mapped(bar, offset))
+		bar->fn->backend->write(
+			bar->fn, bar->index, offset, size, value, bar->base == NULL);
+	else if (size == 4)
 		mmio_write32(bar->base + offset, value);
+	else if (size == 2)
+		mmio_write16(bar->base + offset, (uint16_t)value);
 	else
-		bar->fn->backend->write(bar->fn, bar->index, offset, 4, value, bar->base == NULL);
+		mmio_write8(bar->base + offset, (uint8_t)value);
 }
 
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 {
-	store(bar, offset, value, FLIGHT_WRITE);
+	store(bar, offset, 4, value, FLIGHT_WRITE);
+}
+
+void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
+{
+	store(bar, offset, 2, value, FLIGHT_WRITE);
+}
+
+void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
+{
+	store(bar, offset, 1, value, FLIGHT_WRITE);
 }
 
 void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 {
-	store(bar, offset, value, FLIGHT_PUBLISH);
+	store(bar, offset, 4, value, FLIGHT_PUBLISH);
 }
 
 volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
 {
-	if (!in_bar(bar, offset) || !is_mapped(bar, offset) || bar->fn->recorder)
+	if (!in_bar(bar, offset, 4) || !is_mapped(bar, offset) || bar->fn->recorder)
 		return NULL;
 	return bar->base + offset;
 }
@@ -226,8 +266,8 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
-	unsigned timeout_us)
+static int poll_until(const struct pci_bar *bar, uint32_t offset, uint32_t size, uint32_t mask,
+	uint32_t value, unsigned timeout_us)
 {
 	uint64_t end = now_us() + timeout_us;
 	unsigned pause = 1;
@@ -237,7 +277,7 @@ int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t
 		 * looks once after its time is up.
 		 */
 		bool last = now_us() >= end;
-		uint32_t found = reg_read(bar, offset);
+		uint32_t found = read_checked(bar, offset, size);
 
 		if (!bar->fn || pci_gone(bar->fn))
 			return -ENODEV;
@@ -249,6 +289,18 @@ int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t
 		if (pause < 500)
 			pause *= 2;
 	}
+}
+
+int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
+	unsigned timeout_us)
+{
+	return poll_until(bar, offset, 4, mask, value, timeout_us);
+}
+
+int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value,
+	unsigned timeout_us)
+{
+	return poll_until(bar, offset, 1, mask, value, timeout_us);
 }
 
 unsigned bar_misuse(const struct pci_bar *bar)

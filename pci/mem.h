@@ -57,6 +57,26 @@ static inline void mmio_write32(volatile uint8_t __iomem *address, uint32_t valu
 	*(volatile uint32_t *)(uintptr_t)address = value;
 }
 
+static inline uint16_t mmio_read16(const volatile uint8_t __iomem *address)
+{
+	return *(const volatile uint16_t *)(uintptr_t)address;
+}
+
+static inline void mmio_write16(volatile uint8_t __iomem *address, uint16_t value)
+{
+	*(volatile uint16_t *)(uintptr_t)address = value;
+}
+
+static inline uint8_t mmio_read8(const volatile uint8_t __iomem *address)
+{
+	return *(const volatile uint8_t *)(uintptr_t)address;
+}
+
+static inline void mmio_write8(volatile uint8_t __iomem *address, uint8_t value)
+{
+	*(volatile uint8_t *)(uintptr_t)address = value;
+}
+
 /* Orders earlier reads of DMA memory before later ones: a descriptor's DD before what DD guards. */
 static inline void dma_read_barrier(void)
 {

@@ -163,6 +163,13 @@ void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits);
 /* Waits until (register & mask) == value. -ETIMEDOUT after timeout_us microseconds, -ENODEV. */
 int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
 	unsigned timeout_us);
+/* The same for cards with registers of 16 and 8 bits; offset is a multiple of that size. */
+uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset);
+void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value);
+uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset);
+void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value);
+int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value,
+	unsigned timeout_us);
 /* How many accesses of this process fell outside their BAR since the BAR was mapped. */
 unsigned bar_misuse(const struct pci_bar *bar);
 /* Sleeps at least that long: the waits that datasheets prescribe. */

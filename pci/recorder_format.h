@@ -14,7 +14,7 @@
 
 enum flight_kind {
 	FLIGHT_NONE = 0, /* an empty slot, or one that was being written when the writer died */
-	/* where: BAR */
+	/* where: flight_register() */
 	FLIGHT_READ = 1,
 	FLIGHT_WRITE = 2,
 	FLIGHT_PUBLISH = 3, /* a write of a ring's tail; it counts as FLIGHT_WRITE */
@@ -62,6 +62,22 @@ static inline uint8_t flight_kind(const struct flight_record *record)
 static inline uint8_t flight_where(const struct flight_record *record)
 {
 	return (uint8_t)(record->seal >> 40);
+}
+
+/* A register's BAR, and its size: 4, 2 or 1 bytes. */
+static inline uint8_t flight_register(unsigned bar, unsigned size)
+{
+	return (uint8_t)(bar | (size == 4 ? 0 : size << 4));
+}
+
+static inline unsigned flight_bar(uint8_t where)
+{
+	return where & 0xfu;
+}
+
+static inline unsigned flight_size(uint8_t where)
+{
+	return where >> 4 == 0 ? 4 : where >> 4;
 }
 
 /* ns of CLOCK_MONOTONIC_RAW = start_ns + (time - start_ticks) * 10^9 / hz. */

@@ -50,15 +50,21 @@ static int find_folder(const char *option, char *folder, size_t size)
 
 /* --- the text --- */
 
+static bool is_register(uint8_t kind)
+{
+	return kind == FLIGHT_READ || kind == FLIGHT_WRITE || kind == FLIGHT_PUBLISH;
+}
+
 static void describe(FILE *to, const struct flight_record *r)
 {
-	unsigned where = flight_where(r);
+	uint8_t where = flight_where(r);
 
 	switch (flight_kind(r)) {
 	case FLIGHT_READ:
 	case FLIGHT_WRITE:
 	case FLIGHT_PUBLISH:
-		(void)fprintf(to, "BAR %u 0x%05x  0x%08x", where, r->offset, r->value);
+		(void)fprintf(to, "BAR %u 0x%05x  0x%0*x", flight_bar(where), r->offset,
+			(int)(2 * flight_size(where)), r->value);
 		return;
 	case FLIGHT_CONFIG_READ:
 	case FLIGHT_CONFIG_WRITE:
@@ -136,12 +142,18 @@ static void write_json(const struct post_mortem *report, FILE *to)
 		report->stamp, card->id.vendor, card->id.device, report->found.torn);
 	for (uint32_t i = 0; i < report->found.records; i++) {
 		const struct flight_record *r = &report->record[i];
+		bool reg = is_register(flight_kind(r));
+		uint8_t where = flight_where(r);
 
 		(void)fprintf(to,
 			"%s\n{\"sequence\": %u, \"ns\": %" PRId64
-			", \"kind\": \"%s\", \"where\": %u, \"offset\": %u, \"value\": %u}",
+			", \"kind\": \"%s\", \"where\": %u, \"offset\": %u, \"value\": %u",
 			i == 0 ? "" : ",", flight_sequence(r), before_end(report, i),
-			recorder_kind(flight_kind(r)), flight_where(r), r->offset, r->value);
+			recorder_kind(flight_kind(r)), reg ? flight_bar(where) : where, r->offset,
+			r->value);
+		if (reg)
+			(void)fprintf(to, ", \"bytes\": %u", flight_size(where));
+		(void)fputc('}', to);
 	}
 	(void)fputs("\n]\n}\n", to);
 }

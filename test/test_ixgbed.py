@@ -422,9 +422,9 @@ def test_small_memory_from_pcid(run):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ((), "0 arguments; expected NAME BAR0 IRQ"), (("a", "b"), "2 arguments"), (("a", "0", "1", "2"), "4 arguments"),
-    (("", "0", "1"), "NAME is empty"), (("a", "0xg", "1"), "BAR0 is 0xg"), (("a", "-1", "1"), "BAR0 is -1"),
-    (("a", "11112222333344445", "1"), "BAR0 is"), (("a", "f000", ""), "IRQ is "), (("a", "", "0x9"), "IRQ is 0x9"),
+    ((), "0 arguments; expected NAME BAR IRQ"), (("a", "b"), "2 arguments"), (("a", "0", "1", "2"), "4 arguments"),
+    (("", "0", "1"), "NAME is empty"), (("a", "0xg", "1"), "BAR is 0xg"), (("a", "-1", "1"), "BAR is -1"),
+    (("a", "11112222333344445", "1"), "BAR is"), (("a", "f000", ""), "IRQ is "), (("a", "", "0x9"), "IRQ is 0x9"),
     (("--device", "x"), "--device: pcid hands over the card"), (("--anyone",), "--anyone: pcid hands over")])
 def test_wrong_command_in_a_configuration(run, arguments, words):
     # "--" keeps what looks like an option an argument, but not where an option is the point.
@@ -506,6 +506,6 @@ def test_frame_memory_too_small_for_the_rings(run):
 
 def test_help_and_version(run):
     code, text = run.call("ixgbed", "--help")
-    assert code == 0 and "NAME BAR0 IRQ" in text
+    assert code == 0 and "NAME BAR IRQ" in text
     code, text = run.call("ixgbed", "--version")
     assert code == 0 and text.startswith("ixgbed 0.")

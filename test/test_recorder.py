@@ -212,6 +212,7 @@ def test_a_killed_driver_leaves_what_it_did_last(run):
     names = ["read", "write", "publish", "config-read", "config-write", "reset", "interrupt", "link", "client",
              "handles", "start", "ready", "stop", "overrun"]
     kept = [(names.index(r["kind"]) + 1, r["where"], r["offset"], r["value"]) for r in records]
+    assert all(r.get("bytes") == (4 if r["kind"] in names[:3] else None) for r in records)
     # Whatever had reached the file before the end is here, too; and it goes on.
     old = run.dir / "a.trace.old"  # the next driver has its own
     lab.wait_for(old.exists, "the next driver")

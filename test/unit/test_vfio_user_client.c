@@ -181,6 +181,90 @@ static void registers(void **state)
 	fake_stop(&f);
 }
 
+/* Registers of 16 and 8 bits, in mapped pages and by messages: they touch nothing beside them. */
+static void narrow_registers(void **state)
+{
+	static const uint32_t pages[] = {0x1000, 0x2000}; /* the first one is mapped */
+	struct fake f = {0};
+	struct pci_function *fn = open_good(&f);
+	uint8_t *memory = calloc(1, FLIGHT_BYTES);
+	struct flight_record *found = calloc(FLIGHT_SLOTS, sizeof *found);
+	struct recorder_found seen;
+	struct recorder recorder;
+	struct pci_error why;
+	struct pci_bar bar;
+
+	(void)state;
+	assert_int_equal(recorder_open(&recorder, memory, FLIGHT_BYTES), 0);
+	assert_int_equal(pci_bar_map(fn, 0, FAKE_ALIVE, &bar, &why), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t at = pages[i];
+
+		serve(&f, at + 4, 0x44332211);
+		assert_int_equal(reg_read16(&bar, at + 4), 0x2211);
+		assert_int_equal(reg_read16(&bar, at + 6), 0x4433);
+		for (uint32_t byte = 0; byte < 4; byte++)
+			assert_int_equal(reg_read8(&bar, at + 4 + byte), 0x11 * (byte + 1));
+		reg_write16(&bar, at + 6, 0xabcd);
+		assert_int_equal(served(&f, at + 4), 0xabcd2211);
+		reg_write8(&bar, at + 5, 0x99);
+		assert_int_equal(served(&f, at + 4), 0xabcd9911);
+		assert_int_equal(served(&f, at) | served(&f, at + 8), 0);
+		assert_int_equal(reg_poll8(&bar, at + 5, 0xf0, 0x90, 0), 0);
+		assert_int_equal(reg_poll8(&bar, at + 5, 0x01, 0x00, 2000), -ETIMEDOUT);
+		assert_int_equal(f.writes, 2 * i);
+	}
+
+	/* Not aligned to themselves, or outside. */
+	assert_int_equal(bar_misuse(&bar), 0);
+	assert_int_equal(reg_read16(&bar, 0x1001), UINT16_MAX);
+	assert_int_equal(reg_read16(&bar, FAKE_BAR_SIZE), UINT16_MAX);
+	assert_int_equal(reg_read16(&bar, FAKE_BAR_SIZE - 1), UINT16_MAX);
+	assert_int_equal(reg_read8(&bar, FAKE_BAR_SIZE), UINT8_MAX);
+	reg_write16(&bar, 0x1005, 0);
+	reg_write8(&bar, UINT32_MAX, 0);
+	assert_int_equal(bar_misuse(&bar), 6);
+	assert_int_equal(served(&f, 0x1004), 0xabcd9911);
+	serve(&f, FAKE_BAR_SIZE - 4, 0x77665544);
+	assert_int_equal(reg_read16(&bar, FAKE_BAR_SIZE - 2), 0x7766);
+	assert_int_equal(reg_read8(&bar, FAKE_BAR_SIZE - 1), 0x77);
+
+	/* Their size is on record. */
+	pci_record(fn, &recorder);
+	(void)reg_read8(&bar, 0x1005);
+	reg_write16(&bar, 0x1006, 0x1234);
+	(void)reg_read(&bar, 0x1004);
+	assert_int_equal(recorder_read(memory, FLIGHT_BYTES, found, &seen), 0);
+	assert_int_equal(seen.records, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(flight_bar(flight_where(&found[i])), 0);
+		assert_int_equal(flight_size(flight_where(&found[i])), 1u << i);
+	}
+	assert_int_equal(found[0].value, 0x99);
+	assert_int_equal(found[1].value, 0x1234);
+
+	/* All-ones of their own size has the card looked for. */
+	serve(&f, 0x1004, 0x00ff0000);
+	assert_int_equal(reg_read8(&bar, 0x1006), UINT8_MAX);
+	assert_false(pci_gone(fn));
+	serve(&f, FAKE_ALIVE, UINT32_MAX);
+	assert_int_equal(reg_read8(&bar, 0x1004), 0);
+	assert_int_equal(reg_read16(&bar, 0x1006), 0xff);
+	assert_false(pci_gone(fn));
+	assert_int_equal(reg_read8(&bar, 0x1006), UINT8_MAX);
+	assert_true(pci_gone(fn));
+	assert_int_equal(reg_read8(&bar, 0x1004), UINT8_MAX);
+	assert_int_equal(reg_read16(&bar, 0x1004), UINT16_MAX);
+	reg_write8(&bar, 0x1004, 1);
+	assert_int_equal(served(&f, 0x1004), 0x00ff0000);
+	assert_int_equal(reg_poll8(&bar, 0x1004, 1, 1, 1000000), -ENODEV);
+	pci_bar_unmap(&bar);
+	pci_close(fn);
+	fake_stop(&f);
+	free(memory);
+	free(found);
+}
+
 /* All of the BAR in one piece; memory that the server could cut off under us is not mapped. */
 static void mapping_kinds(void **state)
 {
@@ -1184,6 +1268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(identity_and_config),
 		TEST(registers),
+		TEST(narrow_registers),
 		TEST(mapping_kinds),
 		TEST(direct_registers),
 		TEST(all_ones),
