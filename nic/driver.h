@@ -150,6 +150,10 @@ struct nic {
 	const char *model;
 	uint16_t mtu_max; /* these by create() of the driver */
 	uint32_t offloads;
+	/* Bits of the driver's own: what its filters let through beside the configuration. They are
+	 * handed over with the state.
+	 */
+	uint16_t filters;
 	uint8_t mac[6];
 	unsigned queues;
 	struct nic_queue *queue[NIC_MAX_QUEUES];
@@ -186,6 +190,35 @@ struct nic_ring_place {
 	size_t rx, tx, heads, end;
 };
 struct nic_ring_place nic_place_rings(const struct nic_config *config, unsigned index);
+
+/* Whether a queue without buffers drops what comes, by the configuration. */
+bool nic_drops(const struct nic_config *config);
+
+/* Receive-side scaling. Its key: two bytes again and again; then exchanging source and destination
+ * changes nothing, and both directions of a connection meet in one queue (Woo and Park, "Scalable
+ * TCP Session Monitoring with Symmetric Receive-side Scaling", 2012).
+ */
+#define NIC_RSS_KEY 0x5A6D5A6Du
+/* The queue of each entry of the table. An entry has a home, which it leaves only while that stands
+ * still (its `frames` are NULL): starting or stopping one queue moves no other queue's flows.
+ */
+void nic_spread(const struct nic *nic, uint8_t *table, unsigned entries);
+
+/* What nic_check() looks at of a queue whose driver reports sent frames by RS. */
+struct nic_pulse {
+	uint32_t rdh, rdt, tdh, tdt; /* registers */
+	uint64_t rx_dd, tx_dd;       /* of a descriptor's second quadword: it is dealt with */
+	const uint32_t *rs;          /* as in struct nic_books */
+	uint32_t rs_head, rs_tail;
+	const char *rx_where, *tx_where; /* where it is written what heads do */
+};
+/* What it saw last, and how often running the card was late with it. */
+struct nic_seen {
+	uint32_t rx_head, rs_head;
+	unsigned rx_late, tx_late;
+};
+int nic_check_queue(
+	struct nic *nic, unsigned index, const struct nic_pulse *pulse, struct nic_seen *seen);
 
 /* The region that queue `index` begins with, or NULL. */
 const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index);

@@ -93,6 +93,12 @@ static bool frames_in_order(const struct nic_config *config)
 	return true;
 }
 
+bool nic_drops(const struct nic_config *config)
+{
+	/* With several queues one without buffers would hold up the others. */
+	return config->drop == NIC_DROP_AUTO ? config->queues > 1 : config->drop == NIC_DROP_ALWAYS;
+}
+
 static bool mtu_in_order(uint16_t mtu)
 {
 	return mtu >= NIC_MTU_MIN && mtu <= NIC_MTU_MAX;

@@ -22,7 +22,7 @@ struct state_head {
 	struct nic_stats stats;
 	uint16_t device; /* PCI id */
 	uint16_t mtu;
-	uint32_t promiscuous;
+	uint16_t promiscuous, filters;
 	uint32_t rx_ring, tx_ring;
 	uint32_t queues;
 	uint16_t offloads;
@@ -130,6 +130,7 @@ void nic_state_save(const struct nic_running *running)
 		.device = running->device,
 		.mtu = config->mtu,
 		.promiscuous = config->promiscuous,
+		.filters = running->nic->filters,
 		.rx_ring = config->rx_ring,
 		.tx_ring = config->tx_ring,
 		.queues = config->queues,
@@ -222,7 +223,7 @@ static int check_head(const struct nic_running *running, const struct state_head
 		head->tx_ring != config->tx_ring || head->queues != config->queues ||
 		head->offloads != config->offloads || head->pause != config->pause ||
 		head->drop != (uint8_t)config->drop || head->mtu != config->mtu ||
-		head->promiscuous != (uint32_t)config->promiscuous)
+		head->promiscuous != (uint16_t)config->promiscuous)
 		return nic_fail(running->nic, -EINVAL, "state: of another card or configuration");
 	return 0;
 }
@@ -308,7 +309,9 @@ int nic_state_load(const struct nic_running *running)
 	for (unsigned i = 0; i < config->queues && !rc; i++)
 		rc = load_queue(running, i, copy + sizeof head + i * queue_bytes(config));
 	free(copy);
-	if (!rc)
-		*running->stats = head.stats;
-	return rc;
+	if (rc)
+		return rc;
+	*running->stats = head.stats;
+	running->nic->filters = head.filters;
+	return 0;
 }

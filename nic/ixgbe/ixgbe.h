@@ -106,18 +106,13 @@ struct ixgbe_queue {
 	bool udp_unsure;                 /* a bad UDP checksum may be none */
 	struct ixgbe_context context[2]; /* as the card has them; 0: never written */
 	unsigned context_last;
-	/* What ixgbe_check() saw last, and how often running the card was late with it. */
-	struct {
-		uint32_t rx_head, rs_head;
-		unsigned rx_late, tx_late;
-	} seen;
+	struct nic_seen seen;
 };
 
 struct ixgbe {
 	struct nic nic;
 	const struct ixgbe_model *model;
 	uint32_t irq_mask;    /* of EIMS when armed */
-	bool some_groups;     /* by the table, instead of all */
 	struct nic_stats sum; /* without what is counted by queue */
 	struct nic_queue_stats queue_sum[NIC_MAX_QUEUES];
 	unsigned port; /* of the card: 0 or 1 */
@@ -153,8 +148,6 @@ void ixgbe_rss_spread(struct ixgbe *dev);
 
 /* ixgbe_filter.c */
 void ixgbe_filter_start(struct ixgbe *dev);
-/* Of a card that an earlier process set up. */
-void ixgbe_filter_resume(struct ixgbe *dev);
 /* By the configuration. */
 void ixgbe_filter_write(struct ixgbe *dev);
 void ixgbe_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n);

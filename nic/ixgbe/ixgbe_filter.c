@@ -5,6 +5,9 @@
  */
 #include "nic/ixgbe/ixgbe.h"
 
+/* nic.filters: groups by the table, instead of all */
+#define SOME_GROUPS 1u
+
 #define WORDS 128u /* of each table of 4,096 bits */
 
 static void clear_table(struct ixgbe *dev, uint32_t first, unsigned count)
@@ -27,7 +30,7 @@ static void set_bit(uint32_t words[WORDS], unsigned bit)
 void ixgbe_filter_write(struct ixgbe *dev)
 {
 	reg_write(&dev->nic.bar, FCTRL,
-		FCTRL_BAM | (dev->some_groups ? 0 : FCTRL_MPE) |
+		FCTRL_BAM | (dev->nic.filters & SOME_GROUPS ? 0 : FCTRL_MPE) |
 			(dev->nic.config.promiscuous ? FCTRL_MPE | FCTRL_UPE : 0));
 }
 
@@ -42,14 +45,8 @@ void ixgbe_filter_start(struct ixgbe *dev)
 	clear_table(dev, MPSAR(0), MPSAR_COUNT);
 	reg_write(&dev->nic.bar, MPSAR(0), 1); /* our address belongs to pool 0 (8.2.3.7.10) */
 	reg_write(&dev->nic.bar, MCSTCTRL, 0);
-	dev->some_groups = false;
+	dev->nic.filters = 0;
 	ixgbe_filter_write(dev);
-}
-
-void ixgbe_filter_resume(struct ixgbe *dev)
-{
-	/* Both tables are used with the list of groups alone. */
-	dev->some_groups = reg_read(&dev->nic.bar, MCSTCTRL) & MCSTCTRL_MFE;
 }
 
 /* The exact filter's entry: entry 0 is the card's own. NULL: none. */
@@ -95,7 +92,7 @@ void ixgbe_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t 
 		write_exact(dev, entry, NULL);
 	write_table(dev, MTA(0), groups);
 	write_table(dev, PFUTA(0), stations);
-	dev->some_groups = addresses != NULL;
+	nic->filters = addresses ? SOME_GROUPS : 0;
 	reg_write(&nic->bar, MCSTCTRL, addresses ? MCSTCTRL_MFE : 0);
 	ixgbe_filter_write(dev);
 }

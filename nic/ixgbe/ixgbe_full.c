@@ -220,8 +220,8 @@ static size_t tx_queue(
 	if (frames->offset >= META_SIZE && frames->offset <= q->region_size) {
 		/* Once: the memory may be another one's, who changes it. */
 		memcpy(&meta, q->head.frames->base + frames->offset - META_SIZE, META_SIZE);
-		chain = tx_measure(q, frames, n, meta.flags & META_SEGMENT ? NIC_SEGMENT_MAX : max,
-			FRAME_META);
+		chain = tx_measure(q->region_size, frames, n,
+			meta.flags & META_SEGMENT ? NIC_SEGMENT_MAX : max, FRAME_META);
 	}
 	if (!chain.entries || !tx_order(&meta, &chain, frames->len, max, &order)) {
 		ixgbe_refuse(q);

@@ -348,7 +348,6 @@ static int resume(struct nic *nic)
 	 * that the rings hold already.
 	 */
 	reg_write(&nic->bar, EIMC, EIMC_ALL);
-	ixgbe_filter_resume(ixgbe_of(nic));
 	return ixgbe_irq_start(ixgbe_of(nic));
 }
 

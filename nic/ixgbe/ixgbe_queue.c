@@ -158,14 +158,9 @@ static int place_ring(struct ixgbe *dev, const struct ring *ring, size_t place, 
 static int start_rx(struct ixgbe *dev, unsigned i)
 {
 	struct nic_ring_place place = nic_place_rings(&dev->nic.config, i);
-	/* With several queues one without buffers would hold up the others (8.2.3.8.7). */
-	bool drops = dev->nic.config.drop == NIC_DROP_AUTO
-			     ? dev->nic.queues > 1
-			     : dev->nic.config.drop == NIC_DROP_ALWAYS;
-	uint32_t drop = drops ? SRRCTL_DROP_EN : 0;
+	uint32_t drop = nic_drops(&dev->nic.config) ? SRRCTL_DROP_EN : 0; /* 8.2.3.8.7 */
 	/* In place the address must outlive the write-back (7.1.5). */
 	uint32_t format = dev->nic.config.in_place ? 0 : SRRCTL_ADVANCED;
-
 	int rc;
 
 	nic_ring_clear(&dev->nic.queue[i]->rx);

@@ -9,44 +9,22 @@
  */
 #include "nic/ixgbe/ixgbe.h"
 
-/* Two bytes again and again: then exchanging source and destination changes nothing, and both
- * directions of a connection meet in one queue (Woo and Park, "Scalable TCP Session Monitoring with
- * Symmetric Receive-side Scaling", 2012).
- */
-#define KEY 0x5A6D5A6Du
-
 #define FIELDS \
 	(MRQC_TCP_IPV4 | MRQC_IPV4 | MRQC_IPV6 | MRQC_TCP_IPV6 | MRQC_UDP_IPV4 | MRQC_UDP_IPV6)
 
-/* The queue of a table entry. Each entry has a home, which it leaves only while that stands still:
- * starting or stopping one queue moves no other queue's flows.
- */
-static uint32_t queue_of(
-	const struct ixgbe *dev, const unsigned *running, unsigned count, unsigned entry)
-{
-	unsigned home = entry % dev->nic.queues;
-
-	if (dev->nic.queue[home]->frames || !count)
-		return home;
-	return running[entry / dev->nic.queues % count];
-}
-
 void ixgbe_rss_spread(struct ixgbe *dev)
 {
-	unsigned running[NIC_MAX_QUEUES];
-	unsigned count = 0, queue = 0;
 	/* From the X550 on the table has 512 entries. */
 	bool large = dev->model->family != IXGBE_82599 && dev->model->family != IXGBE_X540;
+	unsigned registers = RETA_COUNT + (large ? ERETA_COUNT : 0);
+	uint8_t table[4 * (RETA_COUNT + ERETA_COUNT)];
 
-	do /* there is one at least */
-		if (dev->nic.queue[queue]->frames)
-			running[count++] = queue;
-	while (++queue < dev->nic.queues);
-	for (unsigned n = 0; n < RETA_COUNT + (large ? ERETA_COUNT : 0); n++) {
+	nic_spread(&dev->nic, table, 4 * registers);
+	for (unsigned n = 0; n < registers; n++) {
 		uint32_t four = 0;
 
 		for (unsigned i = 0; i < 4; i++)
-			four |= queue_of(dev, running, count, 4 * n + i) << 8 * i;
+			four |= (uint32_t)table[4 * n + i] << 8 * i;
 		reg_write(&dev->nic.bar, n < RETA_COUNT ? RETA(n) : ERETA(n - RETA_COUNT), four);
 	}
 }
@@ -56,7 +34,7 @@ void ixgbe_rss_start(struct ixgbe *dev)
 	if (dev->nic.queues == 1 && !(dev->nic.config.offloads & NIC_RX_HASH))
 		return;
 	for (unsigned n = 0; n < RSSRK_COUNT; n++)
-		reg_write(&dev->nic.bar, RSSRK(n), KEY);
+		reg_write(&dev->nic.bar, RSSRK(n), NIC_RSS_KEY);
 	ixgbe_rss_spread(dev);
 	reg_set(&dev->nic.bar, RXCSUM, RXCSUM_PCSD);
 	reg_write(&dev->nic.bar, MRQC, MRQC_RSS | FIELDS);

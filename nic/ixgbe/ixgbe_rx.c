@@ -57,49 +57,8 @@ static always size_t rx_provide(struct ixgbe_queue *q, const uint32_t *offsets, 
 	return i;
 }
 
-/* A frame in several buffers, from the head on: its entries, which are the oldest of n slots that
- * the card may have written. 0: it has not come whole, or n ends before it does. ENDLESS: it goes
- * on beyond the largest frame.
- */
-#define ENDLESS SIZE_MAX
-
-static size_t rx_chain(struct ixgbe_queue *q, uint32_t head, struct frame *frames, size_t n)
-{
-	const struct ring *ring = &q->head.rx;
-	uint32_t parts = __atomic_load_n(&q->rx_parts, __ATOMIC_RELAXED);
-	bool possible = true;
-	uint64_t word;
-	size_t i = 0;
-
-	do {
-		uint32_t least = i ? 1 : RX_MIN;
-		uint32_t len;
-
-		if (i == parts)
-			return ENDLESS;
-		if (i == n)
-			return 0;
-		word = dma_read(ring_word(ring, head + (uint32_t)i, 1));
-		if (!(word & RX_DD))
-			return 0;
-		len = (word >> RX_LENGTH_SHIFT) & 0xFFFF;
-		possible &= len - least <= NIC_BUFFER_SIZE - least;
-		frames[i] = (struct frame){.offset = ring->buffer[(head + i) & ring->mask],
-			.len = (uint16_t)len,
-			.flags = FRAME_MORE};
-		i++;
-	} while (!(word & RX_EOP));
-	frames[i - 1].flags = 0;
-	if (!possible)
-		nic_count(&q->head.bad_writebacks);
-	/* The last descriptor tells of the whole frame's errors (7.1.6.2). */
-	for (size_t k = 0; k < i && (!possible || word & RX_RXE); k++) {
-		frames[k].flags = FRAME_ERROR;
-		if (!possible)
-			frames[k].len = 0;
-	}
-	return i;
-}
+/* 7.1.6.2 */
+static const struct rx_format format = {RX_DD, RX_EOP, RX_RXE, RX_LENGTH_SHIFT};
 
 /* What is not one good frame in one buffer, from the head on: its entries, at most n. Each
  * write-back gives its buffer back to the caller; one that cannot be is counted and gives an entry
@@ -113,13 +72,14 @@ static rare size_t rx_odd(
 {
 	uint16_t len = (uint16_t)(word >> RX_LENGTH_SHIFT);
 	bool torn = q->rx_whole != (RX_DD | RX_EOP);
-	size_t entries = ENDLESS;
+	size_t entries = RX_ENDLESS;
 
 	if (!(word & RX_DD))
 		return 0;
 	if (!torn && !(word & RX_EOP))
-		entries = rx_chain(q, head, frame, n);
-	if (entries != ENDLESS)
+		entries = rx_chain(&q->head, &format,
+			__atomic_load_n(&q->rx_parts, __ATOMIC_RELAXED), head, frame, n);
+	if (entries != RX_ENDLESS)
 		return entries;
 	q->rx_whole = word & RX_EOP ? RX_DD | RX_EOP : UINT64_MAX;
 	if (torn || !(word & RX_EOP) || len - RX_MIN > RX_RANGE) {

@@ -6,6 +6,7 @@
 #ifndef NIC_IXGBE_STEPS_H
 #define NIC_IXGBE_STEPS_H
 
+#include "nic/chain.h"
 #include "nic/ixgbe/ixgbe_lines.h"
 
 /* Few tail writes while the card has plenty, each at once when it is short of buffers. */
@@ -16,12 +17,6 @@ static always void rx_show(struct ixgbe_queue *q)
 
 	if (kept && (kept >= q->rx_batch || ring_owned(ring) < ring_size(ring) / 2))
 		ixgbe_publish(q, ring, q->rdt_direct, q->rdt, ring->tail);
-}
-
-/* A piece of a frame lies in the region and in one chunk. */
-static inline bool piece_in_order(uint64_t region_size, uint32_t offset, uint32_t len)
-{
-	return (uint64_t)offset + len <= region_size && (offset & (CHUNK - 1)) + len <= CHUNK;
 }
 
 /* The card reports the descriptor at `at`. */
@@ -56,38 +51,6 @@ static always bool tx_fill_one(struct ixgbe_queue *q, uint32_t tail, const struc
 	dma_write(ring->words + 2 * slot + 1,
 		len | (uint64_t)len << TX_PAYLEN_SHIFT | TX_WORD | TX_EOP | report);
 	return true;
-}
-
-/* Descriptors of one frame: the card's own store of 40 less WTHRESH, which is 0 (7.2.3.3). */
-#define TX_CHAIN_MAX 40u
-
-struct chain {
-	uint32_t entries; /* 0: none */
-	uint32_t bytes;
-};
-
-/* The chain at frames[0 .. n), if it is in order; the first entry may have the flag `meta`. */
-static inline struct chain tx_measure(const struct ixgbe_queue *q, const struct frame *frames,
-	size_t n, uint32_t max, unsigned meta)
-{
-	unsigned known = FRAME_MORE | meta;
-	uint32_t bytes = 0;
-
-	if (n > TX_CHAIN_MAX)
-		n = TX_CHAIN_MAX;
-	for (uint32_t i = 0; i < n; i++, known = FRAME_MORE) {
-		const struct frame *f = &frames[i];
-
-		if (f->len == 0 || f->len > max - bytes || f->flags & ~known ||
-			!piece_in_order(q->region_size, f->offset, f->len))
-			break;
-		bytes += f->len;
-		if (!(f->flags & FRAME_MORE) && bytes >= TX_MIN)
-			return (struct chain){i + 1, bytes};
-		if (!(f->flags & FRAME_MORE))
-			break;
-	}
-	return (struct chain){0, 0};
 }
 
 static inline void tx_write(

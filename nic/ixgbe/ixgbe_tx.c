@@ -10,7 +10,7 @@
 rare size_t ON_PATH(ixgbe_tx_chain)(struct ixgbe_queue *q, const struct frame *frames, size_t n,
 	uint32_t room, uint32_t at, uint32_t max)
 {
-	struct chain chain = tx_measure(q, frames, n, max, 0);
+	struct chain chain = tx_measure(q->region_size, frames, n, max, 0);
 
 	if (!chain.entries)
 		ixgbe_refuse(q);
