@@ -59,11 +59,15 @@ static int refuse(struct request *request, int rc, const char *text)
 static int counters(const struct control_card *card, struct request *request)
 {
 	const struct dma_counters *dma = dma_counters(card->dma);
-	int n = snprintf(request->text, sizeof(request->text),
+	size_t size = sizeof(request->text);
+	int n = snprintf(request->text, size,
 		"client %d\nrefused %" PRIu64 "\nlast 0x%" PRIx64 "\nlost %" PRIu64 "\n",
 		server_has_client(card->server), dma->refused, dma->last, dma->lost);
+	size_t used = (size_t)n;
 
-	card->family->counters(card->card, request->text + n, sizeof(request->text) - (size_t)n);
+	card->family->counters(card->card, request->text + used, size - used);
+	used = strlen(request->text);
+	fault_counters(card->family->faults(card->card), request->text + used, size - used);
 	return 0;
 }
 
@@ -83,6 +87,9 @@ static int perform(const struct control_card *card, struct request *request)
 		rc = server_insert(card->server, &why);
 		return rc ? refuse(request, rc, why.text) : 0;
 	}
+	if (request->words == 2 && strcmp(what, "fault") == 0)
+		return fault_command(card->family->faults(card->card), request->word[1],
+			request->text, sizeof(request->text));
 	return card->family->command(
 		card->card, request->word, request->words, request->text, sizeof(request->text));
 }

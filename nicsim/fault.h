@@ -2,7 +2,7 @@
  *
  * What goes wrong between a client and any card: one access to a register, one message, the card's
  * accesses to memory, its interrupts. Absent (function.fault is NULL) it costs a comparison. The
- * faults of a card itself are its own (ixgbe/fault.c).
+ * faults of a card itself are fault_card.h's.
  */
 #ifndef NICSIM_FAULT_H
 #define NICSIM_FAULT_H

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "nicsim/ixgbe/fault.h"
+#include "nicsim/fault_card.h"
 #include "nicsim/ixgbe/sfp.h"
 #include "nicsim/loop.h"
 #include "nicsim/nicsim.h"
@@ -27,8 +27,6 @@ struct card_options {
 	enum sfp_kind module;
 	void *first;
 	bool mapped;
-	const struct ixgbe_fault_spec *fault;
-	unsigned faults;
 };
 
 /* `card` is what create() made. */
@@ -41,6 +39,9 @@ struct card_family {
 		struct dma *dma, struct report *report, struct sim_error *why);
 	void (*destroy)(void *card); /* also NULL */
 	struct function *(*function)(void *card);
+	/* What can go wrong with it, and what does. */
+	const struct fault_list *fault_list;
+	struct card_faults *(*faults)(void *card);
 	/* What `nicsim ctl` asks for, in words. 0 with what is to be said in text, or -errno with
 	 * what is wrong. */
 	int (*command)(void *card, char *const *word, unsigned words, char *text, size_t size);

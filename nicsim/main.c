@@ -38,7 +38,7 @@ struct slot {
 	struct card_kind kind;
 	enum sfp_kind module;
 	bool no_msix;
-	struct ixgbe_fault_spec fault[FAULTS_MAX];
+	struct fault_spec fault[FAULTS_MAX];
 	unsigned faults;
 	bool second; /* the other port of the card before */
 	uint8_t mac[6];
@@ -302,11 +302,10 @@ static int parse(struct process *process, int argc, char **argv)
 		case PACE: process->paced = true; break;
 		case CONTROL: process->control_path = optarg; break;
 		case FAULT:
-			if (!is_ixgbe(slot))
-				return usage("faults are not for a", slot->kind.name);
 			if (slot->faults == FAULTS_MAX)
 				return usage("too many faults: 8 fit on a card", NULL);
-			if (!ixgbe_fault_parse(optarg, &slot->fault[slot->faults++]))
+			if (!fault_parse(slot->kind.family->fault_list, optarg,
+				    &slot->fault[slot->faults++]))
 				return usage("no such fault, or not with these values:", optarg);
 			break;
 		case STRICT: process->strict = true; break;
@@ -383,9 +382,7 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 		.paced = process->paced,
 		.module = slot->module,
 		.first = slot->second ? slot[-1].card : NULL,
-		.mapped = process->mapped,
-		.fault = slot->fault,
-		.faults = slot->faults};
+		.mapped = process->mapped};
 	struct function *fn;
 	int rc;
 
@@ -396,6 +393,8 @@ static int open_slot(struct process *process, struct slot *slot, struct sim_erro
 	if (rc)
 		return rc;
 	rc = family->create(&slot->card, &options, process->loop, slot->dma, &slot->report, why);
+	for (unsigned i = 0; rc == 0 && i < slot->faults; i++)
+		rc = fault_set(family->faults(slot->card), &slot->fault[i]);
 	if (rc)
 		return rc;
 	fn = family->function(slot->card);

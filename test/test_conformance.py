@@ -17,7 +17,7 @@ from test_spine import LOSSLESS, Rheinfall, opened
 from test_survive import kill, next_driver, up
 
 # A card: the largest MTU of its driver, and whether nicsim's card can be told to write garbage back.
-CARDS = {"x540": (9710, True), "82599": (9710, True), "x550": (9710, True), "82574l": (1500, False)}
+CARDS = {"x540": (9710, True), "82599": (9710, True), "x550": (9710, True), "82574l": (1500, True)}
 RING = ("--rx-ring", "64", "--tx-ring", "64")
 
 

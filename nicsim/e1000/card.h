@@ -6,12 +6,13 @@
  *     nvm.c     EEPROM                 phy.c     the PHY and the link
  *     irq.c     causes, masks, vectors stats.c   counters
  *     filter.c  which frames are ours  rx.c, tx.c  the rings
- *     family.c  what nicsim knows of it
+ *     fault.c   what can go wrong      family.c  what nicsim knows of it
  */
 #ifndef NICSIM_E1000_CARD_H
 #define NICSIM_E1000_CARD_H
 
 #include "nicsim/e1000/regs.h"
+#include "nicsim/fault_card.h"
 #include "nicsim/headers.h"
 #include "nicsim/kind.h"
 #include "nicsim/offload.h"
@@ -88,6 +89,7 @@ struct e1000 {
 	struct report *report;
 	struct wire *wire;
 	uint8_t mac[6];
+	struct card_faults faults;
 	bool carrier; /* what the wire says */
 	bool pulled;  /* the cable is out, whatever the wire says (nicsim ctl) */
 	bool linked;  /* what was found when something changed last */
@@ -114,6 +116,8 @@ uint32_t e1000_read_status(struct e1000 *card, uint32_t offset);
 void e1000_write_ctrl(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_ctrl_ext(struct e1000 *card, uint32_t offset, uint32_t value);
 uint32_t e1000_read_swsm(struct e1000 *card, uint32_t offset);
+/* At everything that frames and interrupts may wait for. */
+void e1000_look_again(struct e1000 *card);
 
 /* --- table.c --- */
 void e1000_table_init(struct e1000 *card);
@@ -124,6 +128,8 @@ void e1000_reg_write(struct e1000 *card, uint32_t offset, uint32_t value);
 
 /* --- nvm.c --- */
 void e1000_nvm_build(struct e1000 *card);
+/* Makes the checksum wrong, or right again. */
+void e1000_nvm_spoil(struct e1000 *card);
 void e1000_write_eerd(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_eewr(struct e1000 *card, uint32_t offset, uint32_t value);
 
@@ -165,6 +171,9 @@ void e1000_count_tx(struct e1000 *card, const uint8_t *frame, uint32_t len);
 void e1000_filter_reset(struct e1000 *card);
 bool e1000_filter(struct e1000 *card, const uint8_t *frame, uint32_t len);
 
+/* --- fault.c --- */
+extern const struct fault_ops e1000_fault_ops;
+
 /* --- rx.c --- */
 void e1000_rx_init(struct e1000 *card);
 void e1000_rx_reset(struct e1000 *card);
@@ -181,6 +190,8 @@ void e1000_tx_init(struct e1000 *card);
 void e1000_tx_reset(struct e1000 *card);
 void e1000_tx_stop(struct e1000 *card);
 void e1000_tx_sendable(void *ctx);
+/* Sets DD and leaves the rest of the descriptor as it is. */
+void e1000_tx_set_done(struct e1000 *card, unsigned queue, uint32_t index);
 void e1000_tx_look_again(struct e1000 *card);
 void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value);

@@ -37,6 +37,11 @@ static struct function *function(void *card)
 	return &((struct e1000 *)card)->fn;
 }
 
+static struct card_faults *faults(void *card)
+{
+	return &((struct e1000 *)card)->faults;
+}
+
 static int command(void *card, char *const *word, unsigned words, char *text, size_t size)
 {
 	bool down;
@@ -68,6 +73,8 @@ const struct card_family e1000_family = {
 	.create = create,
 	.destroy = destroy,
 	.function = function,
+	.fault_list = &e1000_fault_ops.list,
+	.faults = faults,
 	.command = command,
 	.counters = counters,
 };

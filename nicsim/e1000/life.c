@@ -46,6 +46,7 @@ static void stop(struct e1000 *card)
 static void reset(struct e1000 *card)
 {
 	stop(card);
+	fault_forget(&card->faults);
 	e1000_table_reset(card);
 	e1000_irq_reset(card);
 	e1000_filter_reset(card);
@@ -90,16 +91,26 @@ static void power_on(void *ctx)
 	memset(card->msix, 0, sizeof(card->msix));
 }
 
-static void on_change(void *ctx)
+void e1000_look_again(struct e1000 *card)
 {
-	struct e1000 *card = ctx;
-
 	e1000_irq_changed(card);
 	e1000_rx_look_again(card);
 	e1000_tx_look_again(card);
 }
 
+static void on_change(void *ctx)
+{
+	e1000_look_again(ctx);
+}
+
 /* --- BAR accesses --- */
+
+static uint32_t read_reg(struct e1000 *card, uint32_t offset)
+{
+	uint32_t value = e1000_reg_read(card, offset);
+
+	return card->faults.now ? fault_read(card->faults.now, offset, value) : value;
+}
 
 /* The MSI-X table and pending bits. Over vfio-user vectors are eventfds: what is written here is
  * kept and without effect.
@@ -111,7 +122,7 @@ static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size
 
 	(void)size;
 	if (bar != card->ident.msix_bar)
-		return e1000_reg_read(card, offset);
+		return read_reg(card, offset);
 	memcpy(&value, card->msix + offset, sizeof(value));
 	return value;
 }
@@ -181,6 +192,8 @@ int e1000_create(struct e1000 **out, const struct card_options *options, struct 
 		.pcie_lanes = 1};
 	memcpy(card->ident.serial, options->mac, sizeof(card->ident.serial));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
+	card->faults = (struct card_faults){
+		.ops = &e1000_fault_ops, .card = card, .fn = &card->fn, .loop = loop};
 	e1000_nvm_build(card);
 	e1000_table_init(card);
 	e1000_irq_init(card);
@@ -202,6 +215,7 @@ void e1000_destroy(struct e1000 *card)
 {
 	if (!card)
 		return;
+	fault_end(&card->faults);
 	stop(card);
 	wire_close(card->wire);
 	irqs_reset(&card->fn.irqs);

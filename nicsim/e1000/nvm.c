@@ -35,6 +35,11 @@ void e1000_nvm_build(struct e1000 *card)
 	word[WORD_CHECKSUM] = (uint16_t)(CHECKSUM - sum);
 }
 
+void e1000_nvm_spoil(struct e1000 *card)
+{
+	card->nvm[WORD_CHECKSUM] ^= 1;
+}
+
 static uint32_t word_address(uint32_t value)
 {
 	return value >> 2 & 0x3fff;

@@ -57,7 +57,9 @@ static uint32_t *reg(struct e1000 *card, unsigned queue, uint32_t offset)
 
 static bool listening(struct e1000 *card)
 {
-	return (*e1000_reg(card, E1000_RCTL) & E1000_RCTL_ENABLE) && function_is_master(&card->fn);
+	return (*e1000_reg(card, E1000_RCTL) & E1000_RCTL_ENABLE) &&
+	       function_is_master(&card->fn) &&
+	       !(card->faults.now && fault_stalls(card->faults.now, true));
 }
 
 static struct format format(struct e1000 *card)
@@ -185,23 +187,27 @@ static bool has_tag(struct e1000 *card, const uint8_t *frame, uint32_t len)
 }
 
 /* The write-back: the second quadword, which holds DD, after everything else. */
-static int write_back(struct e1000 *card, unsigned *hint, uint64_t address,
+static int write_back(struct e1000 *card, unsigned queue, uint64_t address,
 	const struct format *format, const struct verdict *verdict, uint32_t status,
 	const uint32_t piece[BUFFERS], uint64_t tag)
 {
+	unsigned *hint = &card->rx.hint_ring[queue];
 	bool last = status & STATUS_EOP;
 	uint64_t hash = last ? verdict->hash : 0;
 	uint64_t first = (last ? verdict->info : 0) | hash << 32, second;
 	uint64_t rest[2] = {0};
 	int rc = 0;
 
-	if (format->extended) {
+	if (format->extended)
 		second = status | (uint64_t)piece[0] << 32 | tag << 48;
-		rc = function_dma_write(&card->fn, hint, address, &first, sizeof(first));
-	} else {
+	else
 		second = piece[0] | (hash >> 16) << 16 | (uint64_t)(status & 0xff) << 32 |
 			 (uint64_t)(status >> 24) << 40 | tag << 48;
-	}
+	if (card->faults.now &&
+		fault_rx_words(card->faults.now, queue, address, format->extended, &first, &second))
+		return 0;
+	if (format->extended)
+		rc = function_dma_write(&card->fn, hint, address, &first, sizeof(first));
 	if (!rc && format->split) {
 		rest[0] = (verdict->header && piece[0] ? HEADER_SPLIT | verdict->header : 0) |
 			  (uint64_t)piece[1] << 16 | (uint64_t)piece[2] << 32 |
@@ -289,8 +295,8 @@ static enum outcome store(struct e1000 *card, const uint8_t *frame, uint32_t len
 		if (last)
 			status |= STATUS_EOP | verdict.status | (tagged ? STATUS_VP : 0);
 		/* After a bus error the descriptor is used up without a write-back. */
-		if (!n || write_back(card, &card->rx.hint_ring[queue], descriptor, &how, &verdict,
-				  status, piece, last ? tag : 0))
+		if (!n || write_back(card, queue, descriptor, &how, &verdict, status, piece,
+				  last ? tag : 0))
 			return IN_VAIN;
 		at += n;
 	}

@@ -47,7 +47,9 @@ static uint32_t *reg(struct e1000 *card, unsigned queue, uint32_t offset)
 
 static bool sending(struct e1000 *card)
 {
-	return (*e1000_reg(card, E1000_TCTL) & E1000_TCTL_ENABLE) && function_is_master(&card->fn);
+	return (*e1000_reg(card, E1000_TCTL) & E1000_TCTL_ENABLE) &&
+	       function_is_master(&card->fn) &&
+	       !(card->faults.now && fault_stalls(card->faults.now, false));
 }
 
 static uint32_t ring_size(struct e1000 *card, unsigned queue)
@@ -69,8 +71,7 @@ static uint32_t after(uint32_t index, uint32_t n, uint32_t size)
 
 /* --- write-back --- */
 
-/* Sets DD and leaves the rest of the descriptor as it is. */
-static void set_done(struct e1000 *card, unsigned queue, uint32_t index)
+void e1000_tx_set_done(struct e1000 *card, unsigned queue, uint32_t index)
 {
 	unsigned *hint = &card->tx.hint_ring[queue];
 	uint64_t at = ring_address(card, queue, index) + 12;
@@ -81,6 +82,12 @@ static void set_done(struct e1000 *card, unsigned queue, uint32_t index)
 	status |= STATUS_DD;
 	atomic_thread_fence(memory_order_release);
 	function_dma_write(&card->fn, hint, at, &status, sizeof(status));
+}
+
+static void set_done(struct e1000 *card, unsigned queue, uint32_t index)
+{
+	if (!card->faults.now || !fault_tx(card->faults.now, queue, index))
+		e1000_tx_set_done(card, queue, index);
 }
 
 /* n descriptors at TDH are dealt with; bit i of `rs`: the i-th asks for a report. */

@@ -14,15 +14,15 @@
  *     rx.c, tx.c  the rings               doorbells.c registers in shared pages
  *     pause.c   flow control
  *     rx_burst.c, tx_burst.c  the quick way for common frames (burst.h)
- *     command.c  what nicsim ctl asks for  fault.c  what goes wrong
+ *     command.c  what nicsim ctl asks for  fault.c  what can go wrong
  */
 #ifndef NICSIM_IXGBE_CARD_H
 #define NICSIM_IXGBE_CARD_H
 
 #include <stdatomic.h>
 
+#include "nicsim/fault_card.h"
 #include "nicsim/headers.h"
-#include "nicsim/ixgbe/fault.h"
 #include "nicsim/ixgbe/ixgbe.h"
 #include "nicsim/ixgbe/model.h"
 #include "nicsim/ixgbe/regs.h"
@@ -193,13 +193,13 @@ struct ixgbe {
 	struct wire *wire;
 	uint8_t mac[6];
 	const struct ixgbe_model *model;
-	struct ixgbe_faults *faults; /* NULL: it is well */
-	struct sfp sfp;              /* 82599 with a cage */
-	bool carrier;                /* what the wire says */
-	bool pulled;                 /* the cable is out, whatever the wire says (nicsim ctl) */
-	bool linked;                 /* what was found when something changed last */
-	bool link_fell;              /* since LINKS was read last */
-	unsigned rar_top;            /* receive addresses from here on are not valid */
+	struct card_faults faults;
+	struct sfp sfp;   /* 82599 with a cage */
+	bool carrier;     /* what the wire says */
+	bool pulled;      /* the cable is out, whatever the wire says (nicsim ctl) */
+	bool linked;      /* what was found when something changed last */
+	bool link_fell;   /* since LINKS was read last */
+	unsigned rar_top; /* receive addresses from here on are not valid */
 	struct ixgbe_shared *shared;
 	unsigned port; /* of the card: 0 or 1 */
 	struct ixgbe_phy phy;

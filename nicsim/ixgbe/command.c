@@ -38,44 +38,17 @@ static int plug(struct ixgbe *card, const char *name, char *text, size_t size)
 	return 0;
 }
 
-static int set_fault(struct ixgbe *card, const char *name, char *text, size_t size)
-{
-	struct ixgbe_fault_spec spec;
-	int rc;
-
-	if (strcmp(name, "none") == 0) {
-		ixgbe_fault_end(card);
-		return 0;
-	}
-	if (strcmp(name, "help") == 0) {
-		ixgbe_fault_help(text, size);
-		return 0;
-	}
-	if (!ixgbe_fault_parse(name, &spec))
-		return refuse(text, size, -EINVAL,
-			"no such fault, or not with these values: fault help lists them");
-	rc = ixgbe_fault_set(card, &spec);
-	return rc ? refuse(text, size, rc, strerror(-rc)) : 0;
-}
-
 int ixgbe_command(struct ixgbe *card, char *const *word, unsigned words, char *text, size_t size)
 {
 	if (words == 2 && strcmp(word[0], "link") == 0)
 		return set_link(card, word[1], text, size);
 	if (words == 2 && strcmp(word[0], "plug") == 0)
 		return plug(card, word[1], text, size);
-	if (words == 2 && strcmp(word[0], "fault") == 0)
-		return set_fault(card, word[1], text, size);
 	return refuse(text, size, -EINVAL, "no such command: see nicsim ctl --help");
 }
 
 void ixgbe_counters(const struct ixgbe *card, char *text, size_t size)
 {
-	const struct ixgbe_faults *f = card->faults;
-
-	snprintf(text, size,
-		"link %d\npaced %" PRIu64 "\nfaults %" PRIu64 "\naccesses %" PRIu64
-		"\nmessages %" PRIu64 "\n",
-		ixgbe_link(card), wire_paced(card->wire), f ? f->struck : 0,
-		f ? f->function.accesses : 0, f ? f->function.messages : 0);
+	snprintf(text, size, "link %d\npaced %" PRIu64 "\n", ixgbe_link(card),
+		wire_paced(card->wire));
 }

@@ -29,11 +29,6 @@ static int create(void **out, const struct card_options *options, struct loop *l
 	struct ixgbe *card;
 	int rc = ixgbe_create(&card, &own, loop, dma, report, why);
 
-	for (unsigned i = 0; rc == 0 && i < options->faults; i++) {
-		rc = ixgbe_fault_set(card, &options->fault[i]);
-		if (rc)
-			ixgbe_destroy(card);
-	}
 	if (rc == 0)
 		*out = card;
 	return rc;
@@ -42,6 +37,11 @@ static int create(void **out, const struct card_options *options, struct loop *l
 static struct function *function(void *card)
 {
 	return ixgbe_function(card);
+}
+
+static struct card_faults *faults(void *card)
+{
+	return ixgbe_faults(card);
 }
 
 static int command(void *card, char *const *word, unsigned words, char *text, size_t size)
@@ -60,6 +60,8 @@ const struct card_family ixgbe_family = {
 	.create = create,
 	.destroy = destroy,
 	.function = function,
+	.fault_list = &ixgbe_fault_ops.list,
+	.faults = faults,
 	.command = command,
 	.counters = counters,
 };

@@ -5,6 +5,7 @@
 #ifndef NICSIM_IXGBE_H
 #define NICSIM_IXGBE_H
 
+#include "nicsim/fault_card.h"
 #include "nicsim/ixgbe/model.h"
 #include "nicsim/ixgbe/sfp.h"
 #include "nicsim/loop.h"
@@ -33,7 +34,10 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 void ixgbe_destroy(struct ixgbe *card);
 struct function *ixgbe_function(struct ixgbe *card);
 
-/* What `nicsim ctl` asks for, in words: "link down", "fault flap=10" (doc/nicsim.md). 0 with what
+extern const struct fault_ops ixgbe_fault_ops;
+struct card_faults *ixgbe_faults(struct ixgbe *card);
+
+/* What `nicsim ctl` asks for, in words: "link down" (doc/nicsim.md). 0 with what
  * is to be said in text, or -errno with what is wrong.
  */
 int ixgbe_command(struct ixgbe *card, char *const *word, unsigned words, char *text, size_t size);

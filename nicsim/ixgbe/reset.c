@@ -41,7 +41,7 @@ static void reset(struct ixgbe *card, enum ixgbe_reset how)
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
 	ixgbe_pause_stop(card);
-	ixgbe_fault_forget(card);
+	fault_forget(&card->faults);
 	ixgbe_table_reset(card, how);
 	ixgbe_link_reset(card);
 	ixgbe_irq_reset(card);
@@ -113,7 +113,7 @@ static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size
 	if (offset < IXGBE_CSR_SIZE) {
 		uint32_t value = ixgbe_reg_read(card, offset);
 
-		return card->faults ? ixgbe_fault_read(card, offset, value) : value;
+		return card->faults.now ? fault_read(card->faults.now, offset, value) : value;
 	}
 	return 0; /* the flash window: there is no flash chip */
 }
@@ -200,6 +200,8 @@ int ixgbe_create(struct ixgbe **out, const struct ixgbe_options *options, struct
 	/* The card's, not the port's: made of the first port's address. */
 	memcpy(card->ident.serial, card->shared->port[0]->mac, sizeof(card->mac));
 	function_init(&card->fn, &ops, card, &card->ident, dma);
+	card->faults = (struct card_faults){
+		.ops = &ixgbe_fault_ops, .card = card, .fn = &card->fn, .loop = loop};
 	sfp_plug(&card->sfp, options->module);
 	ixgbe_table_init(card);
 	ixgbe_irq_init(card);
@@ -234,7 +236,7 @@ void ixgbe_destroy(struct ixgbe *card)
 {
 	if (!card)
 		return;
-	ixgbe_fault_end(card);
+	fault_end(&card->faults);
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
@@ -249,4 +251,9 @@ void ixgbe_destroy(struct ixgbe *card)
 struct function *ixgbe_function(struct ixgbe *card)
 {
 	return &card->fn;
+}
+
+struct card_faults *ixgbe_faults(struct ixgbe *card)
+{
+	return &card->faults;
 }

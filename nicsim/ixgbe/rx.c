@@ -33,7 +33,7 @@ static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 static bool listening(struct ixgbe *card)
 {
 	return (*ixgbe_reg(card, RXCTRL) & RXCTRL_ENABLE) && function_is_master(&card->fn) &&
-	       !(card->faults && ixgbe_fault_stalls(card, true));
+	       !(card->faults.now && fault_stalls(card->faults.now, true));
 }
 
 static bool is_on(struct ixgbe *card, unsigned queue)
@@ -77,7 +77,8 @@ static int write_back(struct ixgbe *card, unsigned queue, uint32_t index, uint64
 	uint64_t address = ring_address(card, queue, index);
 	int rc = 0;
 
-	if (card->faults && ixgbe_fault_rx(card, queue, address, advanced, &first, &second))
+	if (card->faults.now &&
+		fault_rx_words(card->faults.now, queue, address, advanced, &first, &second))
 		return 0;
 	if (advanced)
 		rc = function_dma_write(&card->fn, hint, address, &first, 8);

@@ -60,8 +60,8 @@ static bool make_plan(struct ixgbe *card, struct plan *plan)
 
 	plan->size = reg(card, QUEUE + RDLEN) / 16;
 	plan->head = reg(card, QUEUE + RDH);
-	if (!card->doorbells.page || card->faults || card->rx.used || !(hlreg & HLREG0_RX_STRIP) ||
-		!(reg(card, RXCTRL) & RXCTRL_ENABLE) ||
+	if (!card->doorbells.page || card->faults.now || card->rx.used ||
+		!(hlreg & HLREG0_RX_STRIP) || !(reg(card, RXCTRL) & RXCTRL_ENABLE) ||
 		!(reg(card, QUEUE + RXDCTL) & RXDCTL_ENABLE) || !function_is_master(&card->fn) ||
 		!ixgbe_link(card) || plan->head >= plan->size || tail >= plan->size || room == 0)
 		return false;

@@ -47,7 +47,7 @@ static uint32_t *reg(struct ixgbe *card, unsigned queue, uint32_t offset)
 static bool sending(struct ixgbe *card)
 {
 	return (*ixgbe_reg(card, DMATXCTL) & DMATXCTL_ENABLE) && function_is_master(&card->fn) &&
-	       !(card->faults && ixgbe_fault_stalls(card, false));
+	       !(card->faults.now && fault_stalls(card->faults.now, false));
 }
 
 static bool is_on(struct ixgbe *card, unsigned queue)
@@ -89,7 +89,7 @@ void ixgbe_tx_set_done(struct ixgbe *card, unsigned queue, uint32_t index)
 
 static void set_done(struct ixgbe *card, unsigned queue, uint32_t index)
 {
-	if (!card->faults || !ixgbe_fault_tx(card, queue, index))
+	if (!card->faults.now || !fault_tx(card->faults.now, queue, index))
 		ixgbe_tx_set_done(card, queue, index);
 }
 
@@ -104,8 +104,8 @@ static void write_head(struct ixgbe *card, unsigned queue)
 	uint64_t at = (*reg(card, queue, TDWBAL) & ~3u) | (uint64_t)*reg(card, queue, TDWBAH) << 32;
 	uint32_t head = *reg(card, queue, TDH);
 
-	if (card->faults)
-		head = ixgbe_fault_head(card, head);
+	if (card->faults.now)
+		head = fault_head(card->faults.now, head);
 	/* What was read from the descriptors, before the head that lets the driver change them. */
 	atomic_thread_fence(memory_order_release);
 	function_dma_write(&card->fn, &card->tx.queue[queue].hint_head, at, &head, sizeof(head));

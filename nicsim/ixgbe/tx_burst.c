@@ -41,7 +41,7 @@ static bool make_plan(struct ixgbe *card, unsigned queue, struct plan *plan)
 	plan->size = reg(card, TX_QUEUE(queue) + TDLEN) / 16;
 	plan->head = reg(card, TX_QUEUE(queue) + TDH);
 	plan->head_writeback = reg(card, TX_QUEUE(queue) + TDWBAL) & TDWBAL_ENABLE;
-	if (!card->doorbells.page || card->faults || !wire_bursts(card->wire) ||
+	if (!card->doorbells.page || card->faults.now || !wire_bursts(card->wire) ||
 		plan->head >= plan->size || tail >= plan->size || tail == plan->head ||
 		(hlreg & (HLREG0_LOOPBACK | HLREG0_TX_CRC)) != HLREG0_TX_CRC ||
 		(TXDCTL_WTHRESH(reg(card, TX_QUEUE(queue) + TXDCTL)) && !plan->head_writeback))
