@@ -17,9 +17,11 @@
 
 #define FIRST  0 /* offsets of the locked bytes */
 #define SECOND 1
-#define ATTEMPTS                                                                        \
-	50 /* a millisecond apart: an end that is leaving holds both bytes for a moment \
-	    */
+/* A millisecond apart: so often two ends are found that may be about to leave, and so often one
+ * that holds both bytes, as it does while it leaves or becomes the first: not for long, but it may
+ * not be run in between. */
+#define ATTEMPTS         50
+#define ATTEMPTS_PASSING 10000
 
 /* Locks are of the open file, not of the process: both ends may be in one. */
 static bool set_lock(int lock, short type, off_t start, off_t len)
@@ -32,6 +34,15 @@ static bool set_lock(int lock, short type, off_t start, off_t len)
 static bool take(int lock, off_t byte)
 {
 	return set_lock(lock, F_WRLCK, byte, 1);
+}
+
+/* Whether one end holds both bytes: they are free in a moment, or one of them is. */
+static bool is_passing(int lock)
+{
+	struct flock range = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = FIRST, .l_len = 2};
+
+	return !fcntl(lock, F_OFD_GETLK, &range) && range.l_type != F_UNLCK && range.l_len == 2;
 }
 
 /* Locks of a file that is no longer the one of that name bind nobody. To remove the name takes both
@@ -111,8 +122,9 @@ static int start_listening(struct wire_plug *plug, struct sim_error *why)
 	return 0;
 }
 
-/* One attempt to take an end: 1 the first, 2 the second, 0 none was free. */
-static int take_end(struct wire_plug *plug, struct sim_error *why)
+/* One attempt to take an end: 1 the first, 2 the second, 0 none was free; then `passing` says
+ * whether one had both. */
+static int take_end(struct wire_plug *plug, bool *passing, struct sim_error *why)
 {
 	int fd = open(plug->lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int end;
@@ -122,6 +134,7 @@ static int take_end(struct wire_plug *plug, struct sim_error *why)
 			why, errno, "wire cable: %s: %s", plug->lock_name, strerror(errno));
 	end = take(fd, FIRST) ? 1 : take(fd, SECOND) ? 2 : 0;
 	if (!end || !current(fd, plug->lock_name)) {
+		*passing = end || is_passing(fd);
 		close(fd);
 		return 0;
 	}
@@ -132,16 +145,18 @@ static int take_end(struct wire_plug *plug, struct sim_error *why)
 int wire_plug_open(struct wire_plug *plug, const char *name, struct sim_error *why)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
+	int taken = 0, moving = 0; /* attempts that found two ends, and others */
+	bool passing = false;
 	int end, err;
 
 	plug->lock = plug->listener = -1;
 	err = make_names(plug, name, why);
 	if (err)
 		return err;
-	end = take_end(plug, why);
-	for (int i = 1; i < ATTEMPTS && !end; i++) {
+	while (!(end = take_end(plug, &passing, why))) {
+		if (passing ? ++moving == ATTEMPTS_PASSING : ++taken == ATTEMPTS)
+			break;
 		nanosleep(&pause, NULL);
-		end = take_end(plug, why);
 	}
 	if (!end)
 		return wire_fail(why, EBUSY,

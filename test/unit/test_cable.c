@@ -680,6 +680,39 @@ static void test_foreign(void **state)
 	unlink(f->lock);
 }
 
+/* An end that leaves has both locks, and is not run for longer than two ends are waited for. */
+static void test_slow_to_leave(void **state)
+{
+	struct fixture *f = *state;
+	struct flock both = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 2};
+	struct port_double c;
+	int lock = open(f->lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	int held[2];
+	pid_t child;
+	char byte = 0;
+
+	assert_true(lock >= 0);
+	assert_int_equal(pipe2(held, O_CLOEXEC), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		/* The lock is of the open file: this one's own. */
+		int mine = open(f->lock, O_RDWR | O_CLOEXEC);
+
+		if (fcntl(mine, F_OFD_SETLK, &both) || write(held[1], &byte, 1) != 1)
+			_exit(1);
+		usleep(200000);
+		_exit(0);
+	}
+	assert_int_equal(read(held[0], &byte, 1), 1);
+	port_double_open(&c, "cable:x", f->loop);
+	port_double_close(&c);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(held[0]);
+	close(held[1]);
+	close(lock);
+}
+
 /* Two processes that come at the same moment. */
 static int meet(struct fixture *f)
 {
@@ -782,6 +815,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_to_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 	};
 
