@@ -83,6 +83,10 @@ class Process:
     def running(self):
         return self._child.poll() is None
 
+    def ended(self, limit):
+        """Waits for its end, but not for its output, which those it has started may hold open."""
+        self._child.wait(limit)
+
     def wait(self, limit=None):
         """Waits for its end; returns the exit code (negative: the signal)."""
         code = self._child.wait(limit or PATIENCE)
@@ -124,9 +128,10 @@ class Lab:
                 process.signal(signal.SIGTERM)
         for process in reversed(self._running):
             try:
-                process.wait(5)
+                process.ended(5)
             except subprocess.TimeoutExpired:
-                process.kill()
+                process.signal(signal.SIGKILL)
+                process.ended(PATIENCE)
         for namespace in self._namespaces:
             namespace.close()
 

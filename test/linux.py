@@ -88,14 +88,16 @@ def numbers(text):
 
 def on_taps(run, cards, strict=False):
     """For each of `cards`, which are nicsim's arguments from --device on, a nicsim, card 1 first, and in a namespace a
-    TAP at the other end of its wire, wire1 and so on; `ctl` reaches it. `strict`: those with
-    MSI-X and trapped doorbells are. Returns the namespace and these processes."""
+    TAP at the other end of its wire, wire1 and so on; `ctl` reaches it. That end knows the card's address, so that no
+    question comes among frames that are counted. `strict`: those with MSI-X and trapped doorbells are. Returns the
+    namespace and these processes."""
     peer = run.namespace()
     processes = []
     for n, card in enumerate(cards, 1):
         peer.ip(f"tuntap add dev wire{n} mode tap")
         peer.ip(f"link set wire{n} address {far_mac(n)} mtu 9000 addrgenmode none up")
         peer.ip(f"addr add {here(n)}/24 dev wire{n}")
+        peer.ip(f"neigh replace {there(n)} lladdr {mac(n)} nud permanent dev wire{n}")
         options = [] if "--doorbells" in card else ["--doorbells", "trapped"]
         if strict and card in MODELS:
             options.append("--strict")

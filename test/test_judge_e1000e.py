@@ -80,8 +80,6 @@ done
 
 def test_linux_e1000e(run):
     peer, (card,) = linux.on_taps(run, ["82574l --strict"])
-    # So that nothing is asked while counters are compared.
-    peer.ip(f"neigh replace {there(1)} lladdr {mac(1)} nud permanent dev wire1")
     content = os.urandom(700_001)
     (run.dir / "www").mkdir()
     (run.dir / "www/file").write_bytes(content)

@@ -16,6 +16,7 @@ import scheme_client
 from owner_client import CHUNK, HEAD, RX, SEALED, SIZE, TX, Owner, ask, buffers, memory
 from stack import Stack, frame
 from test_spine import LOSSLESS, Rheinfall, opened, url
+from test_survive import kill_pcid
 from test_upgrade import resets, upgrade
 
 
@@ -530,7 +531,7 @@ def test_pcid_dies(run, cable):
     with own(cable) as owner:
         owner.send(offsets[20], frame(62))
         assert b.read() == frame(62)  # both are served; whose opening is under way is not kept
-        cable.owner.kill()
+        kill_pcid(cable.owner)
         owner.feed(offsets[:4])
         owner.send(offsets[20], frame(60))
         assert b.read() == frame(60)

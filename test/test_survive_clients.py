@@ -129,7 +129,7 @@ def test_thirty_killed_clients():
     assert result["client_kills"] == 30 and result["frames"] > 0
     errors = ("client_errors", "corrupted", "duplicated", "reordered", "client_lost", "restarts")
     assert {name: result[name] for name in errors} == dict.fromkeys(errors, 0)
-    assert result["client_descriptors_after"] == result["client_descriptors_before"]
+    assert result["client_descriptors_after"] <= result["client_descriptors_before"]
 
 
 def test_shares_are_measured():

@@ -36,8 +36,16 @@ while read -r module; do insmod "/modules/$module" || echo "guest: no $module"; 
 echo "guest: up, Linux $(uname -r)"
 sh -eu /script
 echo "guest: exit $?"
-dmesg -r | sed -n '/guest: up/,$p' >/tmp/log
-{ echo "guest: log"; cat /tmp/log; echo "guest: end"; } >/dev/ttyS1
+# What the kernel says meanwhile comes behind the log, not into the middle of it: the console is this line, too.
+dmesg -n 1
+dmesg -r >/tmp/log
+{
+	echo "guest: log"
+	sed -n '/guest: up/,$p' /tmp/log
+	echo "guest: end"
+	dmesg -r | sed "1,$(wc -l </tmp/log)d"
+} >/dev/ttyS1
+dmesg -n 7
 poweroff -f
 """
 
