@@ -21,6 +21,18 @@ bool card_find_kind(const char *name, struct card_kind *kind)
 	return false;
 }
 
+bool card_find_id(uint16_t vendor, uint16_t device, struct card_kind *kind)
+{
+	for (const struct card_family *const *family = families; *family; family++) {
+		const struct card_registers *registers = (*family)->registers;
+		const char *name = registers ? registers->name(vendor, device) : NULL;
+
+		if (name)
+			return card_find_kind(name, kind);
+	}
+	return false;
+}
+
 void card_names(char *text, size_t size)
 {
 	size_t at = 0;

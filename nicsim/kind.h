@@ -15,6 +15,7 @@
 #include "nicsim/loop.h"
 #include "nicsim/nicsim.h"
 #include "nicsim/pci.h"
+#include "nicsim/registers.h"
 #include "nicsim/report.h"
 
 struct card_options {
@@ -45,6 +46,8 @@ struct card_family {
 	/* What `nicsim ctl` asks for, in words. 0 with what is to be said in text, or -errno with
 	 * what is wrong. */
 	int (*command)(void *card, char *const *word, unsigned words, char *text, size_t size);
+	/* NULL: registers and replay are not for it. */
+	const struct card_registers *registers;
 	/* Lines for its "counters". */
 	void (*counters)(const void *card, char *text, size_t size);
 };
@@ -59,6 +62,8 @@ extern const struct card_family ixgbe_family, e1000_family;
 
 /* False: there is none of that name. */
 bool card_find_kind(const char *name, struct card_kind *kind);
+/* The same by PCI ids. */
+bool card_find_id(uint16_t vendor, uint16_t device, struct card_kind *kind);
 /* All names, for messages. */
 void card_names(char *text, size_t size);
 

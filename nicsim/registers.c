@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 
-#include "nicsim/ixgbe/model.h"
+#include "nicsim/kind.h"
 
-static void print(const struct ixgbe_register *reg)
+static void print(const struct card_register *reg)
 {
 	printf("0x%05x", reg->offset);
 	if (reg->count > 1)
@@ -27,12 +27,15 @@ static void print(const struct ixgbe_register *reg)
 
 int registers_main(int argc, char **argv)
 {
-	const struct ixgbe_model *model = argc == 2 ? ixgbe_find_model(argv[1]) : NULL;
+	struct card_kind kind;
 
-	if (!model) {
-		fprintf(stderr, "usage: nicsim registers CARD, one of " IXGBE_MODEL_NAMES "\n");
+	if (argc != 2 || !card_find_kind(argv[1], &kind) || !kind.family->registers) {
+		char names[96];
+
+		card_names(names, sizeof(names));
+		fprintf(stderr, "usage: nicsim registers CARD, one of %s\n", names);
 		return 2;
 	}
-	ixgbe_list_registers(model, print);
+	kind.family->registers->tell(kind.model, print);
 	return 0;
 }

@@ -2,8 +2,9 @@
  *
  * A trace is played: each write is done and each read is asked again, in their order, in this
  * process. The card has no memory of a client's and its wire takes everything, so what depends on
- * frames is not compared, nor on time: outside[] and the counters. Of several reads of one register
- * in a row, as polls are, only the last is compared: until then a card may take its time.
+ * frames is not compared, nor on time: what its family says is outside, and the counters. Of
+ * several reads of one register in a row, as polls are, only the last is compared: until then a
+ * card may take its time.
  */
 #include "nicsim/replay.h"
 
@@ -14,28 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nicsim/ixgbe/card.h"
+#include "nicsim/kind.h"
 #include "pci/recorder_format.h"
 
 enum { EXIT_SAME = 0, EXIT_DIFFERS = 1, EXIT_NO_TRACE = 2 };
-
-/* Bits of registers that tell of what is outside the card. */
-static const struct outside {
-	uint32_t offset, count, stride, bits;
-	const char *why;
-} outside[] = {
-	{STATUS, 1, 4, STATUS_LINK_UP, "STATUS.LINK_UP: the wire"},
-	{LINKS, 1, 4, 0xffffffff, "LINKS: the wire"},
-	{FRTIMER, 1, 4, 0xffffffff, "FRTIMER: time"},
-	{EICR, 1, 4, 0xffffffff, "EICR: when events come"},
-	{EICS, 1, 4, 0xffffffff, "EICS: when events come"},
-	{EIMS, 1, 4, 0xffffffff, "EIMS: when messages mask by themselves"},
-	{EIMS_EX(0), 2, 4, 0xffffffff, "EIMS_EX: when messages mask by themselves"},
-	{RX_QUEUE(0u) + RDH, 64, 0x40, 0xffffffff, "RDH: frames"},
-	{RX_QUEUE(64u) + RDH, 64, 0x40, 0xffffffff, "RDH: frames"},
-	{TX_QUEUE(0u) + TDH, 128, 0x40, 0xffffffff, "TDH: frames"},
-};
-#define OUTSIDE (sizeof(outside) / sizeof(*outside))
 
 struct answer {
 	struct flight_record record;
@@ -50,8 +33,8 @@ struct replay {
 	struct flight_trace header;
 	struct loop *loop;
 	struct dma *dma;
-	const struct ixgbe_model *model; /* asked for, else that of the trace, else the X540 */
-	struct ixgbe *card;
+	struct card_kind kind; /* asked for, else that of the trace, else the X540 */
+	void *card;
 	struct function *fn;
 	struct report report;
 	struct loop_work work;
@@ -111,17 +94,18 @@ static bool next_record(struct replay *replay, struct flight_record *record)
 /* The address that the card had: what its driver read of its first receive address. */
 static void find_mac(struct replay *replay, uint8_t mac[6])
 {
+	const struct card_registers *registers = replay->kind.family->registers;
 	static const uint8_t fallback[6] = {0x02, 0, 0, 0, 0, 0x01};
 	struct flight_record record;
 	bool low = false, high = false;
 
 	while (!(low && high) && next_record(replay, &record)) {
-		if (flight_kind(&record) != FLIGHT_READ || flight_where(&record) != 0)
+		if (flight_kind(&record) != FLIGHT_READ || flight_where(&record) != registers->bar)
 			continue;
-		if (record.offset == RAL(0u)) {
+		if (record.offset == registers->address[0]) {
 			memcpy(mac, &record.value, 4);
 			low = true;
-		} else if (record.offset == RAH(0u)) {
+		} else if (record.offset == registers->address[1]) {
 			memcpy(mac + 4, &record.value, 2);
 			high = true;
 		}
@@ -136,16 +120,19 @@ static void find_mac(struct replay *replay, uint8_t mac[6])
 
 static uint32_t bits_compared(const struct replay *replay, const struct flight_record *record)
 {
-	if (flight_where(record) != 0)
-		return 0xffffffff;
-	if (ixgbe_is_counter(replay->card, record->offset))
-		return 0;
-	for (unsigned i = 0; i < OUTSIDE; i++) {
-		uint32_t from = record->offset - outside[i].offset;
+	const struct card_registers *registers = replay->kind.family->registers;
 
-		if (record->offset >= outside[i].offset && from % outside[i].stride == 0 &&
-			from / outside[i].stride < outside[i].count)
-			return ~outside[i].bits;
+	if (flight_where(record) != registers->bar)
+		return 0xffffffff;
+	if (registers->is_counter(replay->card, record->offset))
+		return 0;
+	for (unsigned i = 0; i < registers->outsides; i++) {
+		const struct card_outside *outside = &registers->outside[i];
+		uint32_t from = record->offset - outside->offset;
+
+		if (record->offset >= outside->offset && from % outside->stride == 0 &&
+			from / outside->stride < outside->count)
+			return ~outside->bits;
 	}
 	return 0xffffffff;
 }
@@ -171,7 +158,7 @@ static void compare(struct replay *replay)
 	else
 		printf("record %" PRIu64 ": BAR %u 0x%05x: the card answered 0x%08x, %s 0x%08x\n",
 			last->index, flight_where(record), record->offset, record->value,
-			replay->model->name, last->model);
+			replay->kind.name, last->model);
 	replay->differences++;
 }
 
@@ -276,26 +263,26 @@ static int make_card(struct replay *replay)
 {
 	struct sim_error why = {"out of memory"};
 	uint8_t mac[6];
-	struct ixgbe_options options = {.module = SFP_SR, .mac = mac, .wire = "sink"};
+	struct card_options options = {.module = SFP_SR, .mac = mac, .wire = "sink"};
+	struct card_kind *kind = &replay->kind;
 
-	if (!replay->model && replay->header.vendor == 0x8086)
-		replay->model = ixgbe_find_id(replay->header.device);
-	if (!replay->model)
-		replay->model = ixgbe_find_model("x540");
-	options.model = replay->model;
+	if (!kind->family && !card_find_id(replay->header.vendor, replay->header.device, kind))
+		(void)card_find_kind("x540", kind);
+	options.model = kind->model;
 	find_mac(replay, mac);
 	replay->report.who = replay->path;
 	if (loop_create(&replay->loop) || dma_create(&replay->dma) ||
-		ixgbe_create(
+		kind->family->create(
 			&replay->card, &options, replay->loop, replay->dma, &replay->report, &why))
 		return trouble(replay, why.text);
-	replay->fn = ixgbe_function(replay->card);
+	replay->fn = kind->family->function(replay->card);
 	function_reset(replay->fn);
 	return 0;
 }
 
 static void begin(const struct replay *replay)
 {
+	const struct card_registers *registers = replay->kind.family->registers;
 	const struct flight_trace *h = &replay->header;
 
 	if (!replay->json)
@@ -303,11 +290,13 @@ static void begin(const struct replay *replay)
 	printf("{\n  \"device\": \"%s\",\n  \"recorded\": {\"vendor\": \"0x%04x\", "
 	       "\"device\": \"0x%04x\", \"revision\": %u, \"driver\": \"%s\", "
 	       "\"program\": \"%s\", \"address\": \"%s\"},\n  \"not_compared\": [\"counters\"",
-		replay->model->name, h->vendor, h->device, h->revision, h->driver, h->program,
+		replay->kind.name, h->vendor, h->device, h->revision, h->driver, h->program,
 		h->address);
-	for (unsigned i = 0; i < OUTSIDE; i++) {
-		if (i == 0 || strcmp(outside[i].why, outside[i - 1].why) != 0)
-			printf(", \"%s\"", outside[i].why);
+	for (unsigned i = 0; i < registers->outsides; i++) {
+		const struct card_outside *outside = &registers->outside[i];
+
+		if (i == 0 || strcmp(outside->why, outside[-1].why) != 0)
+			printf(", \"%s\"", outside->why);
 	}
 	printf("],\n  \"differences\": [");
 }
@@ -327,7 +316,7 @@ static void summary(const struct replay *replay)
 	printf("%s (%04x:%04x, %s) on %s: %" PRIu64 " reads, %" PRIu64 " compared, %" PRIu64
 	       " writes; %" PRIu64 " differences\n",
 		replay->path, replay->header.vendor, replay->header.device, replay->header.program,
-		replay->model->name, replay->reads, replay->compared, replay->writes,
+		replay->kind.name, replay->reads, replay->compared, replay->writes,
 		replay->differences);
 	if (replay->missing)
 		printf("%" PRIu64 " records are missing: what follows a gap may differ for that\n",
@@ -369,7 +358,7 @@ int replay_main(int argc, char **argv)
 		{"json", no_argument, NULL, JSON},
 		{0},
 	};
-	const struct ixgbe_model *model = NULL;
+	struct card_kind kind = {0};
 	struct replay *replay;
 	bool json = false;
 	int option, rc;
@@ -378,8 +367,7 @@ int replay_main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
 		case DEVICE:
-			model = ixgbe_find_model(optarg);
-			if (!model)
+			if (!card_find_kind(optarg, &kind) || !kind.family->registers)
 				return usage("unknown device:", optarg);
 			break;
 		case JSON: json = true; break;
@@ -394,9 +382,10 @@ int replay_main(int argc, char **argv)
 		return usage("out of", "memory");
 	replay->path = argv[optind];
 	replay->json = json;
-	replay->model = model;
+	replay->kind = kind;
 	rc = run(replay);
-	ixgbe_destroy(replay->card);
+	if (replay->card)
+		replay->kind.family->destroy(replay->card);
 	if (replay->dma)
 		dma_destroy(replay->dma);
 	if (replay->loop)

@@ -15,6 +15,7 @@ HEADER, RECORD = 256, struct.Struct("<QIIQ")
 READ, WRITE, PUBLISH, CONFIG_WRITE = 1, 2, 3, 5
 INTERRUPT, LINK, CLIENT, HANDLES, START, READY, STOP, OVERRUN = range(7, 15)
 RDT, TDT, LINKS, EERD, EICR = 0x1018, 0x6018, 0x42a4, 0x10014, 0x800
+RAH = 0x5404  # of the 82574L
 
 
 class Trace:
@@ -40,11 +41,12 @@ class Trace:
         self.write()
 
 
-@pytest.fixture
-def trace(run):
-    """Of a start, the link, three frames out and in again, and a stop."""
-    stack = Stack(run, a="loop")
-    daemon = stack.ixgbed("a", "--name", "a_ixgbe", "--record", run.dir / "a.trace")
+def record(run, *devices):
+    """A start, the link, three frames out and in again, and a stop."""
+    stack = Stack(run, devices, a="loop")
+    daemon = run.start(stack.daemon, "--device", f"vfio-user:{run.dir}/a.sock", "--name", f"a_{stack.family}",
+                       "--record", run.dir / "a.trace")
+    daemon.expect(" ready ")
     stack.wait_link("a")
     handle = stack.open("a")
     for size in (60, 61, 1514):
@@ -54,6 +56,11 @@ def trace(run):
     lab.wait_for(lambda: stack.stats("a")["handles"] == 0, "closed")
     assert daemon.stop() == 0
     return Trace(run.dir / "a.trace")
+
+
+@pytest.fixture
+def trace(run):
+    return record(run)
 
 
 def replay(run, path, *options):
@@ -106,6 +113,17 @@ def test_one_altered_answer_is_one_difference(run, trace):
     code, text = replay(run, trace.path)
     line = f"record {at}: BAR 0 0x{EERD:05x}: the card answered 0x{value ^ 0x10000:08x}, x540 0x{value:08x}"
     assert code == 1 and text.splitlines()[0] == line
+
+
+def test_so_does_the_82574l(run):
+    trace = record(run, "82574l")
+    code, result = replay(run, trace.path, "--json")
+    assert (code, result["differences"], result["device"], result["missing"]) == (0, [], "82574l", 0)
+    assert result["recorded"]["driver"] == "e1000" and result["compared"] > 10
+    at = [i for i, (kind, _, offset, _) in enumerate(trace.records) if (kind, offset) == (READ, RAH)][-1]
+    trace.alter(at, trace.records[at][3] ^ 1 << 31)
+    code, result = replay(run, trace.path, "--json")
+    assert code == 1 and [difference["offset"] for difference in result["differences"]] == [f"0x{RAH:05x}"]
 
 
 def test_what_comes_from_outside_is_not_compared(run, trace):

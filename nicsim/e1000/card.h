@@ -19,6 +19,8 @@
 #include "nicsim/toeplitz.h"
 #include "nicsim/wire.h"
 
+#define E1000_VENDOR     0x8086u
+#define E1000_DEVICE     0x10d3u
 #define E1000_CSR_SIZE   0x20000u /* BAR 0 */
 #define E1000_MSIX_TABLE 16384u   /* BAR 4 */
 #define E1000_VECTORS    5u
@@ -123,6 +125,9 @@ void e1000_look_again(struct e1000 *card);
 void e1000_table_init(struct e1000 *card);
 /* Each register at its reset value. */
 void e1000_table_reset(struct e1000 *card);
+void e1000_list_registers(card_tell_register *each);
+/* Reading it clears it: what it holds depends on the wire. */
+bool e1000_is_counter(const struct e1000 *card, uint32_t offset);
 uint32_t e1000_reg_read(struct e1000 *card, uint32_t offset);
 void e1000_reg_write(struct e1000 *card, uint32_t offset, uint32_t value);
 

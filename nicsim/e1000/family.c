@@ -67,6 +67,40 @@ static void counters(const void *ctx, char *text, size_t size)
 		wire_paced(card->wire));
 }
 
+static void tell(const void *model, card_tell_register *each)
+{
+	(void)model;
+	e1000_list_registers(each);
+}
+
+static const char *name(uint16_t vendor, uint16_t device)
+{
+	return vendor == E1000_VENDOR && device == E1000_DEVICE ? NAME : NULL;
+}
+
+static bool is_counter(const void *card, uint32_t offset)
+{
+	return e1000_is_counter(card, offset);
+}
+
+static const struct card_outside outside[] = {
+	{E1000_STATUS, 1, 4, E1000_STATUS_LINK_UP, "STATUS.LU: the wire"},
+	{E1000_MDIC, 1, 4, 0xffff, "MDIC: the PHY's link"},
+	{E1000_ICR, 1, 4, 0xffffffff, "ICR: when events come"},
+	{E1000_IMS, 1, 4, 0xffffffff, "IMS: when messages mask by themselves"},
+	{E1000_RX_QUEUE(0u) + E1000_RDH, E1000_QUEUES, 0x100, 0xffffffff, "RDH: frames"},
+	{E1000_TX_QUEUE(0u) + E1000_TDH, E1000_QUEUES, 0x100, 0xffffffff, "TDH: frames"},
+};
+
+static const struct card_registers registers = {
+	.address = {E1000_RAL(0), E1000_RAH(0)},
+	.outside = outside,
+	.outsides = sizeof(outside) / sizeof(*outside),
+	.tell = tell,
+	.name = name,
+	.is_counter = is_counter,
+};
+
 const struct card_family e1000_family = {
 	.names = NAME,
 	.find = find,
@@ -76,5 +110,6 @@ const struct card_family e1000_family = {
 	.fault_list = &e1000_fault_ops.list,
 	.faults = faults,
 	.command = command,
+	.registers = &registers,
 	.counters = counters,
 };

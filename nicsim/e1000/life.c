@@ -180,8 +180,8 @@ int e1000_create(struct e1000 **out, const struct card_options *options, struct 
 	card->loop = loop;
 	card->report = report;
 	memcpy(card->mac, options->mac, sizeof(card->mac));
-	card->ident = (struct function_ident){.vendor = 0x8086,
-		.device = 0x10d3,
+	card->ident = (struct function_ident){.vendor = E1000_VENDOR,
+		.device = E1000_DEVICE,
 		.subvendor = 0x8086,
 		.subdevice = 0xa01f,
 		.class = 0x020000,

@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Every register that the model knows: where it is, what it holds after a reset, which bits can be
- * written, and what else an access does. What has no row reads 0, ignores writes, and is reported
- * in strict mode.
+ * written, and what else an access does.
  */
 #include "nicsim/e1000/card.h"
 
-enum {
-	CLEARS = 1, /* a read clears it: a counter */
-	HIGH = 2,   /* and the register before it, which a read leaves alone */
-};
-
-struct row {
-	uint32_t offset;
-	uint16_t count, stride;
-	uint32_t reset, writable;
-	uint32_t (*read)(struct e1000 *card, uint32_t offset);
-	void (*write)(struct e1000 *card, uint32_t offset, uint32_t value); /* after the store */
-	uint16_t flags;
-};
+#define TABLE_CARD struct e1000
+#include "nicsim/table.h"
 
 /* clang-format off */
-#define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, CLEARS}
+#define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, ROW_CLEARS}
 /* Octets in two registers; reading the high one clears both (82574 datasheet 10.2.7.21). */
-#define COUNTER64(low) {low, 1, 4, 0, 0}, {(low) + 4, 1, 4, 0, 0, NULL, NULL, CLEARS | HIGH}
+#define COUNTER64(low) \
+	{low, 1, 4, 0, 0, NULL, NULL, ROW_LOW}, \
+	{(low) + 4, 1, 4, 0, 0, NULL, NULL, ROW_CLEARS | ROW_HIGH}
 #define FIXED(offset, value) {offset, 1, 4, value, 0}
 #define PLAIN(offset, writable) {offset, 1, 4, 0, writable}
 
@@ -134,57 +124,42 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
+static inline uint32_t *table_value(struct e1000 *card, const struct row *row, uint32_t offset)
+{
+	(void)row;
+	return e1000_reg(card, offset);
+}
+
+void e1000_list_registers(card_tell_register *each)
+{
+	for (unsigned r = 1; r < ROWS; r++)
+		table_tell(&rows[r], each);
+}
+
 void e1000_table_init(struct e1000 *card)
 {
-	for (unsigned r = 1; r < ROWS; r++) {
-		for (unsigned i = 0; i < rows[r].count; i++)
-			card->row[(rows[r].offset + i * rows[r].stride) / 4] = (uint16_t)r;
-	}
+	for (unsigned r = 1; r < ROWS; r++)
+		table_enter(card, rows, r);
 }
 
 void e1000_table_reset(struct e1000 *card)
 {
-	for (unsigned r = 1; r < ROWS; r++) {
-		for (unsigned i = 0; i < rows[r].count; i++)
-			*e1000_reg(card, rows[r].offset + i * rows[r].stride) = rows[r].reset;
-	}
+	for (unsigned r = 1; r < ROWS; r++)
+		table_reset(card, &rows[r]);
+}
+
+bool e1000_is_counter(const struct e1000 *card, uint32_t offset)
+{
+	return offset < E1000_CSR_SIZE &&
+	       table_find(card, rows, &offset)->flags & (ROW_CLEARS | ROW_LOW);
 }
 
 uint32_t e1000_reg_read(struct e1000 *card, uint32_t offset)
 {
-	const struct row *row = &rows[card->row[offset / 4]];
-	uint32_t value;
-
-	if (row == rows) {
-		report_strict(card->report, "read of unknown register 0x%05x", offset);
-		return 0;
-	}
-	if (row->read)
-		return row->read(card, offset);
-	value = *e1000_reg(card, offset);
-	if (row->flags & CLEARS)
-		*e1000_reg(card, offset) = 0;
-	if (row->flags & HIGH)
-		*e1000_reg(card, offset - 4) = 0;
-	return value;
+	return table_read(card, rows, offset);
 }
 
 void e1000_reg_write(struct e1000 *card, uint32_t offset, uint32_t value)
 {
-	const struct row *row = &rows[card->row[offset / 4]];
-	uint32_t *reg = e1000_reg(card, offset);
-
-	if (row == rows) {
-		report_strict(
-			card->report, "write of 0x%x to unknown register 0x%05x", value, offset);
-		return;
-	}
-	if (!row->writable && !row->write) {
-		report_strict(
-			card->report, "write of 0x%x to read-only register 0x%05x", value, offset);
-		return;
-	}
-	*reg = (*reg & ~row->writable) | (value & row->writable);
-	if (row->write)
-		row->write(card, offset, value);
+	table_write(card, rows, offset, value);
 }

@@ -218,7 +218,7 @@ struct ixgbe {
 
 /* --- table.c --- */
 /* Registers of some families alone. */
-enum { ROW_X540 = 8, ROW_82599 = 16, ROW_X550 = 32, ROW_FAMILIES = 56 };
+enum { ROW_X540 = 0x100, ROW_82599 = 0x200, ROW_X550 = 0x400, ROW_FAMILIES = 0x700 };
 /* A software reset; of all that is the port's; of what the ports share, too. */
 enum ixgbe_reset { RESET_MAC, RESET_PORT, RESET_CARD };
 void ixgbe_table_init(struct ixgbe *card);

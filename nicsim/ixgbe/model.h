@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nicsim/registers.h"
+
 enum ixgbe_media { MEDIA_COPPER, MEDIA_SFP, MEDIA_KX4 };
 
 struct ixgbe_model {
@@ -17,8 +19,8 @@ struct ixgbe_model {
 	uint32_t bar_size; /* BAR 0 */
 	uint32_t rx_kib;   /* of the packet buffer after a reset */
 	uint8_t media;
-	uint8_t rows; /* of table.c, that it has of its family's own: ROW_X540, ROW_82599, ROW_X550
-		       */
+	uint16_t rows; /* of table.c, that it has of its family's own: ROW_X540, ROW_82599, ROW_X550
+			*/
 	uint8_t rss_queues;             /* that RSS can lead to: a power of two */
 	uint8_t pcie_speed, pcie_lanes; /* PCI Express: 2.5, 5 or 8 GT/s as 1, 2, 3 */
 	uint32_t phy;                   /* its identifier, or 0 */
@@ -31,18 +33,7 @@ const struct ixgbe_model *ixgbe_find_model(const char *name);
 /* The model with that PCI device id of Intel's, or NULL. */
 const struct ixgbe_model *ixgbe_find_id(uint16_t device);
 
-/* A register, or a row of equal ones. */
-struct ixgbe_register {
-	uint32_t offset; /* in BAR 0, of the first */
-	uint32_t count, stride;
-	uint32_t reset, writable; /* what it holds after a reset, bits that hold what is written */
-	uint32_t alias;           /* another address of what lies there, or 0 */
-	bool cleared;             /* by reading */
-	bool acts;                /* by being read or written at once, not only by what it holds */
-};
-
 /* All that a model has (table.c), in the table's order. */
-void ixgbe_list_registers(
-	const struct ixgbe_model *model, void (*each)(const struct ixgbe_register *reg));
+void ixgbe_list_registers(const struct ixgbe_model *model, card_tell_register *each);
 
 #endif

@@ -6,41 +6,13 @@
  */
 #include "nicsim/ixgbe/card.h"
 
-enum {
-	CLEARS = 1,  /* a read clears it: a counter */
-	POWER = 2,   /* a software reset leaves it alone */
-	ONE = 4,     /* writing 1 clears */
-	SHARED = 64, /* one register for both ports of a card; nor does a software reset touch it */
-};
+#define TABLE_CARD struct ixgbe
+#include "nicsim/table.h"
 
-struct row {
-	uint32_t offset;
-	uint16_t count, stride;
-	uint32_t reset, writable;
-	uint32_t (*read)(struct ixgbe *card, uint32_t offset);
-	void (*write)(struct ixgbe *card, uint32_t offset, uint32_t value); /* after the store */
-	uint16_t flags;
-	/* `alias` not 0: the row is another name for the registers there. */
-	uint16_t alias_stride;
-	uint32_t alias;
-};
+#define POWER  (1u * ROW_OWN) /* a software reset leaves it alone */
+#define SHARED (2u * ROW_OWN) /* one for both ports, which a software reset leaves alone */
 
-/* Two halves of a 36-bit counter, low half first: reading the high one clears both (82599
- * datasheet 8.2.3.23). The halves are neighbours.
- */
-static uint32_t read_low(struct ixgbe *card, uint32_t offset)
-{
-	return *ixgbe_reg(card, offset);
-}
-
-static uint32_t read_high(struct ixgbe *card, uint32_t offset)
-{
-	uint32_t value = *ixgbe_reg(card, offset);
-
-	*ixgbe_reg(card, offset) = 0;
-	*ixgbe_reg(card, offset - 4) = 0;
-	return value;
-}
+_Static_assert((ROW_FAMILIES & (4u * ROW_OWN - 1)) == 0, "flags of rows are apart");
 
 /* clang-format off */
 /* The blocks of n receive queues. */
@@ -55,11 +27,14 @@ static uint32_t read_high(struct ixgbe *card, uint32_t offset)
 	{(base) + RXDCTL, n, 0x40, 0, 0x4200ffff, NULL, ixgbe_write_rxdctl}, \
 	{(base) + 0x2c, n, 0x40, 0, 0x0000000d} /* RSCCTL */
 
-#define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, CLEARS}
+#define COUNTERS(offset, n) {offset, n, 4, 0, 0, NULL, NULL, ROW_CLEARS}
 #define COUNTER(offset) COUNTERS(offset, 1)
+/* The halves are neighbours, low half first; reading the high one clears both (82599 datasheet
+ * 8.2.3.23).
+ */
 #define COUNTER36(low, high, n, stride) \
-	{low, n, stride, 0, 0, read_low, NULL, CLEARS}, \
-	{high, n, stride, 0, 0, read_high, NULL, CLEARS}
+	{low, n, stride, 0, 0, NULL, NULL, ROW_LOW}, \
+	{high, n, stride, 0, 0, NULL, NULL, ROW_CLEARS | ROW_HIGH}
 #define FIXED(offset, value) {offset, 1, 4, value, 0}
 #define ALIAS(at, n, gap, of, of_gap) {at, n, gap, 0, 0, NULL, NULL, 0, of_gap, of}
 
@@ -104,7 +79,7 @@ static const struct row rows[] = {
 	{HICR, 1, 4, 0, 0, NULL, NULL, ROW_X540 | ROW_82599},   /* not enabled */
 	{FWSTS, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599},
 	{HICR, 1, 4, HICR_ENABLED, HICR_COMMAND, NULL, ixgbe_write_hicr, SHARED | ROW_X550},
-	{FWSTS, 1, 4, FWSTS_WAS_RESET, FWSTS_WAS_RESET, NULL, NULL, SHARED | ONE | ROW_X550},
+	{FWSTS, 1, 4, FWSTS_WAS_RESET, FWSTS_WAS_RESET, NULL, NULL, SHARED | ROW_ONE | ROW_X550},
 	{0x15f10, 4, 4, 0, 0},                                  /* SWSR, LSWFW */
 	FIXED(0x042d0, 0),                                      /* MMNGC: no veto */
 	FIXED(0x05820, 0),                                      /* MANC */
@@ -116,16 +91,16 @@ static const struct row rows[] = {
 	{0x11800, 12, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},
 	{0x11050, 1, 4, 0, 0xffffffff},                         /* GCR_EXT */
 	FIXED(0x11064, 0x00000001),                             /* MREVID */
-	{0x11068, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PBACL */
+	{0x11068, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* PBACL */
 	FIXED(0x11070, 0),                                      /* DCA_ID */
 	{0x11074, 1, 4, 0, 0x0000001f},                         /* DCA_CTRL */
 	{0x11088, 2, 4, 0, 0xffffffff, NULL, NULL, ROW_X540 | ROW_82599}, /* CIAA, CIAD */
 	{0x11508, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},   /* CIAA */
 	{0x11510, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_X550},   /* CIAD */
 	{0x11090, 8, 4, 0, 0},                                  /* PCIE_DIAG */
-	{0x110b0, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PICAUSE */
+	{0x110b0, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* PICAUSE */
 	{0x110b4, 4, 4, 0, 0xffffffff},                         /* PIENA ... */
-	{0x110c4, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PBACL 1 to 4 */
+	{0x110c4, 4, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* PBACL 1 to 4 */
 	{0x110f0, 1, 4, 0, 0xffffffff},                         /* MISC_REG */
 	FIXED(0x110f4, 0x00004000),                             /* BARCTRL */
 
@@ -240,7 +215,7 @@ static const struct row rows[] = {
 	{0x02140, 8, 4, 0, 0xffffffff},                         /* RTRPT4C */
 	{0x02160, 8, 4, 0, 0},                                  /* RTRPT4S */
 	{0x02fa4, 2, 4, 0, 0},                                  /* LMVM_RX, LVMMC_RX */
-	{0x02fb0, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WQBR_RX */
+	{0x02fb0, 4, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* WQBR_RX */
 	{0x051b8, 1, 4, 0, 0xffffffff},                         /* RXFECCERR0 */
 
 	/* Transmit (8.2.4.10 to 8.2.4.12) */
@@ -282,7 +257,7 @@ static const struct row rows[] = {
 	{0x08108, 1, 4, 0, 0},                                  /* LVMMC_TX */
 	{0x08110, 2, 4, 0, 0xffffffff},                         /* VFTE */
 	{0x08124, 1, 4, 0, 0},                                  /* LMVM_TX */
-	{0x08130, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WQBR_TX */
+	{0x08130, 4, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* WQBR_TX */
 	{0x08200, 8, 4, 0, 0xffffffff},                         /* PFVFSPOOF */
 	{0x08220, 1, 4, 0, 0x00000001},                         /* PFDTXGSWC */
 	{0x082e0, 4, 4, 0, 0xffffffff},                         /* TXLLQ */
@@ -325,8 +300,8 @@ static const struct row rows[] = {
 	/* Virtualisation (8.2.4.27): mailboxes hold what is written, no other function exists */
 	{0x00600, 1, 4, 0, 0},                                  /* PFVFLRE */
 	{0x001c0, 1, 4, 0, 0},
-	{0x00700, 2, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PFVFLREC */
-	{0x00710, 4, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* PFMBICR */
+	{0x00700, 2, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* PFVFLREC */
+	{0x00710, 4, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* PFMBICR */
 	{0x00720, 4, 4, 0, 0xffffffff},                         /* PFMBIMR */
 	{0x04b00, 64, 4, 0, 0x0000001f},                        /* PFMAILBOX */
 	{0x13000, 1024, 4, 0, 0xffffffff},                      /* PFMBMEM */
@@ -334,7 +309,7 @@ static const struct row rows[] = {
 	/* Power management, wake-up (8.2.4.16): nothing wakes */
 	{0x05800, 1, 4, 0, 0x00000017},                         /* WUC */
 	{0x05808, 1, 4, 0, 0x803f80ff},                         /* WUFC */
-	{0x05810, 1, 4, 0, 0xffffffff, NULL, NULL, ONE},        /* WUS */
+	{0x05810, 1, 4, 0, 0xffffffff, NULL, NULL, ROW_ONE},        /* WUS */
 	{0x05838, 1, 4, 0, 0x0001000f},                         /* IPAV */
 	{0x05840, 8, 4, 0, 0xffffffff},                         /* IP4AT */
 	{0x05880, 4, 4, 0, 0xffffffff},                         /* IP6AT */
@@ -399,10 +374,10 @@ static const struct row rows[] = {
 	COUNTER(0x02f68), COUNTER36(0x02f6c, 0x02f70, 1, 4), COUNTER(0x02f74),
 	COUNTER36(0x02f78, 0x02f7c, 1, 4), COUNTER(TXDGPC), COUNTER36(TXDGBCL, TXDGBCH, 1, 4),
 	{0x02f40, 1, 4, 0, 0x0000001f},                         /* RXDSTATCTRL */
-	{RX_QUEUE(0u) + QPRC, 16, 0x40, 0, 0, NULL, NULL, CLEARS},
+	{RX_QUEUE(0u) + QPRC, 16, 0x40, 0, 0, NULL, NULL, ROW_CLEARS},
 	COUNTER36(RX_QUEUE(0u) + QBRC_L, RX_QUEUE(0u) + QBRC_H, 16, 0x40),
-	{QPRDC(0), 16, 0x40, 0, 0, NULL, NULL, CLEARS},
-	{TX_QUEUE(0u) + QPTC, 16, 0x40, 0, 0, NULL, NULL, CLEARS},
+	{QPRDC(0), 16, 0x40, 0, 0, NULL, NULL, ROW_CLEARS},
+	{TX_QUEUE(0u) + QPTC, 16, 0x40, 0, 0, NULL, NULL, ROW_CLEARS},
 	COUNTER36(QBTC_L(0), QBTC_H(0), 16, 8),
 	{RQSMR(0), 32, 4, 0, 0x0f0f0f0f},
 	{TQSM(0), 32, 4, 0, 0x0f0f0f0f},
@@ -419,37 +394,23 @@ static bool has_row(const struct ixgbe_model *model, const struct row *row)
 	return families == 0 || (families & model->rows) != 0;
 }
 
-void ixgbe_list_registers(
-	const struct ixgbe_model *model, void (*each)(const struct ixgbe_register *reg))
+void ixgbe_list_registers(const struct ixgbe_model *model, card_tell_register *each)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		const struct row *row = &rows[r];
-		const struct ixgbe_register reg = {.offset = row->offset,
-			.count = row->count,
-			.stride = row->stride,
-			.reset = row->reset,
-			.writable = row->writable,
-			.alias = row->alias,
-			.cleared = row->flags & CLEARS,
-			.acts = row->read || row->write};
-
-		if (has_row(model, row))
-			each(&reg);
+		if (has_row(model, &rows[r]))
+			table_tell(&rows[r], each);
 	}
 }
 
 void ixgbe_table_init(struct ixgbe *card)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		if (!has_row(card->model, &rows[r]))
-			continue;
-		for (unsigned i = 0; i < rows[r].count; i++)
-			card->row[(rows[r].offset + i * rows[r].stride) / 4] = (uint16_t)r;
+		if (has_row(card->model, &rows[r]))
+			table_enter(card, rows, r);
 	}
 }
 
-/* Where a register's value is. */
-static uint32_t *value_of(struct ixgbe *card, const struct row *row, uint32_t offset)
+static inline uint32_t *table_value(struct ixgbe *card, const struct row *row, uint32_t offset)
 {
 	return row->flags & SHARED ? ixgbe_shared_reg(card, offset) : ixgbe_reg(card, offset);
 }
@@ -465,69 +426,23 @@ static bool is_reset(const struct row *row, enum ixgbe_reset reset)
 void ixgbe_table_reset(struct ixgbe *card, enum ixgbe_reset reset)
 {
 	for (unsigned r = 1; r < ROWS; r++) {
-		const struct row *row = &rows[r];
-
-		if (row->alias || !is_reset(row, reset) || !has_row(card->model, row))
-			continue;
-		for (unsigned i = 0; i < row->count; i++)
-			*value_of(card, row, row->offset + i * row->stride) = row->reset;
+		if (is_reset(&rows[r], reset) && has_row(card->model, &rows[r]))
+			table_reset(card, &rows[r]);
 	}
-}
-
-/* The row of a register; an alias is followed to where it leads. */
-static const struct row *find(const struct ixgbe *card, uint32_t *offset)
-{
-	const struct row *row = &rows[card->row[*offset / 4]];
-
-	if (row->alias) {
-		*offset = row->alias + (*offset - row->offset) / row->stride * row->alias_stride;
-		row = &rows[card->row[*offset / 4]];
-	}
-	return row;
 }
 
 bool ixgbe_is_counter(const struct ixgbe *card, uint32_t offset)
 {
-	return offset < IXGBE_CSR_SIZE && (find(card, &offset)->flags & CLEARS) != 0;
+	return offset < IXGBE_CSR_SIZE &&
+	       table_find(card, rows, &offset)->flags & (ROW_CLEARS | ROW_LOW);
 }
 
 uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset)
 {
-	const struct row *row = find(card, &offset);
-	uint32_t value;
-
-	if (row == rows) {
-		report_strict(card->report, "read of unknown register 0x%05x", offset);
-		return 0;
-	}
-	if (row->read)
-		return row->read(card, offset);
-	value = *value_of(card, row, offset);
-	if (row->flags & CLEARS)
-		*ixgbe_reg(card, offset) = 0;
-	return value;
+	return table_read(card, rows, offset);
 }
 
 void ixgbe_reg_write(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
-	const struct row *row = find(card, &offset);
-	uint32_t *reg;
-
-	if (row == rows) {
-		report_strict(
-			card->report, "write of 0x%x to unknown register 0x%05x", value, offset);
-		return;
-	}
-	if (!row->writable && !row->write) {
-		report_strict(
-			card->report, "write of 0x%x to read-only register 0x%05x", value, offset);
-		return;
-	}
-	reg = value_of(card, row, offset);
-	if (row->flags & ONE)
-		*reg &= ~(value & row->writable);
-	else
-		*reg = (*reg & ~row->writable) | (value & row->writable);
-	if (row->write)
-		row->write(card, offset, value);
+	table_write(card, rows, offset, value);
 }
