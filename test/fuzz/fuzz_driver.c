@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * libFuzzer: a card that answers anything to a driver of the ixgbe family. Registers hold what the
- * input says, write-backs are words of the input, the card goes away at some access. Whatever it
- * does: each buffer comes back once and to the queue that had it, no length is beyond a buffer,
- * what the driver asks the card to reach is memory of its own, and what fails says why.
+ * libFuzzer: a card that answers anything to its driver; one program for each family (wild.h).
+ * Registers hold what the input says, write-backs are words of the input, the card goes away at
+ * some access. Whatever it does: each buffer comes back once and to the queue that had it, no
+ * length is beyond a buffer, what the driver asks the card to reach is memory of its own, and what
+ * fails says why.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/fake_card.h"
+#include "nic/driver.h"
+#include "wild.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define QUEUES  4u
+#define QUEUES  WILD_QUEUES
 #define BURST   32u
 #define BUFFERS 1024u
 
@@ -29,20 +30,8 @@ struct bench {
 	struct pci_error why;
 	uint8_t owner[BUFFERS];
 	bool scribbled; /* descriptors are not the driver's any more */
+	bool left;      /* the card runs, and no driver could take it over */
 };
-
-struct program {
-	const uint8_t *at, *end;
-};
-
-static uint64_t number(struct program *p, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes && p->at < p->end; i++)
-		value |= (uint64_t)*p->at++ << 8 * i;
-	return value;
-}
 
 static uint32_t offset_of(unsigned buffer)
 {
@@ -203,34 +192,6 @@ static void stop_or_start(struct bench *b, unsigned queue)
 
 /* --- the card --- */
 
-static void hold(struct bench *b, struct program *p)
-{
-	static const uint32_t often[] = {CTRL, STATUS, EEC, EERD, SWSM, SW_FW_SYNC, EICR, LINKS,
-		RDRXCTL, SECRXSTAT, MSCA, MSRWD, RAL(0), RAH(0), RXDCTL(0), TXDCTL(0), RXCTRL,
-		DMATXCTL, ANLP1, ESDP, RDH(0), TDH(0)};
-	uint32_t which = (uint32_t)number(p, 1);
-	uint32_t reg = which < 0x80 ? often[which % (sizeof(often) / sizeof(*often))]
-				    : (uint32_t)number(p, 2) & 0x1fffc;
-	uint32_t mask = (uint32_t)number(p, 4);
-
-	if (b->fn->holds < FAKE_HOLDS)
-		fake_hold(b->fn, reg, mask, (uint32_t)number(p, 4) & mask);
-	else
-		b->fn->holds = 0;
-}
-
-static void write_back(struct bench *b, struct program *p)
-{
-	static const uint8_t frame[16384];
-	uint32_t what = (uint32_t)number(p, 2);
-
-	if (what & 0x8000)
-		(void)fake_write_back(b->fn, number(p, 8));
-	else
-		(void)fake_receive_on(b->fn, what >> 12 & 3, frame,
-			what & 0x800 ? (what & 0x7ff) * 8 : what & 0x7ff);
-}
-
 static void scribble(struct bench *b, struct program *p)
 {
 	size_t at = number(p, 2) % (b->config.rings->size / 8) * 8;
@@ -275,6 +236,7 @@ static void hand_over(struct bench *b, struct program *p)
 	if (rc) {
 		must_say_why(b, rc);
 		b->nic = NULL;
+		b->left = true;
 		return;
 	}
 	if (!flips && !b->scribbled) {
@@ -312,7 +274,7 @@ static void control(struct bench *b, struct program *p)
 	case 4: (void)nic_irq_ack(b->nic, what >> 3 & 7); break;
 	case 5: nic_irq_arm(b->nic); break;
 	case 6: nic_irq_arm_queue(b->nic, (what >> 3) % b->config.queues); break;
-	default: b->fn->vanish_at = b->fn->accesses + 1 + (unsigned)number(p, 2);
+	default: wild_vanish(b->fn, 1 + word(p, 2));
 	}
 }
 
@@ -331,9 +293,9 @@ static void step(struct bench *b, struct program *p)
 	case 6: reclaim(b, p, queue); break;
 	case 7: nic_flush(nic_queue(b->nic, queue)); break;
 	case 8:
-	case 9: write_back(b, p); break;
-	case 10: (void)fake_transmit_on(b->fn, queue, (unsigned)number(p, 1)); break;
-	case 11: hold(b, p); break;
+	case 9: wild_receive(b->fn, p); break;
+	case 10: wild_transmit(b->fn, queue, word(p, 1)); break;
+	case 11: wild_hold(b->fn, p); break;
 	case 12: control(b, p); break;
 	case 13: stop_or_start(b, queue); break;
 	case 14: hand_over(b, p); break;
@@ -343,28 +305,11 @@ static void step(struct bench *b, struct program *p)
 	}
 }
 
-/* 4 MiB for each input would be most of its time. */
-static const struct dma_region *frames(struct pci_function *fn)
-{
-	static const struct dma_region *made[2];
-	const struct dma_region **region = &made[fn->one_run];
-
-	if (!*region)
-		*region = fake_region_new(fn, 2 * DMA_CHUNK_SIZE);
-	fn->region[0] = *region;
-	return *region;
-}
-
 static void set_up(struct bench *b, struct program *p)
 {
-	static const uint16_t devices[] = {0x10fb, 0x10f7, 0x1528, 0x1563, 0x15ad, 0x15c8};
-	uint32_t what = (uint32_t)number(p, 2);
+	uint32_t what = word(p, 2);
 
-	b->fn = fake_card_new(devices[(what & 7) % (sizeof(devices) / sizeof(*devices))]);
-	b->fn->one_run = what & 8;
-	b->fn->direct = what & 16;
-	if (what & 32)
-		b->fn->irq_have[PCI_IRQ_MSIX] = 0;
+	b->fn = wild_card(p, what);
 	b->config = (struct nic_config){.queues = 1 + (what >> 6) % QUEUES,
 		.rx_ring = NIC_RING_MIN << (what >> 8 & 1),
 		.tx_ring = NIC_RING_MIN << (what >> 9 & 1),
@@ -372,18 +317,13 @@ static void set_up(struct bench *b, struct program *p)
 		.promiscuous = what & 0x400,
 		.offloads = (uint32_t)number(p, 1) & 31,
 		.interrupts = what & 0x800};
-	b->config.frames = frames(b->fn);
-	b->config.rings = fake_region_new(b->fn, nic_ring_bytes(&b->config));
+	b->config.frames = wild_frames(b->fn);
+	b->config.rings = wild_rings(b->fn, nic_ring_bytes(&b->config));
 	for (unsigned q = 1; q < b->config.queues; q++)
 		b->config.queue_frames[q] = what & 0x1000 ? b->config.frames : NULL;
 	b->config.state = calloc(1, nic_state_bytes(&b->config));
-	for (unsigned n = what >> 13 & 3; n; n--) {
-		uint32_t word = (uint32_t)number(p, 1) % 0x40;
-
-		b->fn->eeprom[word] = (uint16_t)number(p, 2);
-	}
 	if (what & 0x8000)
-		hold(b, p);
+		wild_hold(b->fn, p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -406,10 +346,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!b->scribbled)
 			check_held(b, q);
 	nic_close(b->nic);
-	if (b->fn->bars || b->fn->misuse || (b->fn->wild && !b->scribbled))
+	if (wild_complains(b->fn, b->scribbled, b->left))
 		abort();
-	fake_region_free((struct dma_region *)(uintptr_t)b->config.rings);
-	fake_card_free(b->fn);
+	wild_free(b->fn);
 	free(b->config.state);
 	return 0;
 }

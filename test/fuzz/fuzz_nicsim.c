@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * libFuzzer: a driver that does anything to a card of nicsim's, and another card at its cable that
- * sends anything. The input is a program: vfio-user messages in order or not, maps, registers,
- * descriptors, frames. The card reads and writes nothing but what was mapped for it, and every
- * frame that it sends has a length that a wire carries.
+ * libFuzzer: a driver that does anything to a card of nicsim's, another card at its cable that
+ * sends anything, and somebody at its control. The input is a program: vfio-user messages in order
+ * or not, maps, registers, descriptors, frames, faults. The card reads and writes nothing but what
+ * was mapped for it, and every frame that it sends has a length that a wire carries.
  */
 #include <linux/vfio.h>
 #include <stdio.h>
@@ -13,11 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "nicsim/ixgbe/ixgbe.h"
-#include "nicsim/ixgbe/regs.h"
+#include "cards.h"
+#include "nicsim/kind.h"
 #include "nicsim/session.h"
 #include "nicsim/wire.h"
 #include "pci/vfio_user.h"
+#include "program.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PLACES    8u     /* where maps begin: so many, 1 MiB apart */
 
 struct bench {
-	struct ixgbe *card;
+	const struct card_family *family;
+	const struct card_words *words;
+	void *card;
 	struct dma *dma;
 	struct report report;
 	struct wire *peer; /* the cable's other end */
@@ -38,14 +41,13 @@ struct bench {
 	size_t window_size;
 };
 
-struct program {
-	const uint8_t *at, *end;
-};
-
 static const struct {
-	const char *model;
-	bool mapped;
-} kinds[] = {{"x540", false}, {"82599", false}, {"x540", true}};
+	const char *name;
+	const struct card_words *words;
+	bool mapped, second; /* its doorbells; the second port of the one before */
+} kinds[] = {{"x540", &ixgbe_words, false, false}, {"82599", &ixgbe_words, false, false},
+	{"x540", &ixgbe_words, true, false}, {"82574l", &e1000_words, false, false},
+	{"x550", &ixgbe_words, false, false}, {"x550", &ixgbe_words, false, true}};
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -57,31 +59,13 @@ static char folder[] = "/tmp/fuzz_nicsim.XXXXXX";
 
 /* --- the program --- */
 
-static uint32_t number(struct program *p, unsigned bytes)
-{
-	uint32_t value = 0;
-
-	for (unsigned i = 0; i < bytes && p->at < p->end; i++)
-		value |= (uint32_t)*p->at++ << 8 * i;
-	return value;
-}
-
-static size_t bytes(struct program *p, void *to, size_t n)
-{
-	if (n > (size_t)(p->end - p->at))
-		n = (size_t)(p->end - p->at);
-	memcpy(to, p->at, n);
-	p->at += n;
-	return n;
-}
-
 /* An address in a map, more often than not. */
 static uint64_t address(struct program *p)
 {
-	uint32_t value = number(p, 3);
+	uint32_t value = word(p, 3);
 
 	return ((uint64_t)(value >> 20 & (PLACES - 1)) << 20 | (value & 0xffff)) +
-	       (value >> 23 ? (uint64_t)number(p, 4) << 32 : 0);
+	       (value >> 23 ? number(p, 4) << 32 : 0);
 }
 
 /* --- the wire --- */
@@ -187,7 +171,7 @@ static void access_region(struct bench *b, bool write, uint32_t region, uint64_t
 		sizeof(message.access) + (write ? (count <= 8 ? count : 8) : 0), -1);
 }
 
-static void write_reg(struct bench *b, uint32_t offset, uint32_t value)
+void write_reg(struct bench *b, uint32_t offset, uint32_t value)
 {
 	access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX, offset, 4, &value);
 }
@@ -196,9 +180,9 @@ static void any_message(struct bench *b, struct program *p)
 {
 	uint8_t payload[512];
 	uint16_t command = (uint16_t)(number(p, 1) % 16);
-	uint32_t flags = number(p, 1) & (VFIO_USER_NO_REPLY | 0x40u);
-	unsigned carries = number(p, 1) % 4;
-	size_t len = bytes(p, payload, number(p, 1) * 2);
+	uint32_t flags = word(p, 1) & (VFIO_USER_NO_REPLY | 0x40u);
+	unsigned carries = word(p, 1) % 4;
+	size_t len = take_bytes(p, payload, number(p, 1) * 2);
 	int fd = -1;
 
 	/* A map of a file may be of all of it: of none that must stay as it is. */
@@ -211,7 +195,7 @@ static void any_message(struct bench *b, struct program *p)
 
 static void map(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 2);
+	uint32_t what = word(p, 2);
 	unsigned which = what % FILES;
 	uint64_t pages = 1 + (what >> 2) % 12;
 	uint64_t first = (what >> 6) % 12;
@@ -228,7 +212,7 @@ static void map(struct bench *b, struct program *p)
 
 static void unmap(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 1);
+	uint32_t what = word(p, 1);
 	struct vfio_user_dma_unmap message = {.argsz = sizeof(message),
 		.address = (uint64_t)(what & (PLACES - 1)) << 20,
 		.size = (uint64_t)(1 + (what >> 3)) * DMA_PAGE};
@@ -241,12 +225,12 @@ static void unmap(struct bench *b, struct program *p)
 
 static void set_irqs(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 2);
+	uint32_t what = word(p, 2);
 	struct vfio_irq_set message = {.argsz = sizeof(message),
 		.flags = what & 0x3f,
 		.index = what >> 6 & 7,
 		.start = what >> 9 & 0x7f,
-		.count = number(p, 1)};
+		.count = word(p, 1)};
 
 	send_message(b, VFIO_USER_DEVICE_SET_IRQS, 0, &message, sizeof(message),
 		what & 0x8000 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1);
@@ -256,28 +240,29 @@ static void set_irqs(struct bench *b, struct program *p)
 
 static void any_register(struct bench *b, struct program *p)
 {
-	static const uint32_t often[] = {CTRL, EICR, EICS, EIMS, EIMC, EIAC, EIAM, GPIE, EITR(0),
-		IVAR(0), IVAR_MISC, RXCTRL, RXCSUM, FCTRL, VLNCTRL, MRQC, RETA(0), RSSRK(0),
-		DMATXCTL, HLREG0, MAXFRS, RXPBSIZE(0), EERD, EEC, AUTOC, MSCA, MSRWD, SWSM,
-		SW_FW_SYNC, RX_QUEUE(0) + SRRCTL, RX_QUEUE(0) + RXDCTL, TX_QUEUE(0) + TXDCTL,
-		TX_QUEUE(0) + TDWBAL};
-	uint32_t which = number(p, 1);
-	uint32_t offset = which < 0xc0 ? often[which % (sizeof(often) / sizeof(*often))]
-				       : number(p, 3) & 0x3ffff;
-	uint32_t value = number(p, 4);
+	const struct card_words *words = b->words;
+	uint32_t which = word(p, 1);
+	uint32_t offset = which < 0xc0 ? words->often[which % words->count] : word(p, 3);
+	uint32_t value = word(p, 4);
 	uint32_t size = which & 1 || which < 0xc0 ? 4 : 1u << (which >> 1 & 3);
+	uint32_t region = VFIO_PCI_BAR0_REGION_INDEX;
 
+	/* The other BARs are small. */
+	if (offset >= words->bar_size) {
+		region = offset >> 20 & 7;
+		offset &= 0x3fff;
+	}
 	offset &= ~(size - 1);
 	if (which & 0x20)
-		access_region(b, false, VFIO_PCI_BAR0_REGION_INDEX, offset, size, NULL);
+		access_region(b, false, region, offset, size, NULL);
 	else
-		access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX, offset, size,
-			&(uint64_t){value | (uint64_t)value << 32});
+		access_region(
+			b, true, region, offset, size, &(uint64_t){value | (uint64_t)value << 32});
 }
 
 static void config_space(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 2);
+	uint32_t what = word(p, 2);
 	uint16_t on = PCI_CMD_MEMORY | PCI_CMD_MASTER;
 	uint32_t value;
 
@@ -285,7 +270,7 @@ static void config_space(struct bench *b, struct program *p)
 		access_region(b, true, VFIO_PCI_CONFIG_REGION_INDEX, PCI_CFG_COMMAND, 2, &on);
 		return;
 	}
-	value = number(p, 4);
+	value = word(p, 4);
 	access_region(b, what & 0x4000, VFIO_PCI_CONFIG_REGION_INDEX, what & 0xfff,
 		1u << (what >> 12 & 3), &(uint64_t){value});
 }
@@ -293,81 +278,65 @@ static void config_space(struct bench *b, struct program *p)
 /* A queue as drivers set it up, but for what the program says. */
 static void set_up_queue(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 1);
-	unsigned queue = what >> 1 & 15;
+	uint32_t what = word(p, 1);
 	uint64_t ring = address(p) & ~UINT64_C(127);
-	uint32_t rows = 8u * (1 + (number(p, 1) & 31));
-	uint32_t more = number(p, 2);
-	uint32_t base = what & 1 ? TX_QUEUE(queue) : RX_QUEUE(queue);
+	uint32_t rows = 8u * (1 + (word(p, 1) & 31));
 
-	write_reg(b, base + RDBAL, (uint32_t)ring);
-	write_reg(b, base + RDBAL + 4, (uint32_t)(ring >> 32));
-	write_reg(b, base + RDLEN, rows * 16);
-	if (what & 1) {
-		write_reg(b, DMATXCTL, DMATXCTL_ENABLE | 0x81000000u);
-		write_reg(b, base + TXDCTL, TXDCTL_ENABLE | (more & 0x7f) << 16);
-	} else {
-		write_reg(b, base + SRRCTL,
-			(more & 0x1f) | (more & 0x20 ? 1u << 25 : 0) |
-				(more & 0x40 ? SRRCTL_DROP : 0));
-		write_reg(b, base + RXDCTL, RXDCTL_ENABLE | (more & 0x80 ? RXDCTL_VME : 0));
-		write_reg(b, FCTRL, FCTRL_UPE | FCTRL_MPE | FCTRL_BAM);
-		write_reg(b, RXCTRL, RXCTRL_ENABLE);
-	}
+	b->words->set_up(b, what & 1, (what >> 1) % b->words->queues, ring, rows * 16, word(p, 2));
 }
 
 static void tail(struct bench *b, struct program *p)
 {
-	uint32_t what = number(p, 1);
-	unsigned queue = what >> 1 & 15;
+	uint32_t what = word(p, 1);
 
-	write_reg(b, (what & 1 ? TX_QUEUE(queue) : RX_QUEUE(queue)) + RDT, number(p, 2) & 0x1ff);
+	b->words->tail(b, what & 1, (what >> 1) % b->words->queues, word(p, 2) & 0x1ff);
 }
 
 /* Descriptors, into files that may be written. */
-static void descriptors(struct program *p)
+static void descriptors(struct bench *b, struct program *p)
 {
-	uint32_t where = number(p, 3);
+	uint32_t where = word(p, 3);
 	uint8_t *to = memory[where >> 16 & 1] + (where & 0xfff0) % (FILE_SIZE - SPARE - 64 * 16);
-	unsigned n = 1 + number(p, 1) % 16;
+	unsigned n = 1 + word(p, 1) % 16;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t word[2] = {address(p), 0};
-		uint32_t what = number(p, 2);
-		uint32_t len = number(p, 2);
+		uint64_t row[2] = {address(p), 0};
+		uint32_t what = word(p, 2);
+		uint32_t len = word(p, 2);
 
-		/* Data: length, type, commands; context: as it comes. */
-		word[1] = (uint64_t)(len & 0x3fff) | (uint64_t)(what & 0xff) << 24 | 1u << 29 |
-			  (uint64_t)(what >> 8 & 3) << 20 | (uint64_t)(len & 0x7fff) << 46;
-		if (what & 0x8000)
-			word[1] = number(p, 4) | (uint64_t)number(p, 4) << 32;
-		memcpy(to + (size_t)i * 16, word, sizeof(word));
+		row[1] = b->words->descriptor(what, len);
+		if (what & 0x8000) { /* a context, too: as it comes */
+			row[0] = number(p, 8);
+			row[1] = number(p, 8);
+		}
+		memcpy(to + (size_t)i * 16, row, sizeof(row));
 	}
 }
 
 static void scribble(struct bench *b, struct program *p)
 {
-	uint32_t where = number(p, 3);
-	uint32_t value = number(p, 4);
+	uint32_t where = word(p, 3);
+	uint32_t value = word(p, 4);
 
 	if (b->window && where & 0x800000)
 		*(volatile uint32_t *)(b->window + (where & 0xfffc) % b->window_size) = value;
 	else
-		bytes(p, memory[where >> 16 & 1] + (where & 0xffff) % (FILE_SIZE - SPARE - 256),
+		take_bytes(p,
+			memory[where >> 16 & 1] + (where & 0xffff) % (FILE_SIZE - SPARE - 256),
 			value & 0xff);
 }
 
 static void from_wire(struct bench *b, struct program *p)
 {
 	uint8_t frame[2048] = {0};
-	uint32_t what = number(p, 2);
+	uint32_t what = word(p, 2);
 	size_t len = SIM_FRAME_MIN + what % (sizeof(frame) - SIM_FRAME_MIN);
 
 	if (what & 0x8000)
 		memset(frame, 0xff, 6);
 	else
 		memcpy(frame, "\x02\0\0\0\0\1", 6);
-	bytes(p, frame + 12, number(p, 1) % 128);
+	take_bytes(p, frame + 12, number(p, 1) % 128);
 	(void)wire_send(b->peer, frame, len);
 }
 
@@ -375,7 +344,7 @@ static void leave(struct bench *b)
 {
 	struct function *fn = b->session.fn;
 
-	b->session.versioned = false;
+	b->session.versioned = b->session.hangs_up = false;
 	dma_unmap_all(b->dma);
 	if (fn->ops->left)
 		fn->ops->left(fn->card);
@@ -396,9 +365,76 @@ static void greet(struct bench *b)
 	send_message(b, VFIO_USER_VERSION, 0, &version, sizeof(version), -1);
 }
 
+/* What nicsim ctl asks for: words, a line each. */
+static void ask(struct bench *b, const char *text)
+{
+	char copy[64], answer[4080], *rest = copy;
+	char *words[8];
+	unsigned n = 0;
+	int rc;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while (rest && *rest && n < 8)
+		words[n++] = strsep(&rest, "\n");
+	answer[0] = '\0';
+	if (n == 2 && strcmp(words[0], "fault") == 0)
+		rc = fault_command(b->family->faults(b->card), words[1], answer, sizeof(answer));
+	else
+		rc = n ? b->family->command(b->card, words, n, answer, sizeof(answer)) : 0;
+	if (rc && !answer[0])
+		abort(); /* no reason */
+	b->family->counters(b->card, answer, sizeof(answer));
+	fault_counters(b->family->faults(b->card), answer, sizeof(answer));
+}
+
+/* Of what there is to ask for. */
+static void ask_something(struct bench *b, struct program *p)
+{
+	static const char *const plain[] = {"link\ndown", "link\nup", "plug\nsr", "plug\ncopper",
+		"plug\n1g-sx", "plug\nforeign", "plug\nnone", "fault\nhelp", "fault\nnone",
+		"fault\nremoved", "fault\neeprom-sum", "fault\nrx-stall", "fault\ntx-stall"};
+	/* A number stands between. */
+	static const char *const valued[][2] = {{"access=", ",ones"}, {"access=", ",zero"},
+		{"access=", ",error"}, {"access=", ",gone"}, {"message=", ",error"},
+		{"message=", ",hangup"}, {"dma-read=", ""}, {"dma-write=", ""}, {"irq-lost=", ""},
+		{"irq-spurious=", ""}, {"flap=", ""}, {"stuck=", ",255,0"}, {"rx-late=1,", ""},
+		{"rx-torn=1,", ""}, {"rx-half=", ""}, {"rx-length=", ""}, {"rx-endless=", ""},
+		{"rx-garbage=", ""}, {"rx-early=", ""}, {"tx-late=1,", ""}, {"tx-lost=", ""},
+		{"tx-early=", ""}, {"tx-garbage=", ""}, {"tx-head=", ""}};
+	const unsigned plains = sizeof(plain) / sizeof(*plain);
+	const unsigned values = sizeof(valued) / sizeof(*valued);
+	const struct fault_list *list = b->family->fault_list;
+	unsigned which = word(p, 1) % (plains + values + list->bits_count);
+	char text[64];
+
+	if (which < plains)
+		snprintf(text, sizeof(text), "%s", plain[which]);
+	else if (which < plains + values)
+		snprintf(text, sizeof(text), "fault\n%s%u%s", valued[which - plains][0], word(p, 2),
+			valued[which - plains][1]);
+	else
+		snprintf(text, sizeof(text), "fault\n%s", list->bits[which - plains - values].name);
+	ask(b, text);
+}
+
+static void happen(struct bench *b, struct program *p)
+{
+	char text[64] = "fault\n";
+
+	switch (word(p, 1) % 8) {
+	case 0: cut_file(p); break;
+	case 1: send_message(b, VFIO_USER_DEVICE_RESET, 0, NULL, 0, -1); break;
+	case 2:
+		text[6 + take_bytes(p, text + 6, word(p, 1) % 40)] = '\0';
+		ask(b, text);
+		break;
+	default: ask_something(b, p);
+	}
+}
+
 static void step(struct bench *b, struct program *p)
 {
-	switch (number(p, 1) % 16) {
+	switch (word(p, 1) % 16) {
 	case 0: any_message(b, p); break;
 	case 1:
 	case 2: map(b, p); break;
@@ -410,15 +446,16 @@ static void step(struct bench *b, struct program *p)
 	case 8: set_up_queue(b, p); break;
 	case 9:
 	case 10: tail(b, p); break;
-	case 11: descriptors(p); break;
+	case 11: descriptors(b, p); break;
 	case 12: scribble(b, p); break;
 	case 13: from_wire(b, p); break;
-	case 14: turn(number(p, 1) % 4); break;
-	default:
-		if (number(p, 1) & 1)
-			cut_file(p);
-		else
-			send_message(b, VFIO_USER_DEVICE_RESET, 0, NULL, 0, -1);
+	case 14: turn(word(p, 1) % 4); break;
+	default: happen(b, p);
+	}
+	if (b->session.hangs_up) { /* a fault: there is another client */
+		leave(b);
+		ask(b, "fault\nnone");
+		greet(b);
 	}
 }
 
@@ -426,9 +463,9 @@ static void step(struct bench *b, struct program *p)
 
 static void clean(void)
 {
-	for (unsigned i = 0; i < KINDS; i++) {
+	for (unsigned i = KINDS; i-- > 0;) { /* a second port before its first */
 		wire_close(benches[i].peer);
-		ixgbe_destroy(benches[i].card);
+		benches[i].family->destroy(benches[i].card);
 	}
 	rmdir(folder);
 }
@@ -440,21 +477,26 @@ static void make_bench(struct bench *b, unsigned kind)
 		.receive = peer_receive, .carrier = peer_carrier, .sendable = peer_sendable};
 	char wire[64];
 	struct sim_error why;
-	struct ixgbe_options options = {.model = ixgbe_find_model(kinds[kind].model),
-		.module = SFP_SR,
-		.mac = mac,
+	struct card_kind what;
+	struct card_options options = {.mac = mac,
 		.wire = wire,
+		.module = SFP_SR,
+		.first = kinds[kind].second ? b[-1].card : NULL,
 		.mapped = kinds[kind].mapped};
 
 	snprintf(wire, sizeof(wire), "cable:%s/%u", folder, kind);
-	b->report.who = "card";
-	if (dma_create(&b->dma) ||
-		ixgbe_create(&b->card, &options, loop, b->dma, &b->report, &why) ||
+	b->words = kinds[kind].words;
+	b->report = (struct report){.who = kinds[kind].name, .strict = true};
+	if (!card_find_kind(kinds[kind].name, &what) || dma_create(&b->dma))
+		abort();
+	b->family = what.family;
+	options.model = what.model;
+	if (b->family->create(&b->card, &options, loop, b->dma, &b->report, &why) ||
 		wire_open(&b->peer, wire, loop, &port, &why)) {
 		fprintf(stderr, "%s\n", why.text);
 		abort();
 	}
-	b->session.fn = ixgbe_function(b->card);
+	b->session.fn = b->family->function(b->card);
 	function_reset(b->session.fn);
 	wire_set_link(b->peer, true);
 	turn(4);
@@ -506,7 +548,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!loop)
 		make_all();
-	b = &benches[number(&program, 1) % KINDS];
+	b = &benches[word(&program, 1) % KINDS];
 	for (unsigned i = 0; i < FILES; i++)
 		memset(memory[i], i == READ_ONLY ? CALM : 0, FILE_SIZE);
 	for (unsigned i = 0; i < 2; i++)
@@ -516,6 +558,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (program.at < program.end)
 		step(b, &program);
 	turn(2);
+	ask(b, "fault\nnone");
+	ask(b, "plug\nsr");
+	ask(b, "link\nup");
 	leave(b);
 	turn(1);
 	if (b->window)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What fuzz_nicsim's programs need to know of a family of cards to get far with one: its registers
+ * and its descriptors. Each family's names are its own: a file each, cards_*.c.
+ */
+#ifndef TEST_FUZZ_CARDS_H
+#define TEST_FUZZ_CARDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bench;
+
+struct card_words {
+	uint32_t bar_size;
+	const uint32_t *often; /* registers that drivers write most */
+	unsigned count;
+	unsigned queues; /* of each direction; a power of two */
+	/* Sets a ring of `bytes` at `ring` up as a driver does, but for what `how` says. */
+	void (*set_up)(struct bench *b, bool send, unsigned queue, uint64_t ring, uint32_t bytes,
+		uint32_t how);
+	void (*tail)(struct bench *b, bool send, unsigned queue, uint32_t index);
+	/* The second quadword of a descriptor, to send mostly. */
+	uint64_t (*descriptor)(uint32_t what, uint32_t len);
+};
+
+extern const struct card_words ixgbe_words, e1000_words;
+
+void write_reg(struct bench *b, uint32_t offset, uint32_t value);
+
+#endif
