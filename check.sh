@@ -32,7 +32,7 @@ outside_short() { # FOLDER PYTEST-ARGUMENT...
 	local folder=$1
 	shift
 	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider test/test_nicsim*.py \
-		test/test_nic.py test/test_nic_queues.py test/test_wires.py test/test_ixgbed.py "$@"
+		test/test_nic.py test/test_nic_queues.py test/test_wires.py test/test_ixgbed.py test/test_conformance.py "$@"
 }
 
 outside() { # FOLDER PYTEST-ARGUMENT...

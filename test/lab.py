@@ -21,9 +21,9 @@ DOORBELLS = os.environ.get("IXGBED_DOORBELLS", "trapped")
 
 def program(name):
     """The path of a program of the build folder: 'nicsim' is nicsim/nicsim, 'ixgbed' daemon/ixgbed."""
-    folder = {"ixgbed": "daemon", "e1000d": "daemon"}.get(name, name)
-    path = BUILD / folder / name
-    assert path.exists(), f"{path} is not built"
+    paths = [BUILD / folder / name for folder in (name, "daemon")]
+    path = next((path for path in paths if path.exists()), None)
+    assert path, f"{paths[0]} is not built"
     return str(path)
 
 

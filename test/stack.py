@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The whole stack for a test: nicsim with cards, pcid or ixgbed on them, and handles of their schemes."""
 import re
+import select
 import socket
 
 import lab
 import scheme_client
 
 CONFIG = lab.ROOT / "pcid" / "pcid.toml"
+# By nicsim's --device: the daemon that drives it, and its family in the scheme's name.
+DAEMONS = {"82574l": ("e1000d", "e1000")}
+OTHERS = ("ixgbed", "ixgbe")
 MAC = {card: f"02:00:00:00:0{card}:01" for card in "abcd"}
 
 
@@ -29,18 +33,15 @@ def ask(control, card, *words):
 class Stack:
     """Cards a, b, ... in one nicsim; network:a_ixgbe, network:b_ixgbe, ... by one pcid."""
 
-    daemon, family = "ixgbed", "ixgbe"
-
-    def __init__(self, run, devices=(), **wires):
-        """Cards of the devices named, in turn; X540s without."""
+    def __init__(self, run, devices=(), nicsim=(), **wires):
+        """Cards of the devices named, in turn, all of one daemon; X540s without. `nicsim`: options of it."""
         self.run = run
         self.cards = list(wires)
-        if "82574l" in devices:
-            self.daemon, self.family = "e1000d", "e1000"
+        (self.daemon, self.family), = {DAEMONS.get(device, OTHERS) for device in devices or ["x540"]}
         arguments = []
         for n, (card, wire) in enumerate(wires.items()):
             arguments += ["--device", devices[n] if devices else "x540", "--socket", f"{card}.sock", "--wire", wire, "--mac", MAC[card]]
-        self.nicsim = run.start("nicsim", "--verbose", "--strict", "--control", "control", *arguments)
+        self.nicsim = run.start("nicsim", *nicsim, "--verbose", "--strict", "--control", "control", *arguments)
         for card in self.cards:
             self.nicsim.expect(rf"on {card}\.sock")
 
@@ -109,3 +110,39 @@ def frame(size, source="a", to="b", fill=0):
     """An Ethernet frame of `size` bytes (without CRC) with a pattern that its position and fill make."""
     head = bytes.fromhex(MAC[to].replace(":", "") + MAC[source].replace(":", "") + "88b5")
     return head + bytes((fill + 7 * i) & 0xff for i in range(size - len(head)))
+
+
+def exchange(stack, sizes, source="a", to="b"):
+    """Each size once through the cable, compared byte for byte; returns frames and bytes."""
+    stack.wait_link(source)
+    stack.wait_link(to)
+    with stack.open(to) as receiver, stack.open(source) as sender:
+        for size in sizes:
+            data = frame(size, source, to, size)
+            sender.write(data)
+            assert receiver.read() == data
+    return len(sizes), sum(sizes)
+
+
+def burst(sender, receiver, frames):
+    """Writes all frames as fast as they are taken, reading along; returns what came, in order."""
+    got = []
+    todo = list(reversed(frames))
+    sender.socket.setblocking(False)
+    receiver.socket.setblocking(False)
+    while len(got) < len(frames):
+        readable, writable, _ = select.select(
+            [receiver.socket], [sender.socket] if todo else [], [], lab.PATIENCE)
+        assert readable or writable, f"{len(got)} of {len(frames)} frames came"
+        try:
+            while todo:
+                sender.write(todo[-1])
+                todo.pop()
+        except BlockingIOError:
+            pass
+        try:
+            while True:
+                got.append(receiver.read())
+        except BlockingIOError:
+            pass
+    return got

@@ -12,63 +12,7 @@ import handover
 import lab
 import scheme_client
 from scheme_client import READ, WRITE
-from stack import MAC, Stack, frame
-
-
-def exchange(stack, sizes, source="a", to="b"):
-    """Each size once through the cable, compared byte for byte; returns frames and bytes."""
-    stack.wait_link(source)
-    stack.wait_link(to)
-    with stack.open(to) as receiver, stack.open(source) as sender:
-        for size in sizes:
-            data = frame(size, source, to, size)
-            sender.write(data)
-            assert receiver.read() == data
-    return len(sizes), sum(sizes)
-
-
-def burst(sender, receiver, frames):
-    """Writes all frames as fast as they are taken, reading along; returns what came, in order."""
-    got = []
-    todo = list(reversed(frames))
-    sender.socket.setblocking(False)
-    receiver.socket.setblocking(False)
-    while len(got) < len(frames):
-        readable, writable, _ = select.select(
-            [receiver.socket], [sender.socket] if todo else [], [], lab.PATIENCE)
-        assert readable or writable, f"{len(got)} of {len(frames)} frames came"
-        try:
-            while todo:
-                sender.write(todo[-1])
-                todo.pop()
-        except BlockingIOError:
-            pass
-        try:
-            while True:
-                got.append(receiver.read())
-        except BlockingIOError:
-            pass
-    return got
-
-
-def test_all_sizes_come_back_as_they_were(run):
-    stack = Stack(run, a="loop")
-    stack.pcid()
-    stack.wait_link("a")
-    with stack.open("a") as handle:
-        for size in range(60, 1515):
-            data = frame(size, "a", "a", size)
-            handle.write(data)
-            assert handle.read() == data
-    counters = stack.stats("a")
-    sizes = range(60, 1515)
-    assert counters["tx_frames"] == counters["rx_frames"] == len(sizes)
-    # The card counts the CRC.
-    assert counters["tx_bytes"] == counters["rx_bytes"] == sum(sizes) + 4 * len(sizes)
-    assert counters["rx_missed"] == counters["bad_offsets"] == counters["bad_writebacks"] == 0
-    # No buffer is lost: each is free, in a ring, on its way, or among the 32 that wait to be filled.
-    there = sum(counters[key] for key in ("pool_free", "rx_held", "tx_held", "rx_waiting", "tx_waiting"))
-    assert counters["pool_size"] - 32 <= there <= counters["pool_size"]
+from stack import MAC, Stack, burst, exchange, frame
 
 
 def test_blocking_tx_has_one_frame_under_way(run):
@@ -92,42 +36,6 @@ def test_blocking_tx_has_one_frame_under_way(run):
         counters = stack.stats(card)
         assert counters["tx_frames"] == counters["rx_frames"] == 65 and counters["tx_refused"] == 0
     assert all("--blocking-tx" in run.call(program, "--help")[1] for program in ("ixgbed", "e1000d"))
-
-
-def test_short_frames_are_padded_by_the_card(run):
-    stack = Stack(run, a="loop")
-    stack.pcid()
-    stack.wait_link("a")
-    with stack.open("a") as handle:
-        for size in (14, 15, 59):
-            data = frame(size, "a", "a")
-            handle.write(data)
-            assert handle.read() == data + bytes(60 - size)
-
-
-@pytest.mark.parametrize("driver, irq", [
-    ((), "MSI-X"), (("--msix",), "MSI-X"), (("--msi",), "MSI"), (("--intx",), "INTx"),
-    (("--irq",), "MSI-X"), (("--irq", "--msi"), "MSI"), (("--irq", "--intx"), "INTx"),
-    (("--poll",), "none"), (("--rx-ring", "64", "--tx-ring", "64"), "MSI-X")])
-def test_each_way_of_waiting(run, driver, irq):
-    stack = Stack(run, a="cable:x", b="cable:x")
-    stack.pcid(driver=driver)
-    frames, size = exchange(stack, [60, 61, 64, 1000, 1513, 1514] * 5)
-    for card, way in (("a", "tx"), ("b", "rx")):
-        counters = stack.stats(card)
-        assert counters["irq"] == irq
-        assert counters[f"{way}_frames"] == frames
-        assert counters[f"{way}_bytes"] == size + 4 * frames
-        assert (counters["sleeps"] == 0) == ("--poll" in driver)
-    # The other way round, many at once.
-    sent = [frame(60 + i % 1400, "b", "a", i) for i in range(3000)]
-    with stack.open("a") as receiver, stack.open("b") as sender:
-        assert burst(sender, receiver, sent) == sent
-    counters = stack.stats("a")
-    assert counters["rx_frames"] == len(sent)
-    assert counters["rx_missed"] == 0
-    if irq != "none":
-        assert counters["interrupts"] > 0
 
 
 def test_no_wake_up_is_lost_between_sparse_frames(run):
@@ -177,30 +85,6 @@ def test_mtu_holds_both_ways(run):
             stack.set("a", "/mtu", wrong)
         assert refused.value.errno == errno.EINVAL
     assert stack.value("a", "/mtu") == b"1500\n"
-
-
-def test_promiscuous_mode(run):
-    stack = Stack(run, a="cable:x", b="cable:x")
-    stack.pcid()
-    stack.wait_link("b")
-    stranger = frame(100, to="a")  # to a's own address, on the way to b
-    mine = frame(100, to="b", fill=1)
-    broadcast = b"\xff" * 6 + mine[6:]
-    with stack.open("b") as receiver, stack.open("a") as sender:
-        for data in (stranger, mine, broadcast):
-            sender.write(data)
-        assert receiver.read() == mine
-        assert receiver.read() == broadcast
-        stack.set("b", "/promisc", "1")
-        assert stack.value("b", "/promisc") == b"1\n"
-        for data in (stranger, mine):
-            sender.write(data)
-        assert receiver.read() == stranger
-        assert receiver.read() == mine
-        stack.set("b", "/promisc", "0\n")
-        for data in (stranger, mine):
-            sender.write(data)
-        assert receiver.read() == mine
 
 
 def test_promiscuous_by_option(run):
@@ -255,37 +139,6 @@ def test_unclaimed_frames_cost_nothing_and_are_counted(run):
     lab.wait_for(lambda: stack.stats("a")["unclaimed"] > 2000, "unclaimed frames")
     with stack.open("a", "", READ) as handle:
         assert len(handle.read()) == 60
-
-
-def test_a_reader_that_does_not_read_holds_up_nobody(run):
-    """Its socket fills, then ring and wire: the other way goes on, the drivers sleep, nothing is lost."""
-    stack = Stack(run, a="cable:x", b="cable:x")
-    stack.pcid()
-    stack.wait_link("a")
-    stack.wait_link("b")
-    with stack.open("b", "", READ) as idle, stack.open("a", "", WRITE) as sender:
-        sender.socket.settimeout(2.0)
-        sent = 0
-        try:
-            while sent < 20000:
-                sender.write(frame(1514, fill=sent))
-                sent += 1
-        except TimeoutError:
-            pass
-        assert 500 < sent < 20000, "it is held up in the end"
-        with stack.open("a", "", READ) as other, stack.open("b", "", WRITE) as back:
-            for i in range(20):
-                back.write(frame(100, "b", "a", i))
-                assert other.read() == frame(100, "b", "a", i)
-        before = {card: stack.stats(card) for card in "ab"}
-        assert before["b"]["rx_waiting"] > 0 and before["a"]["tx_waiting"] > 0
-        assert not select.select([], [], [], 1.0)[0]
-        for card in "ab":
-            after = stack.stats(card)
-            assert after["rounds"] - before[card]["rounds"] < 2000, "it spins"
-        for i in range(sent):
-            assert idle.read() == frame(1514, fill=i)
-        assert stack.stats("b")["rx_missed"] == 0
 
 
 def test_sigterm_ends_clients_and_says_nothing(run):

@@ -56,6 +56,12 @@ def test_options_of_other_cards(run, option, words):
     assert (code, words in said) == (2, True), said
 
 
+def test_commands_of_other_cards(run):
+    run.start("nicsim", "--device", "82574l", "--socket", "x", "--wire", "loop", "--control", "control").expect(" on x, ")
+    assert run.call("nicsim", "ctl", "control", "plug", "sr") == (
+        1, "nicsim ctl: control: no such command for an 82574l: see nicsim ctl --help")
+
+
 def test_legacy_descriptors_and_vlans(sim):
     tagged = FRAME[:12] + bytes.fromhex("81002345") + FRAME[12:]
     with Card(sim.path) as card:

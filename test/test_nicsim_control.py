@@ -7,7 +7,6 @@ import stat
 import pytest
 
 import lab
-from stack import Stack, frame
 from vfio_user import Client, Closed
 from x540 import EICR, GPIE, LINKS, Card
 
@@ -149,19 +148,3 @@ def test_who_asks_for_nonsense_or_for_nothing(run, cards):
     assert silent[0].recv(1) == b""  # its place was taken
     for who in silent:
         who.close()
-
-
-def test_a_driver_hears_of_it(run):
-    stack = Stack(run, a="cable:it", b="cable:it")
-    stack.pcid()
-    for card in "ab":
-        stack.wait_link(card)
-    stack.ctl("a", "link", "down")
-    stack.wait_link("a", up=False)
-    stack.wait_link("b", up=False)
-    stack.ctl("a", "link", "up")
-    stack.wait_link("a")
-    stack.wait_link("b")
-    with stack.open("a") as a, stack.open("b") as b:
-        a.write(frame(60))
-        assert b.read() == frame(60)

@@ -13,7 +13,6 @@ import pytest
 
 import lab
 from stack import Stack, frame
-from test_spine import LOSSLESS, Rheinfall, opened, url
 
 
 @pytest.fixture
@@ -31,39 +30,6 @@ def upgrade(run, card, *options, ok=True):
     assert code == (0 if ok else 1), said
     assert said.startswith("pcid: ") and "\n" not in said
     return said
-
-
-def resets(stack):
-    return sum("reset" in line.lower() for line in stack.nicsim.lines)
-
-
-def test_at_full_load(run, cable):
-    mirror = Rheinfall(run, "--url", url("b"))
-    opened(cable, "b")
-    generator = Rheinfall(run, "--url", url("a"), "--generate", "--size", "imix", "--window", 1000, "--duration", 60,
-                          "--drain", 5000)
-    opened(cable, "a")
-    pids = set(cable.drivers.values())
-    frames = 0
-    before = resets(cable)
-    for _ in range(2):
-        for card in "a", "b":
-            pids.add(int(re.search(r"upgraded: pid (\d+), [\d.]+ ms", upgrade(run, card))[1]))
-            # Frames flow again, and counters went on.
-            lab.wait_for(lambda: cable.stats("a")["rx_frames"] > frames + 2000, "frames after the upgrade")
-            frames = cable.stats("a")["rx_frames"]
-    assert len(pids) == 6, "each upgrade has a process of its own"
-    assert resets(cable) == before
-    for card in "a", "b":
-        stats = cable.stats(card)
-        assert (stats["upgrades"], stats["restarts"], stats["lost_in_restart"]) == (2, 0, 0)
-        assert (stats["unclaimed"], stats["no_link"], stats["refused"]) == (0, 0, 0)
-        assert (stats["rx_missed"], stats["bad_writebacks"], stats["bad_offsets"]) == (0, 0, 0)
-    result = generator.end(2)
-    mirrored = mirror.end(2)
-    assert {name: result[name] for name in LOSSLESS} == LOSSLESS, result
-    assert result["rx_frames"] == result["tx_frames"] > 8000
-    assert cable.process.running() and mirrored["rx_frames"] == result["tx_frames"]
 
 
 def test_settings_and_counters_go_on(run, cable):
