@@ -173,7 +173,7 @@ bool fault_rx(struct faults *f, struct fault_received *received)
 	if (strikes(f, FAULT_RX_GARBAGE)) {
 		for (unsigned i = 0; i < words; i++)
 			received->word[i] = noise(f);
-		*last |= received->done;
+		*last = (*last | received->done) & ~received->owned;
 	}
 	if (strikes(f, FAULT_RX_EARLY))
 		write_early(f, received);
@@ -212,7 +212,7 @@ bool fault_tx(struct faults *f, unsigned queue, uint32_t index)
 		return true;
 	}
 	if (strikes(f, FAULT_TX_GARBAGE)) {
-		const uint64_t word[2] = {noise(f), noise(f) | ops->tx_done};
+		const uint64_t word[2] = {noise(f) & ~ops->tx_owned, noise(f) | ops->tx_done};
 
 		write_words(f, ring.base + 16ull * index, word, sizeof(word));
 		return true;

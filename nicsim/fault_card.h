@@ -23,7 +23,8 @@ struct fault_ring {
 /* What a family does for its faults. */
 struct fault_ops {
 	struct fault_list list;
-	uint64_t tx_done; /* DD in the second quadword of a transmit descriptor */
+	uint64_t tx_done;  /* DD in the second quadword of a transmit descriptor */
+	uint64_t tx_owned; /* or a bit of its first that falls */
 	struct fault_ring (*ring)(void *card, unsigned queue, bool tx);
 	/* Sets DD of a transmit descriptor, as after a frame that was sent; the interrupt that
 	 * follows a write-back. */
@@ -42,8 +43,9 @@ struct fault_received {
 	uint64_t address; /* of the first */
 	uint64_t word[2];
 	unsigned words;
-	/* Of the last one: the bits DD and EOP, and where 16 bits of length begin. */
-	uint64_t done, end;
+	/* Of the last one: the bits DD (or one that falls instead) and EOP, and where 16 bits of
+	 * length begin. */
+	uint64_t done, owned, end;
 	unsigned length;
 };
 

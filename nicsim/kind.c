@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-static const struct card_family *const families[] = {&ixgbe_family, &e1000_family, NULL};
+static const struct card_family *const families[] = {
+	&ixgbe_family, &e1000_family, &rtl8168_family, NULL};
 
 bool card_find_kind(const char *name, struct card_kind *kind)
 {

@@ -58,7 +58,7 @@ struct card_kind {
 	const void *model;
 };
 
-extern const struct card_family ixgbe_family, e1000_family;
+extern const struct card_family ixgbe_family, e1000_family, rtl8168_family;
 
 /* False: there is none of that name. */
 bool card_find_kind(const char *name, struct card_kind *kind);

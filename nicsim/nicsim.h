@@ -8,7 +8,7 @@
  *     nicsim.h   what the parts share          loop.h      events, timers, deferred work
  *     server.c   connections                   session.c   the vfio-user commands
  *     dma.c      the client's memory           pci.c       config space, registers, memory
- *     irq.c      interrupts as eventfds        ixgbe/, e1000/  the families of cards
+ *     irq.c      interrupts as eventfds        ixgbe/, e1000/, rtl8168/  families of cards
  *     kind.c     what --device can name        fault*.c    what goes wrong
  *     wire*.c    what a port is plugged into   headers.c   what is in a frame
  *     offload.c  arithmetic over frames        toeplitz.c  a hash over addresses
