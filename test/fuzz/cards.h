@@ -12,20 +12,21 @@
 struct bench;
 
 struct card_words {
-	uint32_t bar_size;
-	const uint32_t *often; /* registers that drivers write most */
+	uint32_t bar, bar_size; /* with the registers */
+	bool narrow;            /* which have 8 and 16 bits, too */
+	const uint32_t *often;  /* registers that drivers write most */
 	unsigned count;
 	unsigned queues; /* of each direction; a power of two */
 	/* Sets a ring of `bytes` at `ring` up as a driver does, but for what `how` says. */
 	void (*set_up)(struct bench *b, bool send, unsigned queue, uint64_t ring, uint32_t bytes,
 		uint32_t how);
 	void (*tail)(struct bench *b, bool send, unsigned queue, uint32_t index);
-	/* The second quadword of a descriptor, to send mostly. */
-	uint64_t (*descriptor)(uint32_t what, uint32_t len);
+	/* A descriptor, to send mostly. */
+	void (*descriptor)(uint64_t address, uint32_t what, uint32_t len, uint64_t row[2]);
 };
 
-extern const struct card_words ixgbe_words, e1000_words;
+extern const struct card_words ixgbe_words, e1000_words, rtl8168_words;
 
-void write_reg(struct bench *b, uint32_t offset, uint32_t value);
+void write_reg(struct bench *b, uint32_t offset, unsigned size, uint64_t value);
 
 #endif

@@ -17,18 +17,18 @@ static void set_up(
 {
 	const uint32_t base = send ? E1000_TX_QUEUE(queue) : E1000_RX_QUEUE(queue);
 
-	write_reg(b, base + E1000_RDBAL, (uint32_t)ring);
-	write_reg(b, base + E1000_RDBAH, (uint32_t)(ring >> 32));
-	write_reg(b, base + E1000_RDLEN, bytes);
+	write_reg(b, base + E1000_RDBAL, 4, (uint32_t)ring);
+	write_reg(b, base + E1000_RDBAH, 4, (uint32_t)(ring >> 32));
+	write_reg(b, base + E1000_RDLEN, 4, bytes);
 	if (send) {
-		write_reg(b, E1000_TCTL, E1000_TCTL_ENABLE | (how & 1 ? E1000_TCTL_PAD : 0));
+		write_reg(b, E1000_TCTL, 4, E1000_TCTL_ENABLE | (how & 1 ? E1000_TCTL_PAD : 0));
 		return;
 	}
 	/* Legacy, extended, split; sizes of buffers; a tag that is taken out. */
-	write_reg(b, E1000_RFCTL, how & 1 ? E1000_RFCTL_EXTENDED : 0);
-	write_reg(b, E1000_PSRCTL, how & 0x3f3f);
-	write_reg(b, E1000_CTRL, E1000_CTRL_LINK_UP | (how & 2 ? E1000_CTRL_VLAN : 0));
-	write_reg(b, E1000_RCTL,
+	write_reg(b, E1000_RFCTL, 4, how & 1 ? E1000_RFCTL_EXTENDED : 0);
+	write_reg(b, E1000_PSRCTL, 4, how & 0x3f3f);
+	write_reg(b, E1000_CTRL, 4, E1000_CTRL_LINK_UP | (how & 2 ? E1000_CTRL_VLAN : 0));
+	write_reg(b, E1000_RCTL, 4,
 		E1000_RCTL_ENABLE | E1000_RCTL_UPE | E1000_RCTL_MPE | E1000_RCTL_BAM |
 			E1000_RCTL_LPE | (how & 4 ? 1u << 10 : 0) | (how & 0x18) << 13 |
 			(how & 0x20 ? E1000_RCTL_BSEX : 0));
@@ -36,15 +36,16 @@ static void set_up(
 
 static void tail(struct bench *b, bool send, unsigned queue, uint32_t index)
 {
-	write_reg(b, (send ? E1000_TX_QUEUE(queue) : E1000_RX_QUEUE(queue)) + E1000_RDT, index);
+	write_reg(b, (send ? E1000_TX_QUEUE(queue) : E1000_RX_QUEUE(queue)) + E1000_RDT, 4, index);
 }
 
 /* Legacy or extended: length, type, commands, options. */
-static uint64_t descriptor(uint32_t what, uint32_t len)
+static void descriptor(uint64_t address, uint32_t what, uint32_t len, uint64_t row[2])
 {
-	return (uint64_t)(len & 0x3fff) | (uint64_t)(what & 0xff) << 24 |
-	       (uint64_t)(what >> 8 & 1) << 20 | (uint64_t)(what >> 9 & 0x1f) << 40 |
-	       (uint64_t)(len >> 14) << 48;
+	row[0] = address;
+	row[1] = (uint64_t)(len & 0x3fff) | (uint64_t)(what & 0xff) << 24 |
+		 (uint64_t)(what >> 8 & 1) << 20 | (uint64_t)(what >> 9 & 0x1f) << 40 |
+		 (uint64_t)(len >> 14) << 48;
 }
 
 const struct card_words e1000_words = {.bar_size = 0x20000,

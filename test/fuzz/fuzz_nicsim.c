@@ -47,7 +47,8 @@ static const struct {
 	bool mapped, second; /* its doorbells; the second port of the one before */
 } kinds[] = {{"x540", &ixgbe_words, false, false}, {"82599", &ixgbe_words, false, false},
 	{"x540", &ixgbe_words, true, false}, {"82574l", &e1000_words, false, false},
-	{"x550", &ixgbe_words, false, false}, {"x550", &ixgbe_words, false, true}};
+	{"x550", &ixgbe_words, false, false}, {"x550", &ixgbe_words, false, true},
+	{"rtl8168", &rtl8168_words, false, false}, {"rtl8168c", &rtl8168_words, false, false}};
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -133,7 +134,8 @@ static void send_message(
 	exact = malloc(len ? len : 1);
 	if (!exact)
 		abort();
-	memcpy(exact, payload, len);
+	if (len)
+		memcpy(exact, payload, len);
 	if (fd >= 0)
 		b->session.fds.fd[b->session.fds.count++] = fd;
 	session_command(&b->session, &header, exact);
@@ -171,9 +173,9 @@ static void access_region(struct bench *b, bool write, uint32_t region, uint64_t
 		sizeof(message.access) + (write ? (count <= 8 ? count : 8) : 0), -1);
 }
 
-void write_reg(struct bench *b, uint32_t offset, uint32_t value)
+void write_reg(struct bench *b, uint32_t offset, unsigned size, uint64_t value)
 {
-	access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX, offset, 4, &value);
+	access_region(b, true, VFIO_PCI_BAR0_REGION_INDEX + b->words->bar, offset, size, &value);
 }
 
 static void any_message(struct bench *b, struct program *p)
@@ -244,8 +246,9 @@ static void any_register(struct bench *b, struct program *p)
 	uint32_t which = word(p, 1);
 	uint32_t offset = which < 0xc0 ? words->often[which % words->count] : word(p, 3);
 	uint32_t value = word(p, 4);
-	uint32_t size = which & 1 || which < 0xc0 ? 4 : 1u << (which >> 1 & 3);
-	uint32_t region = VFIO_PCI_BAR0_REGION_INDEX;
+	bool wide = which & 1 || (which < 0xc0 && !words->narrow);
+	uint32_t size = wide ? 4 : 1u << (which >> 1 & 3);
+	uint32_t region = VFIO_PCI_BAR0_REGION_INDEX + words->bar;
 
 	/* The other BARs are small. */
 	if (offset >= words->bar_size) {
@@ -279,7 +282,7 @@ static void config_space(struct bench *b, struct program *p)
 static void set_up_queue(struct bench *b, struct program *p)
 {
 	uint32_t what = word(p, 1);
-	uint64_t ring = address(p) & ~UINT64_C(127);
+	uint64_t ring = address(p) & ~UINT64_C(255);
 	uint32_t rows = 8u * (1 + (word(p, 1) & 31));
 
 	b->words->set_up(b, what & 1, (what >> 1) % b->words->queues, ring, rows * 16, word(p, 2));
@@ -300,11 +303,11 @@ static void descriptors(struct bench *b, struct program *p)
 	unsigned n = 1 + word(p, 1) % 16;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t row[2] = {address(p), 0};
+		uint64_t at = address(p), row[2];
 		uint32_t what = word(p, 2);
 		uint32_t len = word(p, 2);
 
-		row[1] = b->words->descriptor(what, len);
+		b->words->descriptor(at, what, len, row);
 		if (what & 0x8000) { /* a context, too: as it comes */
 			row[0] = number(p, 8);
 			row[1] = number(p, 8);

@@ -19,12 +19,12 @@
 #include "pci/vfio_user.h"
 #include "program.h"
 
-#define CARDS   2u
+#define CARDS   3u
 #define FDS_MAX 80u /* more than a message may have */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const names[CARDS] = {"x540", "82574l"};
+static const char *const names[CARDS] = {"x540", "82574l", "rtl8168"};
 
 static struct loop *loop;
 static struct report reports[CARDS];
@@ -201,7 +201,7 @@ static void ask(struct program *p)
 	if (fd < 0)
 		return;
 	if (what & 1)
-		len = (size_t)snprintf(text, sizeof(text), "%s", paths[what >> 1 & 1]);
+		len = (size_t)snprintf(text, sizeof(text), "%s", paths[(what >> 4) % CARDS]);
 	if (what & 4)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "\n%s",
 			often[which % (sizeof(often) / sizeof(*often))]);
@@ -247,7 +247,7 @@ static void step(struct client *c)
 	case 7: flood(c, 16u * (what >> 4)); break;
 	case 8:
 		hang_up(c);
-		c->fd = dial(paths[what >> 4 & 1], SOCK_STREAM);
+		c->fd = dial(paths[(what >> 4) % CARDS], SOCK_STREAM);
 		break;
 	default: memcpy(hello, &head, sizeof(head)); put(c, hello, sizeof(hello), 0);
 	}
@@ -352,7 +352,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (i == 1000)
 			abort();
 	}
-	if (server_has_client(cards[0].server) || server_has_client(cards[1].server))
-		abort();
+	for (unsigned i = 0; i < CARDS; i++)
+		if (server_has_client(cards[i].server))
+			abort();
 	return 0;
 }
