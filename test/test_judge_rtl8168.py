@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """nicsim's RTL8168s judged by a driver that was not written here: Linux 6.12's r8169, in a guest on four processors, with
 a network namespace at the other end of each card's wire. The 8168DP and the 8168C with MSI-X, and the 8161 with MSI and with
-INTx."""
+INTx. Then two more with a cable between them, with a VLAN on top, over IPv4 and IPv6."""
 import hashlib
 import os
 import re
@@ -21,6 +21,8 @@ CARDS = {1: ("rtl8168", 9194), 2: ("rtl8168c", 6122)}
 # Segmentation is turned on by hand: where it is off without, r8169 has had trouble with it on some boards.
 FEATURES = ("tx-scatter-gather", "tx-checksum-ipv4", "tx-checksum-ipv6", "rx-checksumming", "rx-vlan-offload", "tx-vlan-offload")
 SEGMENTS = ("tx-tcp-segmentation", "tx-tcp6-segmentation")
+TALK = ("10.9.14.1", "10.9.54.1", "fd00:14::1", "fd00:54::1")  # without and with a VLAN
+FEW = SIZES[::5]
 STEPS = (1473, 2020, 2048, 4068, 6094)
 
 SCRIPT = f"""
@@ -48,9 +50,9 @@ turn() {{ # on|off FEATURE...
 	for feature; do echo "feature $feature $to $(ethtool -k $eth | grep -c "^[[:space:]]*$feature: $to")"; done
 	carrier $eth 1
 }}
-judge() {{ # CARD FAR-MAC MTU SIZE...
-	card=$1 far=$2 mtu=$3
-	shift 3
+judge() {{ # CARD FAR-MAC MTU SIZES SIZE...
+	card=$1 far=$2 mtu=$3 sizes=$4
+	shift 4
 	begin $card
 	ip link set $eth mtu $mtu
 	carrier $eth 1
@@ -61,7 +63,7 @@ judge() {{ # CARD FAR-MAC MTU SIZE...
 
 	echo "before $card $(counters $eth) $(own)"
 	gate "before $card"
-	pings {" ".join(map(str, SIZES))}
+	pings $sizes
 	fetch default
 	serve default
 	echo "after $card $(counters $eth) $(own)"
@@ -82,10 +84,12 @@ judge() {{ # CARD FAR-MAC MTU SIZE...
 	done
 	ip link set $eth down
 }}
+# So that nothing is said of which nobody knows.
+for conf in all default; do echo 1 >/proc/sys/net/ipv6/conf/$conf/disable_ipv6; done
 mkdir /tmp/www
 httpd -h /tmp/www -p 80
-judge 1 {far_mac(1)} {CARDS[1][1]} {" ".join(map(str, (*STEPS, CARDS[1][1] - 28)))}
-judge 2 {far_mac(2)} {CARDS[2][1]} {" ".join(map(str, STEPS))}
+judge 1 {far_mac(1)} {CARDS[1][1]} "{" ".join(map(str, SIZES))}" {" ".join(map(str, (*STEPS, CARDS[1][1] - 28)))}
+judge 2 {far_mac(2)} {CARDS[2][1]} "{" ".join(map(str, FEW))}" {" ".join(map(str, STEPS))}
 for mode in msi intx; do
 	begin 3
 	pings 0 1472
@@ -98,6 +102,43 @@ for mode in msi intx; do
 	echo 0000:00:03.0 >driver/unbind
 	[ $mode = intx ] || echo 0000:00:03.0 >/sys/bus/pci/drivers/r8169/bind
 done
+
+# Card 4 is near; card 5 is far, in a namespace of its own. Addresses are usable at once.
+unshare -n sleep 100000 & holder=$!
+other_namespace() {{ [ "$(readlink /proc/$holder/ns/net)" != "$(readlink /proc/self/ns/net)" ]; }}
+until_ 100 other_namespace
+inside() {{ nsenter -t $holder -n "$@"; }}
+near=$(slot 4) far=$(slot 5)
+ip link set $far netns $holder
+equip() {{ # INSIDE INTERFACE N
+	for conf in default $2; do
+		for key in accept_dad disable_ipv6; do $1 sh -c "echo 0 >/proc/sys/net/ipv6/conf/$conf/$key"; done
+	done
+	$1 ip link add link $2 name vlan5 type vlan id 5
+	for pair in $2:1 vlan5:5; do
+		$1 ip link set ${{pair%:*}} up
+		$1 ip addr add 10.9.${{pair#*:}}4.$3/24 dev ${{pair%:*}}
+		$1 ip -6 addr add fd00:${{pair#*:}}4::$3/64 dev ${{pair%:*}}
+	done
+}}
+equip "" $near 2
+equip inside $far 1
+linked() {{ ethtool $near | grep -q 'detected: yes' && inside ethtool $far | grep -q 'detected: yes'; }}
+until_ 600 linked
+inside bounce serve 7777 &
+talk() {{ # NAME SIZE...
+	name=$1
+	shift
+	for to in {" ".join(TALK)}; do echo "$name $to $(bounce $near $to 7777 100000 0 1 1000 "$@")"; done
+}}
+for to in on off; do
+	for feature in {" ".join((*FEATURES, *SEGMENTS))} generic-receive-offload; do
+		ethtool -K $near $feature $to >/dev/null
+		inside ethtool -K $far $feature $to >/dev/null
+	done
+	talk $to 1471 1472 1473
+done
+kill $holder
 """
 
 
@@ -106,10 +147,24 @@ def compare(before, after, wire_before, wire_after):
     moved = {name: after[name] - before[name] for name in before}
     for way, wire in ("tx", "rx"), ("rx", "tx"):
         packets = wire_after[wire]["packets"] - wire_before[wire]["packets"]
-        assert packets > 2 * len(SIZES)
+        assert packets > 200
         assert moved[f"{way}_packets"] == moved[f"own_{way}"] == packets
     assert moved["unicast"] == moved["rx_packets"]
     assert not {name: value for name, value in after.items() if value and re.search("err|miss|collision|abort|underrun", name)}
+
+
+def judge_offloads(lines):
+    """Whether it was the card that did what was turned on, and Linux what was not. That all data arrived, bounce says."""
+    talks = {tuple(match.groups()): linux.numbers(line) for line in lines
+             if (match := re.match(r"(on|off) (\S+) bounced ", line))}
+    assert set(talks) == {(to, address) for to in ("on", "off") for address in TALK}
+    for (to, address), seen in talks.items():
+        on, vlan = to == "on", "54" in address
+        computes = on and not (vlan and ":" in address)      # r8169 does not ask for that
+        assert (seen["sent"] > 1518, seen["open"] > 0) == (computes, computes), (to, address, seen)
+        assert not vlan or (seen["tagged"] > 10) == on, (to, address, seen)
+        if not on:                                           # what Linux puts together it has checked itself
+            assert seen["checked"] == 0 and seen["got"] <= 1518, (address, seen)
 
 
 def test_linux_r8169(run):
@@ -123,8 +178,10 @@ def test_linux_r8169(run):
     (run.dir / "www/file").write_bytes(content)
     run.start(linux.PYTHON, "-u", "-m", "http.server", "8000", "--directory", run.dir / "www",
               wrap=peer.wrap).expect("Serving")
-    machine = linux.boot(run, SCRIPT, [run.dir / f"card{n}" for n in (1, 2, 3)], modules=["realtek", "r8169"],
-                         append="ipv6.disable=1")
+    pair = run.start("nicsim", "--strict", *(text for n, device in ((4, "rtl8168"), (5, "rtl8168c")) for text in (
+        "--device", device, "--socket", run.dir / f"card{n}", "--wire", "cable:wire", "--mac", mac(n))))
+    pair.expect("/card5, wire")
+    machine = linux.boot(run, SCRIPT, [run.dir / f"card{n}" for n in range(1, 6)], modules=["realtek", "r8169", "8021q"])
 
     def serve(what, n):
         machine.expect(f"^gate {what} {n}", limit=2 * guest.PATIENCE)
@@ -153,7 +210,7 @@ def test_linux_r8169(run):
     fetched = [line.split()[1:3] for line in lines if line.startswith("fetched ")]
     assert fetched == [[name, hashlib.sha256(content).hexdigest()] for name in (*("default", "off", "on") * 2, "msi", "intx")]
     answered = [int(line.split()[1]) for line in lines if line.startswith("answered ")]
-    assert answered == [*STEPS, CARDS[1][1] - 28, *SIZES, 100, 100, *STEPS, *SIZES, 100, 100, 0, 1472, 0, 1472]
+    assert answered == [*STEPS, CARDS[1][1] - 28, *SIZES, 100, 100, *STEPS, *FEW, 100, 100, 0, 1472, 0, 1472]
     turned = [line.split()[1:] for line in lines if line.startswith("feature ")]
     assert turned == [[name, to, "1"] for to in ("off", "on") for name in (*FEATURES, *(SEGMENTS if to == "on" else ()))] * 2
     # With segmentation the card sends more frames than Linux has given it.
@@ -167,6 +224,7 @@ def test_linux_r8169(run):
     assert all(re.match(r" ?\d+:( \d+)* [1-9]", text) for text in used)
     dumps = [text.split()[1:] for text in lines if text.startswith("registers ")]
     assert [(int(size), int(tcr, 16) >> 20 & 0x7cf) for size, tcr in dumps] == [(256, 0x28b)] * 2
-    for card in cards:
+    judge_offloads(lines)
+    for card in (*cards, pair):
         assert card.stop() == 0
         assert not strict.unlisted(card, "r8169")
