@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What doc/nicsim-registers.md says that a card has is what it has."""
+"""What doc/nicsim-registers.md and its like say that a card has is what it has."""
 import pathlib
 import re
 
-PAGE = pathlib.Path(__file__).parents[1] / "doc/nicsim-registers.md"
+DOC = pathlib.Path(__file__).parents[1] / "doc"
+PAGE = DOC / "nicsim-registers.md"
 CARDS = {"x540": "X540", "x550": "X550", "82599": "82599"}
 
 
@@ -32,6 +33,16 @@ def listed(run, card):
     return rows
 
 
+def plausible(key, text, state):
+    """A page's word for a register that nicsim describes so."""
+    assert state in ("exact", "partial", "held", "constant", "never counts", "alias")
+    assert (state == "alias") == ("by another address" in text), key
+    # What acts is not said to be dead, what is dead not to act.
+    assert state not in ("held", "constant", "never counts") or not text.endswith("acts"), key
+    assert state != "constant" or "not writable" in text, key
+    assert state != "never counts" or text.endswith("cleared by reading"), key
+
+
 def test_each_register_is_on_the_page(run):
     told = page()
     for card, name in CARDS.items():
@@ -39,13 +50,22 @@ def test_each_register_is_on_the_page(run):
         assert set(has) == {key for key, (cards, _, _) in told.items() if name in cards}
         for key, text in has.items():
             state = told[key][1]
-            assert state in ("exact", "partial", "held", "constant", "never counts", "alias")
-            assert (state == "alias") == ("by another address" in text), key
-            # What acts is not said to be dead, what is dead not to act.
-            assert state not in ("held", "constant", "never counts") or not text.endswith("acts"), key
-            assert state != "constant" or "not writable" in text, key
-            assert state != "never counts" or text.endswith("cleared by reading"), key
+            plausible(key, text, state)
     assert listed(run, "82599-kx4") == listed(run, "82599")
+
+
+def test_those_of_the_82574l(run):
+    rows = {}
+    for line in (DOC / "nicsim-registers-82574l.md").read_text().splitlines():
+        match = re.match(r"\| 0x(\w+)(?: \+ (\d+) × 0x(\w+))? \| [^|]* \| ([^|]*) \| [^|]* \|$", line)
+        assert match or not line.startswith("| 0x"), line
+        if match:
+            at, count, stride, state = match.groups()
+            rows[int(at, 16), int(count or 1), int(stride or "4", 16)] = state
+    has = listed(run, "82574l")
+    assert set(has) == set(rows)
+    for key, text in has.items():
+        plausible(key, text, rows[key])
 
 
 def test_what_is_mapped(run):

@@ -6,7 +6,8 @@
  *     nvm.c     EEPROM                 phy.c     the PHY and the link
  *     irq.c     causes, masks, vectors stats.c   counters
  *     filter.c  which frames are ours  rx.c, tx.c  the rings
- *     fault.c   what can go wrong      family.c  what nicsim knows of it
+ *     pause.c   flow control           fault.c   what can go wrong
+ *     family.c  what nicsim knows of it
  */
 #ifndef NICSIM_E1000_CARD_H
 #define NICSIM_E1000_CARD_H
@@ -16,6 +17,7 @@
 #include "nicsim/headers.h"
 #include "nicsim/kind.h"
 #include "nicsim/offload.h"
+#include "nicsim/pause.h"
 #include "nicsim/toeplitz.h"
 #include "nicsim/wire.h"
 
@@ -24,7 +26,8 @@
 #define E1000_CSR_SIZE   0x20000u /* BAR 0 */
 #define E1000_MSIX_TABLE 16384u   /* BAR 4 */
 #define E1000_VECTORS    5u
-#define E1000_QUEUES     2u /* of each direction */
+#define E1000_MBIT       1000u /* the one speed that the PHY negotiates */
+#define E1000_QUEUES     2u    /* of each direction */
 #define E1000_NVM_WORDS  512u
 #define E1000_RX_BUFFER  40960u /* all that PBA can give */
 #define E1000_TX_CHAIN   64u    /* descriptors a frame at most; the card itself sets no limit */
@@ -99,6 +102,7 @@ struct e1000 {
 	struct e1000_irq irq;
 	struct e1000_rx rx;
 	struct e1000_tx tx;
+	struct pause pause;
 	uint16_t nvm[E1000_NVM_WORDS];
 	uint8_t msix[E1000_MSIX_TABLE];
 	uint16_t row[E1000_CSR_SIZE / 4]; /* of the table, by register; 0: none */
@@ -171,6 +175,8 @@ void e1000_count(struct e1000 *card, uint32_t offset);
 void e1000_count_rx_seen(struct e1000 *card, uint32_t len);
 void e1000_count_rx_good(struct e1000 *card, const uint8_t *frame, uint32_t len);
 void e1000_count_tx(struct e1000 *card, const uint8_t *frame, uint32_t len);
+/* One that the MAC made: a pause. */
+void e1000_count_tx_mac(struct e1000 *card, uint32_t len);
 
 /* --- filter.c --- */
 void e1000_filter_reset(struct e1000 *card);
@@ -178,6 +184,11 @@ bool e1000_filter(struct e1000 *card, const uint8_t *frame, uint32_t len);
 
 /* --- fault.c --- */
 extern const struct fault_ops e1000_fault_ops;
+
+/* --- pause.c --- */
+void e1000_pause_init(struct e1000 *card);
+/* A frame came in; true: it ends here. */
+bool e1000_pause_take(struct e1000 *card, const uint8_t *frame);
 
 /* --- rx.c --- */
 void e1000_rx_init(struct e1000 *card);
@@ -198,6 +209,8 @@ void e1000_tx_sendable(void *ctx);
 /* Sets DD and leaves the rest of the descriptor as it is. */
 void e1000_tx_set_done(struct e1000 *card, unsigned queue, uint32_t index);
 void e1000_tx_look_again(struct e1000 *card);
+/* After a pause. */
+void e1000_tx_go_on(struct e1000 *card);
 void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value);
 

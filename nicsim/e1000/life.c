@@ -17,6 +17,8 @@ uint32_t e1000_read_status(struct e1000 *card, uint32_t offset)
 
 	if (e1000_link(card))
 		value |= E1000_STATUS_LINK_UP;
+	if (pause_holds(&card->pause))
+		value |= E1000_STATUS_TXOFF;
 	if (function_is_master(&card->fn) &&
 		!(*e1000_reg(card, E1000_CTRL) & E1000_CTRL_MASTER_DISABLE))
 		value |= E1000_STATUS_MASTER_ENABLED;
@@ -40,6 +42,7 @@ static void stop(struct e1000 *card)
 	e1000_irq_stop(card);
 	e1000_rx_stop(card);
 	e1000_tx_stop(card);
+	pause_stop(&card->pause);
 }
 
 /* CTRL.RST (4.6.3): the PHY and its link stay as they are. */
@@ -158,7 +161,7 @@ static void on_broken(void *ctx, const struct sim_error *why)
 static unsigned on_speed(void *ctx)
 {
 	(void)ctx;
-	return 1000;
+	return E1000_MBIT;
 }
 
 int e1000_create(struct e1000 **out, const struct card_options *options, struct loop *loop,
@@ -199,6 +202,7 @@ int e1000_create(struct e1000 **out, const struct card_options *options, struct 
 	e1000_irq_init(card);
 	e1000_rx_init(card);
 	e1000_tx_init(card);
+	e1000_pause_init(card);
 	power_on(card);
 	rc = wire_open(&card->wire, options->wire, loop, &port, why);
 	if (rc) {

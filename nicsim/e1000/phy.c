@@ -2,7 +2,7 @@
  *
  * The copper PHY behind MDIC (IEEE 802.3 clause 22; registers from 16 on as Marvell's 88E1149,
  * which the 82574 contains), and the link. The other end of the wire always offers 1000BASE-T in
- * full duplex, without pause frames; negotiation is over at once.
+ * full duplex, and obeys pause frames; negotiation is over at once.
  */
 #include <string.h>
 
@@ -85,6 +85,8 @@ void e1000_link_changed(struct e1000 *card)
 	card->linked = e1000_link(card);
 	if (!phy_link(card))
 		card->phy.link_fell = true;
+	if (was && !card->linked)
+		pause_link_down(&card->pause);
 	if (card->linked != was)
 		e1000_cause(card, E1000_CAUSE_LSC);
 }
@@ -122,7 +124,7 @@ static uint16_t phy_read(struct e1000 *card, unsigned reg)
 			(up && !phy->link_fell ? BMSR_LINK : 0);
 		phy->link_fell = !up;
 		return value;
-	case PARTNER: return up ? 0x41e1 : 0;
+	case PARTNER: return up ? 0x45e1 : 0;
 	case EXPANSION: return up ? 0x0005 : 0;
 	case STATUS_1000_T: return up ? 0x3c00 : 0;
 	/* 1000 Mbit/s, full duplex, resolved, link; a cable of 50 to 80 m. */

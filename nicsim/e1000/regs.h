@@ -15,11 +15,14 @@
 #define   E1000_CTRL_MASTER_DISABLE 0x00000004u
 #define   E1000_CTRL_LINK_UP 0x00000040u /* SLU: the MAC takes the link that the PHY has */
 #define   E1000_CTRL_RESET 0x04000000u
+#define   E1000_CTRL_RFCE 0x08000000u
+#define   E1000_CTRL_TFCE 0x10000000u
 #define   E1000_CTRL_VLAN 0x40000000u /* VME */
 #define   E1000_CTRL_PHY_RESET 0x80000000u
 #define E1000_STATUS 0x00008u
 #define   E1000_STATUS_FULL_DUPLEX 0x00000001u
 #define   E1000_STATUS_LINK_UP 0x00000002u
+#define   E1000_STATUS_TXOFF 0x00000010u /* a pause holds what is sent */
 #define   E1000_STATUS_1000 0x00000280u /* SPEED, ASDV */
 #define   E1000_STATUS_PHY_RESET 0x00000400u /* PHYRA */
 #define   E1000_STATUS_MASTER_ENABLED 0x00080000u
@@ -38,6 +41,15 @@
 #define   E1000_MDIC_INTERRUPT 0x20000000u
 #define   E1000_MDIC_ERROR 0x40000000u
 #define E1000_VET 0x00038u
+/* Pause frames: where to, of what type, for how long; and when (of the 8254x). */
+#define E1000_FCAL 0x00028u
+#define E1000_FCAH 0x0002cu
+#define E1000_FCT 0x00030u
+#define E1000_FCTTV 0x00170u
+#define E1000_FCRTL 0x02160u
+#define   E1000_FCRTL_XON 0x80000000u
+#define E1000_FCRTH 0x02168u
+#define   E1000_FCRT_BYTES(v) ((v) & 0x0000fff8u) /* of both */
 #define E1000_EXTCNF_CTRL 0x00f00u
 #define   E1000_EXTCNF_CTRL_SW 0x00000020u /* MDIO_SW_OWNERSHIP */
 #define E1000_SWSM 0x05b50u
@@ -85,6 +97,8 @@
 #define   E1000_RCTL_VFE 0x00040000u
 #define   E1000_RCTL_CFIEN 0x00080000u
 #define   E1000_RCTL_CFI 0x00100000u
+#define   E1000_RCTL_DPF 0x00400000u
+#define   E1000_RCTL_PMCF 0x00800000u
 #define   E1000_RCTL_BSEX 0x02000000u
 #define   E1000_RCTL_SECRC 0x04000000u
 #define   E1000_RCTL_FLEX(v) ((v) >> 27 & 15u) /* KiB */
@@ -124,6 +138,7 @@
 #define E1000_TCTL 0x00400u
 #define   E1000_TCTL_ENABLE 0x00000002u
 #define   E1000_TCTL_PAD 0x00000008u
+#define   E1000_TCTL_SWXOFF 0x00400000u
 #define E1000_TX_QUEUE(q) (0x03800u + 0x100u * (q))
 #define   E1000_TDBAL 0x00u
 #define   E1000_TDBAH 0x04u
@@ -133,6 +148,10 @@
 
 /* --- statistics (10.2.7) --- */
 #define E1000_MPC 0x04010u
+#define E1000_XONRXC 0x04048u
+#define E1000_XONTXC 0x0404cu
+#define E1000_XOFFRXC 0x04050u
+#define E1000_XOFFTXC 0x04054u
 #define E1000_PRC64 0x0405cu
 #define E1000_GPRC 0x04074u
 #define E1000_BPRC 0x04078u

@@ -325,6 +325,7 @@ static bool push(struct e1000 *card, const uint8_t *frame, uint32_t len)
 	memcpy(rx->buffer + rx->used, &len, sizeof(len));
 	memcpy(rx->buffer + rx->used + sizeof(len), frame, len);
 	rx->used += (uint32_t)sizeof(len) + len;
+	pause_level(&card->pause, rx->used);
 	return true;
 }
 
@@ -339,6 +340,7 @@ static bool move_one(struct e1000 *card)
 		return false;
 	rx->used -= (uint32_t)sizeof(len) + len;
 	memmove(rx->buffer, rx->buffer + sizeof(len) + len, rx->used);
+	pause_level(&card->pause, rx->used);
 	return true;
 }
 
@@ -390,7 +392,7 @@ bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 		e1000_count(card, E1000_ROC);
 		return true;
 	}
-	if (!e1000_filter(card, frame, len))
+	if (e1000_pause_take(card, frame) || !e1000_filter(card, frame, len))
 		return true;
 	e1000_count_rx_good(card, frame, len);
 	if (rx->used == 0 && listening(card)) {
@@ -401,6 +403,7 @@ bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t length, bool may_wai
 	if (!push(card, frame, len)) {
 		e1000_count(card, E1000_MPC);
 		e1000_cause(card, E1000_CAUSE_RXO);
+		pause_overflow(&card->pause);
 	}
 	return true;
 }

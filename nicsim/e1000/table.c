@@ -30,11 +30,11 @@ static const struct row rows[] = {
 	{E1000_CTRL_EXT, 1, 4, 0, 0xffffdfff, NULL, e1000_write_ctrl_ext},
 	PLAIN(0x0001c, 0x000000ff),                             /* FLA */
 	{E1000_MDIC, 1, 4, E1000_MDIC_READY, 0, NULL, e1000_write_mdic},
-	PLAIN(0x00028, 0xffffffff),                             /* FCAL */
-	PLAIN(0x0002c, 0x0000ffff),                             /* FCAH */
-	PLAIN(0x00030, 0x0000ffff),                             /* FCT */
+	PLAIN(E1000_FCAL, 0xffffffff),
+	PLAIN(E1000_FCAH, 0x0000ffff),
+	PLAIN(E1000_FCT, 0x0000ffff),
 	{E1000_VET, 1, 4, 0x00008100, 0x0000ffff},
-	PLAIN(0x00170, 0x0000ffff),                             /* FCTTV */
+	PLAIN(E1000_FCTTV, 0x0000ffff),
 	PLAIN(0x00178, 0xc000ffff),                             /* TXCW */
 	FIXED(0x00180, 0),                                      /* RXCW */
 	{0x00e00, 1, 4, 0x07061302, 0xcfcfcfcf},                /* LEDCTL */
@@ -72,8 +72,8 @@ static const struct row rows[] = {
 	/* Receive (10.2.5) */
 	{E1000_RCTL, 1, 4, 0, 0x7fffffff, NULL, e1000_write_rctl},
 	PLAIN(0x02008, 0x00003fff),                             /* ERT */
-	PLAIN(0x02160, 0x8000fff8),                             /* FCRTL */
-	PLAIN(0x02168, 0x8000fff8),                             /* FCRTH */
+	PLAIN(E1000_FCRTL, 0x8000fff8),
+	PLAIN(E1000_FCRTH, 0x8000fff8),
 	{E1000_PSRCTL, 1, 4, 0x00040402, 0x3f3f3f7f},
 	{E1000_RX_QUEUE(0u) + E1000_RDBAL, 2, 0x100, 0, 0xfffffff0},
 	{E1000_RX_QUEUE(0u) + E1000_RDBAH, 2, 0x100, 0, 0xffffffff},

@@ -388,7 +388,7 @@ static void on_work(struct loop_work *work)
 	for (unsigned left = BURST; left;) {
 		unsigned both = (1u << E1000_QUEUES) - 1, turn = left;
 
-		if (!sending(card) || !tx->busy)
+		if (!sending(card) || !tx->busy || pause_holds(&card->pause))
 			return;
 		if (!tx->loaded && tx->busy >> !tx->turn & 1)
 			tx->turn = !tx->turn;
@@ -405,10 +405,17 @@ void e1000_tx_sendable(void *ctx)
 {
 	struct e1000 *card = ctx;
 
+	pause_sendable(&card->pause);
 	if (!card->tx.wire_full)
 		return;
 	card->tx.wire_full = false;
 	loop_defer(card->loop, &card->tx.work);
+}
+
+void e1000_tx_go_on(struct e1000 *card)
+{
+	if (card->tx.busy && !card->tx.wire_full)
+		loop_defer(card->loop, &card->tx.work);
 }
 
 /* --- registers --- */
@@ -441,7 +448,10 @@ void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value)
 
 void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value)
 {
-	(void)offset;
+	if (value & E1000_TCTL_SWXOFF) {
+		*e1000_reg(card, offset) &= ~E1000_TCTL_SWXOFF;
+		pause_send(&card->pause);
+	}
 	if (value & E1000_TCTL_ENABLE)
 		e1000_tx_look_again(card);
 	else

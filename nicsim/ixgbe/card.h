@@ -29,6 +29,7 @@
 #include "nicsim/ixgbe/sfp.h"
 #include "nicsim/ixgbe/spi.h"
 #include "nicsim/offload.h"
+#include "nicsim/pause.h"
 #include "nicsim/pci.h"
 #include "nicsim/report.h"
 #include "nicsim/toeplitz.h"
@@ -165,16 +166,6 @@ struct ixgbe_tx {
 	uint8_t tagged[SIM_FRAME_MAX + 64];
 };
 
-enum ixgbe_owed { OWES_NOTHING, OWES_XOFF, OWES_XON };
-
-struct ixgbe_pause {
-	struct loop_timer held;    /* while it runs nothing is sent */
-	struct loop_timer refresh; /* until the next XOFF frame */
-	struct loop_work work;
-	enum ixgbe_owed owed; /* a frame that is to be sent */
-	bool above;           /* the packet buffer was fuller than FCRTH, and is than FCRTL */
-};
-
 /* The queues' registers in memory that the client has mapped (--doorbells mapped). */
 struct ixgbe_doorbells {
 	struct loop_poll poll;
@@ -209,7 +200,7 @@ struct ixgbe {
 	unsigned tuple_top; /* 5-tuple filters from here on are off */
 	struct ixgbe_rx rx;
 	struct ixgbe_tx tx;
-	struct ixgbe_pause pause;
+	struct pause pause;
 	struct ixgbe_doorbells doorbells;
 	uint8_t msix[IXGBE_MSIX_TABLE];
 	uint16_t row[IXGBE_CSR_SIZE / 4]; /* of the table, by register; 0: none */
@@ -333,18 +324,10 @@ void ixgbe_count(struct ixgbe *card, uint32_t offset);
 
 /* --- pause.c --- */
 void ixgbe_pause_init(struct ixgbe *card);
-void ixgbe_pause_stop(struct ixgbe *card);
-void ixgbe_pause_link_down(struct ixgbe *card);
 /* A frame came in; true: it ends here. */
 bool ixgbe_pause_take(struct ixgbe *card, const uint8_t *frame);
-/* Nothing may be sent now; ixgbe_tx_go_on() follows. */
-bool ixgbe_pause_holds(const struct ixgbe *card);
 /* Whether the other end is held when the packet buffer fills. */
 bool ixgbe_pause_sends(const struct ixgbe *card);
-/* The packet buffer has become fuller or emptier. */
-void ixgbe_pause_level(struct ixgbe *card);
-/* The wire has room again. */
-void ixgbe_pause_sendable(struct ixgbe *card);
 uint32_t ixgbe_read_tfcs(struct ixgbe *card, uint32_t offset);
 
 /* --- doorbells.c --- */

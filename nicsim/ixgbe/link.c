@@ -58,7 +58,7 @@ void ixgbe_link_changed(struct ixgbe *card)
 	card->linked = ixgbe_link(card);
 	if (!card->linked) {
 		card->link_fell = true;
-		ixgbe_pause_link_down(card);
+		pause_link_down(&card->pause);
 	}
 	if (card->linked != was)
 		ixgbe_cause(card, EICR_LSC);

@@ -40,7 +40,7 @@ static void reset(struct ixgbe *card, enum ixgbe_reset how)
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
-	ixgbe_pause_stop(card);
+	pause_stop(&card->pause);
 	fault_forget(&card->faults);
 	ixgbe_table_reset(card, how);
 	ixgbe_link_reset(card);
@@ -240,7 +240,7 @@ void ixgbe_destroy(struct ixgbe *card)
 	ixgbe_irq_stop(card);
 	ixgbe_rx_stop(card);
 	ixgbe_tx_stop(card);
-	ixgbe_pause_stop(card);
+	pause_stop(&card->pause);
 	wire_close(card->wire);
 	ixgbe_doorbells_destroy(card);
 	irqs_reset(&card->fn.irqs);

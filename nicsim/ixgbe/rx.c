@@ -211,7 +211,7 @@ static bool push(
 	copy_in(rx, rx->head + rx->used, &entry, sizeof(entry));
 	copy_in(rx, rx->head + rx->used + (uint32_t)sizeof(entry), frame, len);
 	rx->used += (uint32_t)sizeof(entry) + len;
-	ixgbe_pause_level(card);
+	pause_level(&card->pause, rx->used);
 	return true;
 }
 
@@ -233,7 +233,7 @@ static void pop(struct ixgbe *card, const struct entry *entry)
 
 	rx->head = (rx->head + len) % IXGBE_RX_BUFFER;
 	rx->used -= len;
-	ixgbe_pause_level(card);
+	pause_level(&card->pause, rx->used);
 }
 
 /* The frame at the head of the packet buffer. False: it stays, and all behind it. One whose queue

@@ -482,7 +482,7 @@ static void on_work(struct loop_work *work)
 	struct ixgbe_tx *tx = &card->tx;
 
 	for (unsigned left = BURST, turn; left;) {
-		if (!sending(card) || ixgbe_pause_holds(card))
+		if (!sending(card) || pause_holds(&card->pause))
 			return;
 		if (!tx->loaded && !next_turn(tx)) {
 			close_groups(card);
@@ -501,7 +501,7 @@ void ixgbe_tx_sendable(void *ctx)
 {
 	struct ixgbe *card = ctx;
 
-	ixgbe_pause_sendable(card);
+	pause_sendable(&card->pause);
 	if (!card->tx.wire_full)
 		return;
 	card->tx.wire_full = false;
