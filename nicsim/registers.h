@@ -21,6 +21,14 @@ struct card_register {
 
 typedef void card_tell_register(const struct card_register *reg);
 
+/* A counter of two registers, by the address of its low half, as it stood when that was read; 0:
+ * none.
+ */
+struct table_latch {
+	uint32_t offset;
+	uint64_t value;
+};
+
 /* Bits of registers that tell of what is outside the card, and why. */
 struct card_outside {
 	uint32_t offset, count, stride, bits;

@@ -6,8 +6,8 @@
  *     #define TABLE_CARD struct ixgbe
  *
  * and defines the rows, in which the first stands for what is not there, and table_value(). A card
- * has the row of each register in row[], by address. What has no row reads 0, ignores writes, and
- * is reported in strict mode.
+ * has the row of each register in row[], by address, and a struct table_latch. What has no row
+ * reads 0, ignores writes, and is reported in strict mode.
  */
 #ifndef NICSIM_TABLE_H
 #define NICSIM_TABLE_H
@@ -16,10 +16,11 @@
 
 enum {
 	ROW_CLEARS = 0x1, /* a read clears it: a counter */
-	ROW_LOW = 0x2,    /* a counter's low half: a read of the register after it clears it */
-	ROW_HIGH = 0x4,   /* with ROW_CLEARS: that register */
-	ROW_ONE = 0x8,    /* writing 1 clears */
-	ROW_OWN = 0x10,   /* from here on: the family's own */
+	ROW_LOW = 0x2,    /* a counter's low half, whose high half is the register after it */
+	ROW_HIGH = 0x4,   /* that one, which clears both when it is read */
+	ROW_COUNTER = ROW_CLEARS | ROW_LOW | ROW_HIGH,
+	ROW_ONE = 0x8,  /* writing 1 clears */
+	ROW_OWN = 0x10, /* from here on: the family's own */
 };
 
 struct row {
@@ -58,7 +59,7 @@ static inline void table_tell(const struct row *row, card_tell_register *each)
 		.reset = row->reset,
 		.writable = row->writable,
 		.alias = row->alias,
-		.cleared = row->flags & (ROW_CLEARS | ROW_LOW),
+		.cleared = row->flags & ROW_COUNTER,
 		.acts = row->read || row->write};
 
 	each(&reg);
@@ -77,6 +78,23 @@ static inline const struct row *table_find(
 	return row;
 }
 
+/* Both halves are read as they stood when the low one was, if that was read before; what was
+ * counted since then is not lost.
+ */
+static inline uint32_t table_read_high(TABLE_CARD *card, const struct row *row, uint32_t offset)
+{
+	uint32_t *low = table_value(card, row, offset - 4), *high = low + 1;
+	uint64_t now = *low | (uint64_t)*high << 32, read = now;
+
+	if (card->latch.offset == offset - 4)
+		read = card->latch.value;
+	card->latch.offset = 0;
+	now = now > read ? now - read : 0; /* less: it wrapped, or was reset */
+	*low = (uint32_t)now;
+	*high = (uint32_t)(now >> 32);
+	return (uint32_t)(read >> 32);
+}
+
 static inline uint32_t table_read(TABLE_CARD *card, const struct row *rows, uint32_t offset)
 {
 	const struct row *row = table_find(card, rows, &offset);
@@ -88,11 +106,15 @@ static inline uint32_t table_read(TABLE_CARD *card, const struct row *rows, uint
 	}
 	if (row->read)
 		return row->read(card, offset);
+	if (row->flags & ROW_HIGH)
+		return table_read_high(card, row, offset);
 	value = *table_value(card, row, offset);
 	if (row->flags & ROW_CLEARS)
 		*table_value(card, row, offset) = 0;
-	if (row->flags & ROW_HIGH)
-		*table_value(card, row, offset - 4) = 0;
+	if (row->flags & ROW_LOW) {
+		card->latch.offset = offset;
+		card->latch.value = value | (uint64_t)*table_value(card, row, offset + 4) << 32;
+	}
 	return value;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """nicsim's 82574L judged by a driver that was not written here: Linux 6.12's e1000e, in a guest, with a network
-namespace at the other end of the card's wire. First with MSI-X, then with INTx and with MSI."""
+namespace at the other end of the card's wire. First with MSI-X, then with INTx and with MSI; with each offload turned off; what ethtool shows of it."""
 import hashlib
 import os
 import re
@@ -12,8 +12,14 @@ import linux
 import strict
 from linux import far_mac, here, mac, there
 from test_judge_linux import FETCH, JUMBO, SIZES
+from test_judge_queues import PAUSE, RAW, pairs, sections
 
 pytestmark = pytest.mark.guest
+
+# What the driver lets be turned off, one after the other, and on again from the last (ethtool -K), and registers as ethtool -d names them.
+FEATURES = ("tso", "sg", "tx", "rx", "rxvlan", "rxhash")  # txvlan goes with rxvlan
+REGISTERS = ("CTRL (Device control register)", "STATUS (Device status register)", "RCTL (Receive control register)",
+             "RDLEN (Receive desc length)", "TDLEN (Transmit desc length)")
 
 SCRIPT = f"""
 begin() {{
@@ -52,10 +58,35 @@ gate flap
 carrier $eth 0
 echo "carrier lost"
 carrier $eth 1
-ethtool -K $eth rx off tx off tso off rxvlan off
+for feature in {" ".join(FEATURES)}; do
+	ethtool -K $eth $feature off
+	carrier $eth 1
+	pings 100
+	fetch
+done
+echo "== off"
+ethtool -k $eth
+echo "== on"
+for feature in {" ".join(reversed(FEATURES))}; do ethtool -K $eth $feature on; done
 carrier $eth 1
-pings 100
 fetch
+ethtool -k $eth
+for when in "autoneg on" "autoneg off rx on tx off"; do
+	[ "$when" = "autoneg on" ] || ethtool -A $eth $when
+	carrier $eth 1
+	echo "== pause $when"
+	ethtool -a $eth
+	ethtool -d $eth
+done
+echo "== eeprom"
+ethtool -e $eth raw on | od -An -v -t x2
+echo "== end"
+pauses() {{ echo "$1 $(ethtool -S $eth | sed -n 's/^ *rx_flow_control_xo.*: //p' | tr '\n' ' ')"; }}
+went_on() {{ ! ethtool -S $eth | grep -q 'rx_flow_control_xon: 0$'; }}
+pauses "before pauses"
+echo "receiving pauses"
+until_ 600 went_on
+pauses "after pauses"
 gate plain
 
 # The driver's own test: registers, EEPROM, interrupts, a loop in the PHY, link. It waits 10 ms for an interrupt and
@@ -76,6 +107,28 @@ for mode in 0 1; do
 	ip link set $eth down
 done
 """
+
+
+def judge_settings(said):
+    """What ethtool shows of the card as the driver set it."""
+    for word in "off", "on":
+        features = pairs(said[word])
+        assert {features[name].split()[0] for name in (
+            "rx-checksumming", "tx-checksumming", "tcp-segmentation-offload", "rx-vlan-offload", "tx-vlan-offload",
+            "receive-hashing", "scatter-gather")} == {word}
+    for when, auto, rx, tx in ("autoneg on", "on", "on", "on"), ("autoneg off rx on tx off", "off", "on", "off"):
+        shown = pairs(said[f"pause {when}"])
+        assert [shown[name] for name in ("Autonegotiate", "RX", "TX")] == [auto, rx, tx]
+        values = {name: int(re.search(rf"{re.escape(name)} +0x([0-9A-F]+)", "\n".join(said[f"pause {when}"]))[1], 16)
+                  for name in REGISTERS}
+        ctrl, status, rctl, rdlen, tdlen = values.values()
+        # RFCE and TFCE by what was agreed; full duplex at 1000, link up; receiver on, broadcasts accepted.
+        assert ctrl >> 27 & 3 == (rx == "on") + 2 * (tx == "on") and ctrl & 0x40
+        assert status & 0xc3 == 0x83 and rctl & 0x8002 == 0x8002
+        assert (rdlen, tdlen) == (4096, 4096)
+    words = [int(word, 16) for line in said["eeprom"] for word in line.split()]
+    assert b"".join(word.to_bytes(2, "little") for word in words[:3]).hex(":") == mac(1)
+    assert len(words) == 512 and sum(words[:0x40]) & 0xffff == 0xbaba
 
 
 def test_linux_e1000e(run):
@@ -100,11 +153,13 @@ def test_linux_e1000e(run):
     moved = {name: after[name] - before[name] for name in before}
     on_wire = {name: {key: wire_after[name][key] - wire_before[name][key] for key in ("packets", "bytes")} for name in ("rx", "tx")}
     for way, wire in ("tx", "rx"), ("rx", "tx"):
-        packets = on_wire[wire]["packets"]
+        # Pauses are not the driver's frames; the card makes them when its buffer fills.
+        pauses = sum(moved[f"{way}_flow_control_{kind}"] for kind in ("xon", "xoff"))
+        packets = on_wire[wire]["packets"] - pauses
         assert packets > 2 * len(SIZES)
         assert moved[f"{way}_packets"] == moved[f"own_{way}"] == packets
         # The card counts the CRC of each, and the padding of short ones, which a TAP does not show when it sends them.
-        assert 0 <= moved[f"{way}_bytes"] - on_wire[wire]["bytes"] - 4 * packets <= 18 * packets
+        assert 0 <= moved[f"{way}_bytes"] - on_wire[wire]["bytes"] + 60 * pauses - 4 * packets <= 18 * packets
     assert moved["tx_tcp_seg_good"] > 0
     assert not {name: value for name, value in after.items() if value and re.search("err|drop|miss|fail|over", name)}
 
@@ -112,13 +167,18 @@ def test_linux_e1000e(run):
     peer.ip("link set wire1 down")
     machine.expect("^carrier lost")
     peer.ip("link set wire1 up")
+    machine.expect("^receiving pauses", limit=4 * guest.PATIENCE)
+    peer.call(linux.PYTHON, "-c", RAW, *(PAUSE % quanta for quanta in (65535, 65535, 100, 0)))
     machine.expect("^gate plain", limit=2 * guest.PATIENCE)
+    judge_settings(sections(machine.machine.lines))
     linux.pass_gate(peer, 1)
     lines = machine.finish(limit=4 * guest.PATIENCE)
     assert lines.count("driver e1000e") == lines.count(f"speed 1000 full mac {mac(1)}") == 3
-    assert lines.count(f"fetched {hashlib.sha256(content).hexdigest()}  -") == 4
+    assert lines.count(f"fetched {hashlib.sha256(content).hexdigest()}  -") == 4 + len(FEATURES)
+    pauses = {words[0]: words[2:] for text in lines if (words := text.split())[1:2] == ["pauses"]}
+    assert (pauses["before"], pauses["after"]) == (["0", "0"], ["1", "3"])
     answered = [int(line.split()[1]) for line in lines if line.startswith("answered ")]
-    assert answered == [*JUMBO, *SIZES, 100, 0, 1472, 0, 1472]
+    assert answered == [*JUMBO, *SIZES, *[100] * len(FEATURES), 0, 1472, 0, 1472]
     (results,) = [text for text in lines if text.startswith("tested ")]
     assert linux.numbers(results) == {"Register": 0, "Eeprom": 0, "Interrupt": 0, "Loopback": 0, "Link": 0}
     used = [re.sub(r"\s+", " ", text) for text in lines if re.match(r" *\d+: .*\beth\d", text)]

@@ -87,6 +87,31 @@ def test_legacy_descriptors_and_vlans(sim):
         assert card.received(0, 2)[1] & 0x3_0000_ffff == 0x1_0000_0000 | 256
 
 
+def test_octets_are_one_number(sim):
+    """Low half, then high half: what comes between is not lost, and the high half alone clears both."""
+    size = len(FRAME) + 4
+    with Card(sim.path) as card:
+        card.start()
+        for n in range(3):
+            card.send(FRAME)
+            card.received(0, n)
+            if n == 0:
+                assert [card.reg(GORCL), card.reg(GORCL)] == [size] * 2
+            elif n == 1:
+                assert [card.reg(GORCH), card.reg(GORCL)] == [0, size]
+            else:
+                assert card.reg(GORCL) == 2 * size
+        assert card.reg(GORCH) == 0 and card.reg(GORCL) == 0
+        card.send(FRAME)
+        card.received(0, 3)
+        assert [card.reg(GORCH), card.reg(GORCH), card.reg(GORCL)] == [0, 0, 0]
+        card.send(FRAME)
+        card.received(0, 4)
+        assert card.reg(GORCL) == size
+        card.set(CTRL, RST)
+        assert [card.reg(GORCH), card.reg(GORCL), card.reg(GORCH)] == [0, 0, 0]
+
+
 def test_two_queues_by_rss(sim):
     packet = Ether(dst=MAC, src="02:00:00:00:00:02") / IP(src="66.9.149.187", dst="161.142.100.80")
     with Card(sim.path) as card:

@@ -13,7 +13,7 @@
 /* Octets in two registers; reading the high one clears both (82574 datasheet 10.2.7.21). */
 #define COUNTER64(low) \
 	{low, 1, 4, 0, 0, NULL, NULL, ROW_LOW}, \
-	{(low) + 4, 1, 4, 0, 0, NULL, NULL, ROW_CLEARS | ROW_HIGH}
+	{(low) + 4, 1, 4, 0, 0, NULL, NULL, ROW_HIGH}
 #define FIXED(offset, value) {offset, 1, 4, value, 0}
 #define PLAIN(offset, writable) {offset, 1, 4, 0, writable}
 
@@ -150,8 +150,7 @@ void e1000_table_reset(struct e1000 *card)
 
 bool e1000_is_counter(const struct e1000 *card, uint32_t offset)
 {
-	return offset < E1000_CSR_SIZE &&
-	       table_find(card, rows, &offset)->flags & (ROW_CLEARS | ROW_LOW);
+	return offset < E1000_CSR_SIZE && table_find(card, rows, &offset)->flags & ROW_COUNTER;
 }
 
 uint32_t e1000_reg_read(struct e1000 *card, uint32_t offset)

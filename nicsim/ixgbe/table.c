@@ -34,7 +34,7 @@ _Static_assert((ROW_FAMILIES & (4u * ROW_OWN - 1)) == 0, "flags of rows are apar
  */
 #define COUNTER36(low, high, n, stride) \
 	{low, n, stride, 0, 0, NULL, NULL, ROW_LOW}, \
-	{high, n, stride, 0, 0, NULL, NULL, ROW_CLEARS | ROW_HIGH}
+	{high, n, stride, 0, 0, NULL, NULL, ROW_HIGH}
 #define FIXED(offset, value) {offset, 1, 4, value, 0}
 #define ALIAS(at, n, gap, of, of_gap) {at, n, gap, 0, 0, NULL, NULL, 0, of_gap, of}
 
@@ -433,8 +433,7 @@ void ixgbe_table_reset(struct ixgbe *card, enum ixgbe_reset reset)
 
 bool ixgbe_is_counter(const struct ixgbe *card, uint32_t offset)
 {
-	return offset < IXGBE_CSR_SIZE &&
-	       table_find(card, rows, &offset)->flags & (ROW_CLEARS | ROW_LOW);
+	return offset < IXGBE_CSR_SIZE && table_find(card, rows, &offset)->flags & ROW_COUNTER;
 }
 
 uint32_t ixgbe_reg_read(struct ixgbe *card, uint32_t offset)
