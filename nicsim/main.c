@@ -87,8 +87,9 @@ static const char help[] =
 	"                         gen:SIZE[@RATE]  makes frames of SIZE bytes, RATE a second\n"
 	"                         sink             takes everything, gives nothing\n"
 	"  --mac MAC            its address; default 02:00:00:00:00:01 and so on\n"
-	"  --module KIND        what an 82599's cage holds: sr (default), lr, copper, 1g-sx,\n"
-	"                       foreign (of no known vendor), none\n"
+	"  --module KIND        what an 82599's cage holds: sr (default), lr, copper, 1g-t, "
+	"1g-sx,\n"
+	"                       1g-lx, foreign (of no known vendor), fc (Fibre Channel), none\n"
 	"  --fault SPEC         something of it is out of order; may be repeated (doc/nicsim.md)\n"
 	"  --no-msix            it lacks MSI-X: its driver takes MSI\n"
 	"\n"
@@ -290,8 +291,8 @@ static int parse(struct process *process, int argc, char **argv)
 				return usage("it has no cage for a module:", slot->kind.name);
 			slot->module = sfp_find(optarg);
 			if (slot->module == SFP_KINDS)
-				return usage(
-					"unknown module (sr, lr, copper, 1g-sx, foreign, none):",
+				return usage("unknown module (sr, lr, copper, 1g-t, 1g-sx, 1g-lx, "
+					     "foreign, fc, none):",
 					optarg);
 			break;
 		case NO_MSIX: slot->no_msix = true; break;

@@ -222,6 +222,20 @@ void wire_set_link(struct wire *wire, bool up)
 		wire->kind->link(wire);
 }
 
+void wire_set_speed(struct wire *wire, unsigned mbit)
+{
+	if (wire->mbit == mbit)
+		return;
+	wire->mbit = mbit;
+	if (wire->linked && wire->kind->link)
+		wire->kind->link(wire);
+}
+
+bool wire_lit(const struct wire *wire)
+{
+	return wire->lit || wire->carrier;
+}
+
 void wire_forget(struct wire *wire)
 {
 	if (wire->kind->forget)

@@ -73,6 +73,12 @@ void wire_resume(struct wire *wire);
  * while it is down, what arrives is lost, and the other end of a cable sees its carrier change.
  */
 void wire_set_link(struct wire *wire, bool up);
+/* The speed of the card's own end in Mbit/s, for fibre: the other end of a cable that has another
+ * one is no partner. 0, which it starts with: any.
+ */
+void wire_set_speed(struct wire *wire, unsigned mbit);
+/* Whether the other end sends, at whatever speed. */
+bool wire_lit(const struct wire *wire);
 /* The card was off for a moment: what it sent and would hear itself is gone. */
 void wire_forget(struct wire *wire);
 /* How often sending had to wait for the link's speed. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * cable: the other end is another card, which may be in another process. Between them is a stream
- * of records: four bytes (length, type, zero), then so many bytes of frame. Frames gather while the
- * card sends and go out together when it is done, so that a system call carries hundreds. A card
- * without room stops the reading here, which fills the socket, which stops the other's sending:
- * nothing is lost but to a link that goes down.
+ * of records: four bytes (length, type, zero), then so many bytes of frame, or of a link's speed.
+ * Frames gather while the card sends and go out together when it is done, so that a system call
+ * carries hundreds. A card without room stops the reading here, which fills the socket, which stops
+ * the other's sending: nothing is lost but to a link that goes down.
  *
  * The two ends are on one machine, hence of one byte order.
  *
@@ -38,7 +38,7 @@ struct record {
 static const char hello[8] = "cable 1";
 
 /* Kept free in `out` for the state of the link. */
-#define RESERVE (2 * sizeof(struct record) + sizeof(hello))
+#define RESERVE (2 * sizeof(struct record) + sizeof(hello) + sizeof(uint32_t))
 
 struct cable {
 	struct wire wire;
@@ -53,11 +53,12 @@ struct cable {
 	struct loop_timer timer; /* what for, follows from the rest: see fire() */
 	bool greeted;            /* the peer is a cable */
 	bool peer_up;
-	bool told_up; /* the last state of our link that is in `out` */
-	bool full;    /* the card has no room */
-	bool ended;   /* the peer left; the rest in `in` is still delivered */
-	bool blocked; /* the card waits to send */
-	bool stuck;   /* the socket is full */
+	uint32_t peer_mbit; /* 0: any */
+	uint64_t told;      /* the last state of our link that is in `out`, as state_of() has it */
+	bool full;          /* the card has no room */
+	bool ended;         /* the peer left; the rest in `in` is still delivered */
+	bool blocked;       /* the card waits to send */
+	bool stuck;         /* the socket is full */
 	/* In this process: */
 	struct cable *next; /* of all cables */
 	struct cable *twin; /* the other end, if frames may go straight there */
@@ -78,7 +79,16 @@ static void search(struct cable *it);
 
 static void update_carrier(struct cable *it)
 {
-	wire_carrier(&it->wire, it->wire.linked && it->greeted && it->peer_up);
+	bool alike = !it->wire.mbit || !it->peer_mbit || it->wire.mbit == it->peer_mbit;
+
+	it->wire.lit = it->greeted && it->peer_up;
+	wire_carrier(&it->wire, it->wire.linked && it->wire.lit && alike);
+}
+
+/* What the peer is to know. 0: our link is down. */
+static uint64_t state_of(const struct cable *it)
+{
+	return it->wire.linked ? UINT64_C(1) + it->wire.mbit : 0;
 }
 
 static void watch(struct cable *it)
@@ -184,14 +194,22 @@ static bool put(struct cable *it, uint8_t type, const void *bytes, size_t len)
 	return true;
 }
 
+/* Its speed is told where that matters. */
+static bool put_state(struct cable *it)
+{
+	uint32_t mbit = it->wire.mbit;
+
+	return it->wire.linked ? put(it, LINK_UP, &mbit, mbit ? sizeof(mbit) : 0)
+			       : put(it, LINK_DOWN, NULL, 0);
+}
+
 /* Whatever becomes of the peer is learnt by reading, where its last words stand. */
 static void write_out(struct cable *it)
 {
 	ssize_t n;
 
-	if (it->wire.linked != it->told_up &&
-		put(it, it->wire.linked ? LINK_UP : LINK_DOWN, NULL, 0))
-		it->told_up = it->wire.linked;
+	if (it->told != state_of(it) && put_state(it))
+		it->told = state_of(it);
 	n = send(it->peer.fd, it->out.bytes + it->out.head, wire_fifo_used(&it->out),
 		MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n > 0)
@@ -210,7 +228,7 @@ static void flush(struct loop_work *work)
 		return;
 	write_out(it);
 	/* Our state waits while `out` is full: it goes with what comes next, or now. */
-	if (it->wire.linked != it->told_up && !it->stuck)
+	if (it->told != state_of(it) && !it->stuck)
 		loop_defer(it->wire.loop, &it->flush);
 	/* Only when any frame would fit: the card need not try twice. */
 	if (wire_fifo_free(&it->out) >= RESERVE + sizeof(struct record) + SIM_FRAME_MAX)
@@ -231,6 +249,8 @@ static bool possible(const struct cable *it, const struct record *head)
 		return head->type == HELLO && head->len == sizeof(hello);
 	if (head->type == FRAME)
 		return head->len >= SIM_FRAME_MIN && head->len <= SIM_FRAME_MAX;
+	if (head->type == LINK_UP && head->len == sizeof(uint32_t))
+		return true;
 	return (head->type == LINK_UP || head->type == LINK_DOWN) && !head->len;
 }
 
@@ -247,7 +267,12 @@ static bool take_record(struct cable *it, const struct record *head, const uint8
 		if (!it->wire.carrier)
 			return true;
 		return wire_receive(&it->wire, bytes, head->len, true);
-	default: it->peer_up = head->type == LINK_UP; break;
+	default:
+		it->peer_up = head->type == LINK_UP;
+		it->peer_mbit = 0;
+		if (head->len)
+			memcpy(&it->peer_mbit, bytes, sizeof(it->peer_mbit));
+		break;
 	}
 	update_carrier(it);
 	return true;
@@ -328,7 +353,8 @@ static void ready(struct loop_io *io, uint32_t events)
 static void connected(struct cable *it, int fd)
 {
 	it->peer.fd = fd;
-	it->ended = it->told_up = false;
+	it->ended = false;
+	it->told = 0;
 	it->in.head = it->in.tail = 0;
 	it->out.head = it->out.tail = 0;
 	it->put = it->taken = 0;

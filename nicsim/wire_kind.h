@@ -25,7 +25,7 @@ struct wire_kind {
 	/* These may be absent. */
 	size_t (*send_burst)(struct wire *wire, const struct wire_frame *frames, size_t n);
 	void (*resume)(struct wire *wire);
-	void (*link)(struct wire *wire); /* wire->linked has changed */
+	void (*link)(struct wire *wire); /* wire->linked has changed, or the speed of what is */
 	void (*forget)(struct wire *wire);
 };
 
@@ -34,8 +34,10 @@ struct wire {
 	struct loop *loop;
 	struct wire_port port;
 	char *spec;
-	bool linked;  /* the card's end is up */
-	bool carrier; /* the other end is, as the port was told */
+	bool linked;   /* the card's end is up */
+	bool carrier;  /* the other end is, as the port was told */
+	bool lit;      /* a cable's other end is, at whatever speed */
+	unsigned mbit; /* of the card's end; 0: any */
 	struct wire_pace pace;
 	struct loop_timer pace_timer; /* there is room again in front of the link */
 	uint64_t paced;               /* how often there was none */

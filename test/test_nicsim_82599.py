@@ -5,7 +5,8 @@ import struct
 
 import pytest
 
-from x540 import EICR, LINKS, RXPBSIZE0, one  # noqa: F401
+import lab
+from x540 import EICR, LINKS, RXPBSIZE0, Card, one  # noqa: F401
 
 EEC, EERD, ESDP, I2CCTL, SW_FW_SYNC, MSCA, MSRWD = 0x10010, 0x10014, 0x20, 0x28, 0x10160, 0x425c, 0x4260
 AUTOC, AUTOC2, ANLP1 = 0x42a0, 0x42a8, 0x42b0
@@ -163,7 +164,8 @@ class Bus:
 
 
 MODULES = {"sr": (0x10, 0, b"\0\x1b\x21", 850), "lr": (0x20, 0, b"\0\x1b\x21", 1310), "copper": (0, 4, b"\0\x1b\x21", 0),
-           "1g-sx": (0, 0, b"\0\x1b\x21", 850), "foreign": (0x10, 0, b"\0\0\x5e", 850)}
+           "1g-sx": (0, 0, b"\0\x1b\x21", 850), "1g-lx": (0, 0, b"\0\x1b\x21", 1310), "1g-t": (0, 0, b"\0\x1b\x21", 0),
+           "fc": (0, 0, b"\0\0\x5e", 850), "foreign": (0x10, 0, b"\0\0\x5e", 850)}
 
 
 @pytest.mark.parametrize("kind", MODULES)
@@ -179,8 +181,11 @@ def test_a_module_says_what_it_is(one, kind):  # noqa: F811
     # Anywhere, one byte at a time, and past the end.
     assert bus.read(0xa0, 37, 1) == oui[:1] and bus.read(0xa0, 255, 2) == bytes([0, 3])
     measured = bus.read(0xa2, 96, 2)
-    assert measured == (None if kind == "copper" else bytes([35, 0]))
-    assert (data[92] & 0x40 == 0) == (kind == "copper")
+    plain = kind in ("copper", "1g-t")
+    assert measured == (None if plain else bytes([35, 0]))
+    assert (data[92] & 0x40 == 0) == plain
+    assert data[6] == {"sr": 1, "lr": 2, "1g-t": 8, "1g-sx": 1, "1g-lx": 2}.get(kind, 0)
+    assert data[10] == (0x40 if kind == "fc" else 0)
     assert bus.read(0xa4, 0, 1) is None
     assert card.reg(ESDP) & 4
 
@@ -240,7 +245,9 @@ def test_restart_of_negotiation(one):  # noqa: F811
     assert not card.reg(LINKS) & UP and card.reg(LINKS) & UP
 
 
-@pytest.mark.parametrize("kind, slow, fast", [("sr", 1000, 10000), ("copper", None, 10000), ("1g-sx", 1000, None)])
+@pytest.mark.parametrize("kind, slow, fast", [
+    ("sr", 1000, 10000), ("copper", None, 10000), ("1g-t", 1000, None), ("1g-sx", 1000, None), ("1g-lx", 1000, None),
+    ("fc", None, None)])
 def test_speed_of_mode_and_module(one, kind, slow, fast):  # noqa: F811
     card = one(device="82599", wire="loop", args=("--strict", "--module", kind))
     autoc = card.reg(AUTOC) & ~(7 << 13)
@@ -250,6 +257,27 @@ def test_speed_of_mode_and_module(one, kind, slow, fast):  # noqa: F811
         assert up(card) == slow
     card.set(AUTOC, autoc | 3 << 13)
     assert up(card) == fast
+
+
+def test_two_ends_at_one_speed(run):
+    """Of a cable between modules; light comes at any."""
+    run.start("nicsim", *(word for n in "ab" for word in (
+        "--device", "82599", "--socket", run.dir / n, "--wire", "cable:it"))).expect("/b, wire")
+    with Card(run.dir / "a") as a, Card(run.dir / "b") as b:
+        both = lambda: (up(a), up(b))  # noqa: E731
+        lab.wait_for(lambda: both() == (10000, 10000), "a link")
+        dark = lambda card: Bus(card).read(0xa2, 110, 1)[0] & 2  # noqa: E731
+        for first, second in (a, b), (b, a):
+            first.set(AUTOC, first.reg(AUTOC) & ~(1 << 13))  # with negotiation at 1 Gbit/s
+            lab.wait_for(lambda: both() == (None, None), "no link between two speeds")
+            assert not dark(a) and not dark(b)
+            second.set(AUTOC, second.reg(AUTOC) & ~(1 << 13))
+            lab.wait_for(lambda: both() == (1000, 1000), "a link at 1 Gbit/s")
+            a.set(AUTOC, a.reg(AUTOC) | 1 << 13)
+            b.set(AUTOC, b.reg(AUTOC) | 1 << 13)
+            lab.wait_for(lambda: both() == (10000, 10000), "a link again")
+        a.set(ESDP, a.reg(ESDP) | SDP3)
+        lab.wait_for(lambda: dark(b) and not dark(a), "no light from a")
 
 
 def test_backplane(one):  # noqa: F811

@@ -33,7 +33,7 @@ static int plug(struct ixgbe *card, const char *name, char *text, size_t size)
 		return refuse(text, size, -ENOTSUP, "it has no cage for a module");
 	if (kind == SFP_KINDS)
 		return refuse(text, size, -EINVAL,
-			"unknown module (sr, lr, copper, 1g-sx, foreign, none)");
+			"unknown module (sr, lr, copper, 1g-t, 1g-sx, 1g-lx, foreign, fc, none)");
 	ixgbe_plug_module(card, kind);
 	return 0;
 }

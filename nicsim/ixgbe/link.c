@@ -14,8 +14,11 @@ static bool module_sends(const struct ixgbe *card)
 	if (card->reg[ESDP / 4] & ESDP_LASER_OFF)
 		return false;
 	switch (card->sfp.kind) {
-	case SFP_NONE: return false;
-	case SFP_1G_SX: return slow;
+	case SFP_NONE:
+	case SFP_FC: return false;
+	case SFP_1G_T:
+	case SFP_1G_SX:
+	case SFP_1G_LX: return slow;
 	case SFP_COPPER:
 	case SFP_FOREIGN: return !slow;
 	default: return true;
@@ -53,8 +56,11 @@ void ixgbe_link_changed(struct ixgbe *card)
 {
 	bool was = card->linked;
 
-	if (card->wire)
-		wire_set_link(card->wire, sends(card)); /* may say at once what carrier there is */
+	if (card->wire) { /* which may say at once what carrier there is */
+		wire_set_speed(
+			card->wire, card->model->media == MEDIA_SFP ? ixgbe_link_mbit(card) : 0);
+		wire_set_link(card->wire, sends(card));
+	}
 	card->linked = ixgbe_link(card);
 	if (!card->linked) {
 		card->link_fell = true;
@@ -165,5 +171,6 @@ uint32_t ixgbe_read_i2cctl(struct ixgbe *card, uint32_t offset)
 void ixgbe_write_i2cctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 {
 	(void)offset;
+	card->sfp.dark = card->pulled || !wire_lit(card->wire);
 	sfp_lines(&card->sfp, (value & I2CCTL_CLOCK_OUT) != 0, (value & I2CCTL_DATA_OUT) != 0);
 }

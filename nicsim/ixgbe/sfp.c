@@ -13,8 +13,11 @@ static const char *const names[SFP_KINDS] = {
 	[SFP_SR] = "sr",
 	[SFP_LR] = "lr",
 	[SFP_COPPER] = "copper",
+	[SFP_1G_T] = "1g-t",
 	[SFP_1G_SX] = "1g-sx",
+	[SFP_1G_LX] = "1g-lx",
 	[SFP_FOREIGN] = "foreign",
+	[SFP_FC] = "fc",
 };
 
 enum sfp_kind sfp_find(const char *name)
@@ -28,22 +31,27 @@ enum sfp_kind sfp_find(const char *name)
 
 struct nature {
 	uint8_t connector, ten_gig, one_gig, cable;
-	uint8_t rate; /* in 100 Mbit/s */
+	uint8_t fibre_channel; /* speeds */
+	uint8_t rate;          /* in 100 Mbit/s */
 	uint16_t wavelength;
 	uint8_t oui[3];
 	const char *vendor, *part;
 };
 
+#define RJ45     0x22
 #define INTEL    {0x00, 0x1b, 0x21}, "Intel Corp"
 #define STRANGER {0x00, 0x00, 0x5e}, "SOMEBODY ELSE"
 
 /* clang-format off */
 static const struct nature natures[SFP_KINDS] = {
-	[SFP_SR] = {0x07, 0x10, 0x01, 0, 103, 850, INTEL, "FTLX8571D3BCV-IT"},
-	[SFP_LR] = {0x07, 0x20, 0x02, 0, 103, 1310, INTEL, "FTLX1471D3BCV-IT"},
-	[SFP_COPPER] = {0x21, 0, 0, 0x04, 103, 0, INTEL, "XDACBL3M"},
-	[SFP_1G_SX] = {0x07, 0, 0x01, 0, 13, 850, INTEL, "FTLF8519P2BCL-IN"},
-	[SFP_FOREIGN] = {0x07, 0x10, 0, 0, 103, 850, STRANGER, "UNKNOWN-10G-SR"},
+	[SFP_SR] = {0x07, 0x10, 0x01, 0, 0, 103, 850, INTEL, "FTLX8571D3BCV-IT"},
+	[SFP_LR] = {0x07, 0x20, 0x02, 0, 0, 103, 1310, INTEL, "FTLX1471D3BCV-IT"},
+	[SFP_COPPER] = {0x21, 0, 0, 0x04, 0, 103, 0, INTEL, "XDACBL3M"},
+	[SFP_1G_T] = {RJ45, 0, 0x08, 0, 0, 13, 0, INTEL, "1000BASE-T"},
+	[SFP_1G_SX] = {0x07, 0, 0x01, 0, 0, 13, 850, INTEL, "FTLF8519P2BCL-IN"},
+	[SFP_1G_LX] = {0x07, 0, 0x02, 0, 0, 13, 1310, INTEL, "1000BASE-LX"},
+	[SFP_FOREIGN] = {0x07, 0x10, 0, 0, 0, 103, 850, STRANGER, "UNKNOWN-10G-SR"},
+	[SFP_FC] = {0x07, 0, 0, 0, 0x40, 85, 850, STRANGER, "FC-8G-SW"},
 };
 /* clang-format on */
 
@@ -69,6 +77,11 @@ static void put_text(uint8_t *at, unsigned size, const char *text)
 		at[i] = (uint8_t)(*text ? *text++ : ' ');
 }
 
+static bool has_diagnostics(const struct nature *nature)
+{
+	return !nature->cable && nature->connector != RJ45;
+}
+
 static void describe(uint8_t *a0, const struct nature *nature)
 {
 	a0[0] = 0x03; /* SFP or SFP+ */
@@ -77,6 +90,7 @@ static void describe(uint8_t *a0, const struct nature *nature)
 	a0[3] = nature->ten_gig;
 	a0[6] = nature->one_gig;
 	a0[8] = nature->cable;
+	a0[10] = nature->fibre_channel;
 	a0[11] = 0x06; /* 64B/66B */
 	a0[12] = nature->rate;
 	a0[18] = 3; /* metres of cable, or tens of metres of fibre */
@@ -88,8 +102,10 @@ static void describe(uint8_t *a0, const struct nature *nature)
 	a0[63] = sum(a0, 63);
 	put_text(a0 + 68, 16, "NICSIM0001");
 	put_text(a0 + 84, 8, "260101");
-	if (!nature->cable) {
+	if (has_diagnostics(nature)) {
+		a0[65] = 0x02; /* it has a line for the loss of light */
 		a0[92] = 0x68; /* diagnostics, calibrated in the module, average power */
+		a0[93] = 0x10; /* which they show, too */
 		a0[94] = 0x05; /* SFF-8472 revision 11.0 */
 	}
 	a0[95] = sum(a0 + 64, 31);
@@ -123,7 +139,7 @@ void sfp_plug(struct sfp *sfp, enum sfp_kind kind)
 	if (kind == SFP_NONE)
 		return;
 	describe(sfp->memory[0], &natures[kind]);
-	if (!natures[kind].cable)
+	if (has_diagnostics(&natures[kind]))
 		diagnose(sfp->memory[1]);
 }
 
@@ -138,7 +154,8 @@ static bool take_byte(struct sfp *sfp)
 
 	switch (sfp->state) {
 	case BUS_ADDRESS:
-		if (sfp->kind == SFP_NONE || chip > (natures[sfp->kind].cable ? 0u : 1u)) {
+		if (sfp->kind == SFP_NONE ||
+			chip > (has_diagnostics(&natures[sfp->kind]) ? 1u : 0u)) {
 			sfp->state = BUS_IDLE;
 			return false;
 		}
@@ -165,11 +182,20 @@ static void drive(struct sfp *sfp)
 		sfp->pull = false;
 }
 
+#define A2_STATUS 110 /* SFF-8472, 9.8 */
+#define NO_LIGHT  0x02
+
 static void next_byte(struct sfp *sfp)
 {
+	unsigned at;
+
 	sfp->bits = 0;
-	if (sfp->state == BUS_READ)
-		sfp->byte = sfp->memory[sfp->chip][sfp->pointer[sfp->chip]++];
+	if (sfp->state != BUS_READ)
+		return;
+	at = sfp->pointer[sfp->chip]++;
+	sfp->byte = sfp->memory[sfp->chip][at];
+	if (sfp->chip == 1 && at == A2_STATUS && sfp->dark)
+		sfp->byte |= NO_LIGHT;
 }
 
 static void clock_rises(struct sfp *sfp)

@@ -10,12 +10,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum sfp_kind { SFP_NONE, SFP_SR, SFP_LR, SFP_COPPER, SFP_1G_SX, SFP_FOREIGN, SFP_KINDS };
+enum sfp_kind {
+	SFP_NONE,
+	SFP_SR,
+	SFP_LR,
+	SFP_COPPER,
+	SFP_1G_T,
+	SFP_1G_SX,
+	SFP_1G_LX,
+	SFP_FOREIGN,
+	SFP_FC, /* Fibre Channel: of no use */
+	SFP_KINDS,
+};
 
 struct sfp {
 	enum sfp_kind kind;
 	uint8_t memory[2][256];
 	uint8_t pointer[2]; /* where the next byte is read */
+	bool dark;          /* it sees no light */
 	/* the bus */
 	bool clock, data; /* as the driver drives them */
 	bool pull;        /* the module pulls the data line down */
@@ -26,7 +38,9 @@ struct sfp {
 	bool heard;    /* the driver acknowledged what it read */
 };
 
-/* The names of --module: none, sr, lr, copper, 1g-sx, foreign. SFP_KINDS: there is none of it. */
+/* The names of --module: none, sr, lr, copper, 1g-t, 1g-sx, 1g-lx, foreign, fc. SFP_KINDS: there is
+ * none of it.
+ */
 enum sfp_kind sfp_find(const char *name);
 
 void sfp_plug(struct sfp *sfp, enum sfp_kind kind);

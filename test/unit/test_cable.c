@@ -366,6 +366,35 @@ static void test_carrier(void **state)
 }
 
 /* Frames that wait for a card whose link goes down are lost; the next ones are not. */
+/* Two ends that tell their speed are partners where it is one. */
+static void test_speeds(void **state)
+{
+	struct fixture *f = *state;
+
+	plug_both(f);
+	wire_set_speed(f->a.wire, 10000);
+	run_turns(f->loop, 10);
+	assert_true(both_up(f));
+	wire_set_speed(f->b.wire, 1000);
+	assert_true(run_until(f->loop, both_down, f));
+	assert_true(wire_lit(f->a.wire) && wire_lit(f->b.wire));
+	wire_set_speed(f->a.wire, 1000);
+	assert_true(run_until(f->loop, both_up, f));
+	wire_set_link(f->b.wire, false);
+	assert_true(run_until(f->loop, both_down, f));
+	assert_false(wire_lit(f->a.wire));
+	assert_true(wire_lit(f->b.wire));
+	/* Told while it is down, it counts when it is up. */
+	wire_set_speed(f->b.wire, 10000);
+	wire_set_link(f->b.wire, true);
+	run_turns(f->loop, 10);
+	assert_true(both_down(f));
+	wire_set_speed(f->b.wire, 0);
+	assert_true(run_until(f->loop, both_up, f));
+	port_double_close(&f->a);
+	port_double_close(&f->b);
+}
+
 static void test_link_down_loses(void **state)
 {
 	struct fixture *f = *state;
@@ -804,6 +833,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_straight_end_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_straight_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_carrier, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_speeds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link_down_loses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flaps_while_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_third_end, setup, teardown),
