@@ -155,6 +155,7 @@ static int serve(const struct daemon_program *program, const struct daemon_optio
 		return error;
 	port.again = again;
 	port.blocking = options->blocking_tx;
+	port.program = program->name;
 	error = loop_create(&loop, r, &port, &owners, options->mode, why);
 	if (error != 0)
 		goto no_loop;

@@ -305,11 +305,16 @@ static void read_link(struct loop *loop)
 {
 	const struct scheme_link *link = &loop->port->link;
 	uint32_t before = link->up ? link->mbit : 0;
+	const char *news;
 
 	if (port_read_link(loop->port) == -ENODEV)
 		card_gone(loop);
 	if ((link->up ? link->mbit : 0) != before)
 		note(loop, FLIGHT_LINK, 0, link->up ? link->mbit : 0);
+	news = port_module_news(loop->port);
+	if (news != NULL)
+		(void)fprintf(stderr, "%s: network:%s: %s\n", loop->port->program,
+			loop->resources->name, news);
 }
 
 static void interrupt(struct loop *loop, size_t which)

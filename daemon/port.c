@@ -349,6 +349,21 @@ int port_read_link(struct port *port)
 	return error;
 }
 
+const char *port_module_news(struct port *port)
+{
+	struct nic_module module;
+	bool first = port->module[0] == '\0';
+
+	nic_module(port->nic, &module);
+	/* Nobody has asked since the driver before, who knew. */
+	if (module.text[0] == '\0' ||
+		strncmp(port->module, module.text, sizeof(port->module) - 1) == 0)
+		return NULL;
+	(void)snprintf(port->module, sizeof(port->module), "%s", module.text);
+	/* That it is a good one at the start is none. */
+	return first && !module.trouble ? NULL : port->module;
+}
+
 static void get_link(void *ctx, struct scheme_link *link)
 {
 	const struct port *port = ctx;
@@ -479,6 +494,10 @@ static size_t get_stats(void *ctx, char *text, size_t size)
 		return 0;
 	if ((size_t)n >= size)
 		return size;
+	if (port->module[0] != '\0')
+		n += snprintf(text + n, size - (size_t)n, "module %s\n", port->module);
+	if ((size_t)n >= size)
+		return size;
 	return (size_t)n + queue_stats(port, text + n, size - (size_t)n);
 }
 
@@ -558,6 +577,7 @@ void port_save(const struct port *port, struct port_state *to)
 		.interrupts = port->loop.interrupts,
 		.upgrades = port->upgrades,
 	};
+	memcpy(to->module, port->module, sizeof(to->module));
 	memcpy(to->rx, &port->rx[port->rx_at], to->rx_count * sizeof(to->rx[0]));
 	memcpy(to->tx, port->tx, to->tx_count * sizeof(to->tx[0]));
 }
@@ -618,6 +638,8 @@ int port_resume(struct port *port, const struct port_state *from, struct pci_err
 	port->rx_end = from->rx_count;
 	memcpy(port->tx, from->tx, from->tx_count * sizeof(port->tx[0]));
 	port->tx_queued = from->tx_count;
+	memcpy(port->module, from->module, sizeof(port->module));
+	port->module[sizeof(port->module) - 1] = '\0';
 	port->rx_damaged = from->rx_damaged;
 	port->rx_chained = from->rx_chained;
 	port->tx_refused = from->tx_refused;

@@ -13,6 +13,7 @@
 
 #define PORT_BURST  64u
 #define PORT_PIECES SCHEME_PIECES
+#define PORT_MODULE 160u /* bytes of a text about a module */
 
 /* What the loop knows of itself, for /stats. */
 struct port_loop {
@@ -27,6 +28,7 @@ struct port_state {
 	uint64_t rx_damaged, rx_chained, tx_refused;
 	uint64_t rounds, sleeps, interrupts;
 	uint64_t upgrades;
+	char module[PORT_MODULE];
 };
 
 struct port {
@@ -50,6 +52,7 @@ struct port {
 	uint32_t reserved[SCHEME_BURST_PIECES];
 	size_t reserved_at, reserved_end;
 	struct scheme_link link;
+	char module[PORT_MODULE]; /* of nic_module(), as told last */
 	uint16_t mtu;
 	unsigned pieces; /* buffers of the largest frame */
 	size_t spare;    /* buffers that frames to be sent may have before the card does */
@@ -62,6 +65,7 @@ struct port {
 	struct port_loop loop; /* counted by the loop */
 	/* What is in force, for /cage; NULL: nothing is. */
 	const struct cage *cage;
+	const char *program; /* this, for messages */
 	uint64_t upgrades;   /* drivers that handed the card over without a reset */
 	struct again *again; /* what is left to the next driver (daemon/again.h), or NULL */
 };
@@ -96,6 +100,8 @@ int port_yield(struct port *port, unsigned index);
 int port_regain(struct port *port, unsigned index);
 /* Asks the card for the link. -ENODEV. */
 int port_read_link(struct port *port);
+/* What the card's cage holds, where that is news, or NULL. */
+const char *port_module_news(struct port *port);
 /* Frames wait for a reader. Does not look at the card. */
 bool port_has_frames(const struct port *port);
 /* A frame could be queued. */

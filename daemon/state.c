@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define STATE_MAGIC   UINT64_C(0x6574617473676269) /* "igbstate" */
-#define STATE_VERSION 3u
+#define STATE_VERSION 4u
 
 /* FNV-1a: against accidents; what must not be trusted is checked by whom it is for. */
 static uint32_t sum_of(const struct daemon_state *state)

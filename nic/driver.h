@@ -114,12 +114,15 @@ struct nic_driver {
 
 	/* One queue's, or NULL; see nic_check(). A failure says why by nic_fail(). */
 	int (*check)(struct nic *nic, unsigned index);
+	/* The link, or NULL: what does not come up by itself. */
+	void (*check_link)(struct nic *nic);
 
 	int (*irq_ack)(struct nic *nic, size_t which);
 	void (*irq_arm)(struct nic *nic);
 	void (*irq_arm_queue)(struct nic *nic, unsigned index);
 
 	int (*link)(struct nic *nic, struct nic_link *link);
+	void (*module)(const struct nic *nic, struct nic_module *module); /* NULL: no cage */
 	int (*stats)(struct nic *nic, struct nic_stats *stats); /* but for the queues' two */
 	int (*queue_stats)(struct nic *nic, unsigned index, struct nic_queue_stats *stats);
 	/* By the configuration, which says so already. */

@@ -200,11 +200,11 @@ int nic_check(struct nic *nic, struct pci_error *why)
 
 	if (pci_gone(nic->fn))
 		return -ENODEV;
-	if (!nic->driver->check)
-		return 0;
 	nic->why = why ? why : &unread;
-	for (unsigned i = 0; i < nic->queues && !rc; i++)
+	for (unsigned i = 0; nic->driver->check && i < nic->queues && !rc; i++)
 		rc = nic->queue[i]->frames ? nic->driver->check(nic, i) : 0;
+	if (nic->driver->check_link && !rc)
+		nic->driver->check_link(nic);
 	nic->why = NULL;
 	return pci_gone(nic->fn) ? -ENODEV : rc;
 }

@@ -264,6 +264,13 @@ int nic_link(struct nic *nic, struct nic_link *link)
 	return nic->driver->link(nic, link);
 }
 
+void nic_module(const struct nic *nic, struct nic_module *module)
+{
+	*module = (struct nic_module){.text = ""};
+	if (nic->driver->module)
+		nic->driver->module(nic, module);
+}
+
 int nic_stats(struct nic *nic, struct nic_stats *stats)
 {
 	int rc = nic->driver->stats(nic, stats);

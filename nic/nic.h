@@ -308,6 +308,9 @@ bool nic_gone(const struct nic *nic);
  * again: a write that got lost costs time alone. -EIO with `why`: a head has passed a descriptor
  * that was not written back in NIC_CHECKS calls: nothing behind it will ever be seen, and the card
  * is to be reset, which nic_close() and nic_open() do. -ENODEV.
+ *
+ * A card with a cage for modules (82599) that has no link is asked what is in there, and set up
+ * anew if that is another one, or for its other speed: a call that finds such takes up to 100 ms.
  */
 #define NIC_CHECKS 3u
 int nic_check(struct nic *nic, struct pci_error *why);
@@ -317,6 +320,13 @@ int nic_check(struct nic *nic, struct pci_error *why);
 struct nic_link {
 	bool up;
 	uint32_t mbit; /* 0 when down */
+};
+
+/* What the cage of a card holds, for people. */
+struct nic_module {
+	bool trouble;     /* there is none, or not one that the card is meant for */
+	const char *text; /* "": the card has no cage, or the module was not asked: a link is up
+			   * since before nic_adopt(), or manageability firmware forbids it */
 };
 
 struct nic_stats {
@@ -338,6 +348,10 @@ struct nic_queue_stats {
 void nic_mac(const struct nic *nic, uint8_t mac[6]);
 /* Reads the link from the card (a register read). */
 int nic_link(struct nic *nic, struct nic_link *link);
+/* As it was found last, which nic_open(), nic_check() and nic_irq_ack() do; the text is good until
+ * the next of them.
+ */
+void nic_module(const struct nic *nic, struct nic_module *module);
 /* The counters since nic_open(), read from the card and summed: call it at least every 30 s, since
  * octet counters of the card wrap within a minute at 10 Gbit/s.
  */

@@ -5,6 +5,7 @@
  *     ixgbe_ids.c    which ids            ixgbe_sync.c    semaphores shared with others
  *     ixgbe_init.c   reset, start, stop   ixgbe_eeprom.c  its EEPROM and MAC address
  *     ixgbe_queue.c  queue pairs          ixgbe_link.c    link and PHY
+ *     ixgbe_sfp.c    the module in a cage ixgbe_i2c.c     and the bus to it
  *     ixgbe_firmware.c  what an X550's firmware is asked for
  *     ixgbe_rx.c, ixgbe_tx.c: the verbs   ixgbe_stats.c   counters
  *     ixgbe_in_place.c  forwarding on one ring
@@ -32,7 +33,15 @@ enum ixgbe_family {
 	IXGBE_VF, /* a virtual function of any of them: refused */
 };
 
-enum ixgbe_media { IXGBE_COPPER, IXGBE_SFP, IXGBE_QSFP, IXGBE_BACKPLANE, IXGBE_CX4, IXGBE_NONE };
+enum ixgbe_media {
+	IXGBE_COPPER,
+	IXGBE_SFP,
+	IXGBE_QSFP,
+	IXGBE_LCO, /* optics on the board */
+	IXGBE_BACKPLANE,
+	IXGBE_CX4,
+	IXGBE_NONE,
+};
 
 struct ixgbe_model {
 	uint16_t device;
@@ -109,6 +118,28 @@ struct ixgbe_queue {
 	struct nic_seen seen;
 };
 
+enum ixgbe_module_kind {
+	IXGBE_MODULE_UNREAD, /* nobody asked as yet */
+	IXGBE_MODULE_ABSENT,
+	IXGBE_MODULE_UNREADABLE, /* the bus to it is stuck */
+	IXGBE_MODULE_UNKNOWN,    /* of no kind that can be used; from here on there is one */
+	IXGBE_MODULE_DA,         /* a passive cable */
+	IXGBE_MODULE_DA_ACTIVE,
+	IXGBE_MODULE_SR,
+	IXGBE_MODULE_LR,
+	IXGBE_MODULE_1G_T, /* 1 Gbit/s alone, from here on */
+	IXGBE_MODULE_1G_SX,
+	IXGBE_MODULE_1G_LX,
+};
+
+/* What is in the cage of an 82599. */
+struct ixgbe_module {
+	enum ixgbe_module_kind kind;
+	bool dual;      /* 10 and 1 Gbit/s */
+	bool trouble;   /* of nic_module() */
+	char text[160]; /* the same */
+};
+
 struct ixgbe {
 	struct nic nic;
 	const struct ixgbe_model *model;
@@ -116,6 +147,13 @@ struct ixgbe {
 	struct nic_stats sum; /* without what is counted by queue */
 	struct nic_queue_stats queue_sum[NIC_MAX_QUEUES];
 	unsigned port; /* of the card: 0 or 1 */
+	struct ixgbe_module module;
+	struct {
+		bool was_up;    /* when last looked at */
+		bool set_up;    /* for the module that there is */
+		bool slow;      /* at 1 Gbit/s */
+		unsigned looks; /* without a link, though there is light */
+	} link;
 };
 
 static inline struct ixgbe *ixgbe_of(struct nic *nic)
@@ -162,6 +200,11 @@ int ixgbe_eeprom_wait(struct ixgbe *dev);
 int ixgbe_eeprom_check(struct ixgbe *dev);
 int ixgbe_read_mac(struct ixgbe *dev);
 
+/* `count` words as they are, whatever they belong to; the caller has SYNC_EEPROM. -ETIMEDOUT,
+ * -ENODEV.
+ */
+int ixgbe_eeprom_words(struct ixgbe *dev, uint32_t address, uint16_t *word, unsigned count);
+
 /* ixgbe_firmware.c */
 /* -EIO: it is in recovery, and the card must not be used. */
 int ixgbe_firmware_check(struct ixgbe *dev);
@@ -169,9 +212,32 @@ int ixgbe_firmware_check(struct ixgbe *dev);
  */
 int ixgbe_firmware_read(struct ixgbe *dev, uint32_t address, uint16_t *word, unsigned count);
 
+/* ixgbe_i2c.c */
+/* Bytes from `offset` on of the memory at the bus address `device` (bit 0 is 0); none: whether it
+ * answers. The caller has SYNC_PHY*. -ENXIO: nobody answers; -EIO: the bus is stuck; -ENODEV.
+ */
+int ixgbe_i2c_read(struct ixgbe *dev, uint8_t device, uint8_t offset, uint8_t *bytes, unsigned n);
+
+/* ixgbe_sfp.c, for cards with a cage */
+bool ixgbe_has_cage(const struct ixgbe *dev);
+/* Whether it does 1 Gbit/s alone. */
+bool ixgbe_sfp_slow(const struct ixgbe_module *module);
+/* Into dev->module, whatever it is, or whether there is none; some 25 ms. -EBUSY, -ENODEV. */
+int ixgbe_sfp_identify(struct ixgbe *dev);
+/* Whether there is one, as when it was identified. */
+bool ixgbe_sfp_same(struct ixgbe *dev);
+/* Whether it sees light; or does not say. */
+bool ixgbe_sfp_lit(struct ixgbe *dev);
+/* Writes what the EEPROM has listed for it. Errors as ixgbe_eeprom_words(), and -EBUSY. */
+int ixgbe_sfp_prepare(struct ixgbe *dev);
+
 /* ixgbe_link.c */
 int ixgbe_link_start(struct ixgbe *dev);
+/* The module may be another one: up to 100 ms. */
+void ixgbe_link_renew(struct ixgbe *dev);
+void ixgbe_link_check(struct nic *nic);
 int ixgbe_link(struct nic *nic, struct nic_link *link);
+void ixgbe_module(const struct nic *nic, struct nic_module *module);
 
 /* ixgbe_irq.c */
 int ixgbe_irq_start(struct ixgbe *dev);

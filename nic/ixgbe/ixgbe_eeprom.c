@@ -68,6 +68,15 @@ static int read_by_register(struct ixgbe *dev, uint32_t address, uint16_t *word)
 	return rc;
 }
 
+int ixgbe_eeprom_words(struct ixgbe *dev, uint32_t address, uint16_t *word, unsigned count)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < count && !rc; i++)
+		rc = read_by_register(dev, (address + i) % WORDS_MAX, word + i);
+	return rc;
+}
+
 /* The word at an address below the size. */
 static int read_word(struct ixgbe *dev, struct eeprom *eeprom, uint32_t address, uint16_t *word)
 {

@@ -32,14 +32,9 @@ static void route_queue(struct ixgbe *dev, unsigned queue, unsigned vector)
 }
 
 /* An SFP+ cage tells that a module came or went by SDP2 (as Linux has it wired). */
-static bool has_cage(const struct ixgbe *dev)
-{
-	return dev->model->family == IXGBE_82599 && dev->model->media == IXGBE_SFP;
-}
-
 static uint32_t other_causes(const struct ixgbe *dev)
 {
-	return IRQ_LINK | (has_cage(dev) ? IRQ_SDP2 : 0);
+	return IRQ_LINK | (ixgbe_has_cage(dev) ? IRQ_SDP2 : 0);
 }
 
 static void program(struct ixgbe *dev)
@@ -66,12 +61,12 @@ static void program(struct ixgbe *dev)
 		reg_write(&dev->nic.bar, EIAM, dev->irq_mask);
 		reg_write(&dev->nic.bar, GPIE,
 			GPIE_MSIX | GPIE_EIAME | GPIE_PBA_SUPPORT | (split ? GPIE_OCD : 0) |
-				(has_cage(dev) ? GPIE_SDP2 : 0));
+				(ixgbe_has_cage(dev) ? GPIE_SDP2 : 0));
 	} else {
 		/* Reading EICR clears and, by EIAM, masks what it tells (7.3.1.4). */
 		reg_write(&dev->nic.bar, EIAC, 0);
 		reg_write(&dev->nic.bar, EIAM, dev->irq_mask);
-		reg_write(&dev->nic.bar, GPIE, has_cage(dev) ? GPIE_SDP2 : 0);
+		reg_write(&dev->nic.bar, GPIE, ixgbe_has_cage(dev) ? GPIE_SDP2 : 0);
 	}
 }
 
@@ -90,15 +85,12 @@ void ixgbe_irq_stop(struct ixgbe *dev)
 	nic_irq_disable(&dev->nic);
 }
 
-/* What was plugged in gets its link, as one that was there at the start; up to 50 ms. */
 static void module_changed(struct ixgbe *dev)
 {
 	struct pci_error unread;
 
-	if (!(reg_read(&dev->nic.bar, ESDP) & ESDP_SDP2))
-		return;
 	dev->nic.why = &unread;
-	(void)ixgbe_link_start(dev);
+	ixgbe_link_renew(dev);
 	dev->nic.why = NULL;
 }
 
@@ -120,7 +112,7 @@ int ixgbe_irq_ack(struct nic *nic, size_t which)
 		events |= NIC_EVENT_QUEUES;
 	if (causes & other_causes(dev))
 		events |= NIC_EVENT_LINK;
-	if (causes & IRQ_SDP2 && has_cage(dev))
+	if (causes & IRQ_SDP2 && ixgbe_has_cage(dev))
 		module_changed(dev);
 	/* A vector of its own need not wait until the queues are idle and all is armed. */
 	if (dev->nic.irq.vectors > 1)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Link and PHY. The link is configured by the EEPROM and comes up by itself; what is done here
- * undoes what an earlier driver may have left behind. A link that is up, or that manageability
- * firmware vetoes touching (MMNGC), is left alone, and none is ever reset while the card runs.
+ * undoes what an earlier driver may have left behind, and fits an 82599 to the module in its cage,
+ * at the start and whenever that changes. A link that is up, or that manageability firmware vetoes
+ * touching (MMNGC), is left alone.
  */
 #include <errno.h>
 
@@ -108,39 +109,104 @@ static uint32_t read_links(struct ixgbe *dev)
 	return reg_read(&dev->nic.bar, LINKS);
 }
 
-static int start_82599(struct ixgbe *dev)
+/* The transmitter, which SDP3 turns off where it is wired so: off and on, so that the other end
+ * looks for the speed anew, or on: Linux turns it off when it leaves a card.
+ */
+static void light(struct ixgbe *dev, bool flap)
 {
-	bool optical = dev->model->media == IXGBE_SFP || dev->model->media == IXGBE_QSFP;
+	if (!(reg_read(&dev->nic.bar, ESDP) & ESDP_SDP3_OUT))
+		return;
+	if (flap) {
+		reg_set(&dev->nic.bar, ESDP, ESDP_SDP3);
+		pci_delay_us(100); /* as Linux waits */
+	}
+	reg_clear(&dev->nic.bar, ESDP, ESDP_SDP3);
+}
+
+/* Tells a module of two speeds which one (SDP5, as Linux has it wired). */
+static void select_rate(struct ixgbe *dev, bool slow)
+{
+	uint32_t esdp = reg_read(&dev->nic.bar, ESDP) | ESDP_SDP5 | ESDP_SDP5_OUT;
+
+	reg_write(&dev->nic.bar, ESDP, slow ? esdp & ~ESDP_SDP5 : esdp);
+	pci_delay_us(40000); /* Linux: it changes its analog side */
+}
+
+/* Sets an 82599's link up: 10 or 1 Gbit/s over SFI where it has optics or a cage (8.2.3.22.19,
+ * 8.2.3.22.22), as its EEPROM says elsewhere.
+ */
+static int set_mode(struct ixgbe *dev, bool slow)
+{
+	enum ixgbe_media media = dev->model->media;
+	bool sfi = media == IXGBE_SFP || media == IXGBE_QSFP || media == IXGBE_LCO;
 	uint32_t autoc;
 	uint32_t autoc2;
 	int rc;
 
-	if (read_links(dev) & LINKS_UP)
-		return 0;
+	if (dev->module.dual)
+		select_rate(dev, slow);
 	/* AUTOC is written by firmware too (link establishment, 82599 datasheet 3.7.4.5). */
 	rc = ixgbe_sync_acquire(dev, SYNC_MAC_CSR);
 	if (rc)
 		return rc;
 	autoc = reg_read(&dev->nic.bar, AUTOC);
 	autoc2 = reg_read(&dev->nic.bar, AUTOC2) & ~AUTOC2_LINK_DISABLE;
-	if (optical) {
-		/* 10 Gbit/s serial over SFI (8.2.3.22.19, 8.2.3.22.22); the transmitter on: Linux
-		 * turns it off with SDP3 when it leaves a card.
-		 */
-		autoc = (autoc & ~AUTOC_LMS_MASK) | AUTOC_LMS_10G_SERIAL;
+	if (sfi) {
+		autoc &= ~(AUTOC_LMS_MASK | (slow ? AUTOC_1G_KX : 0));
+		autoc |= slow ? AUTOC_LMS_1G_AN : AUTOC_LMS_10G_SERIAL;
 		autoc2 = (autoc2 & ~AUTOC2_SERIAL_MASK) | AUTOC2_SERIAL_SFI;
-		if (reg_read(&dev->nic.bar, ESDP) & ESDP_SDP3_OUT)
-			reg_clear(&dev->nic.bar, ESDP, ESDP_SDP3);
+		light(dev, dev->module.dual);
 	}
 	reg_write(&dev->nic.bar, AUTOC2, autoc2);
 	restart_82599(dev, autoc);
 	ixgbe_sync_release(dev, SYNC_MAC_CSR);
+	dev->link.slow = slow;
 	return 0;
+}
+
+/* For the module that there is. One that cannot be used stays dark. */
+static int set_up(struct ixgbe *dev)
+{
+	int rc = 0;
+
+	dev->link.looks = 0;
+	switch (dev->module.kind) {
+	case IXGBE_MODULE_ABSENT: break;
+	case IXGBE_MODULE_UNKNOWN:
+		if (reg_read(&dev->nic.bar, ESDP) & ESDP_SDP3_OUT)
+			reg_set(&dev->nic.bar, ESDP, ESDP_SDP3);
+		break;
+	case IXGBE_MODULE_UNREAD:
+	case IXGBE_MODULE_UNREADABLE: rc = set_mode(dev, false); break;
+	default:
+		rc = ixgbe_sfp_prepare(dev);
+		if (!rc)
+			rc = set_mode(dev, ixgbe_sfp_slow(&dev->module));
+		break;
+	}
+	dev->link.set_up = !rc;
+	return rc;
+}
+
+static int start_82599(struct ixgbe *dev)
+{
+	int rc = ixgbe_has_cage(dev) ? ixgbe_sfp_identify(dev) : 0;
+
+	if (rc)
+		return rc;
+	dev->link.was_up = (read_links(dev) & LINKS_UP) && dev->module.kind != IXGBE_MODULE_UNKNOWN;
+	dev->link.set_up = dev->link.was_up;
+	return dev->link.was_up ? 0 : set_up(dev);
+}
+
+static bool is_vetoed(struct ixgbe *dev)
+{
+	return reg_read(&dev->nic.bar, MMNGC) & MMNGC_MNG_VETO;
 }
 
 int ixgbe_link_start(struct ixgbe *dev)
 {
-	if (reg_read(&dev->nic.bar, MMNGC) & MMNGC_MNG_VETO)
+	if (is_vetoed(dev))
 		return 0;
 	switch (dev->model->family) {
 	case IXGBE_82599: return start_82599(dev);
@@ -148,6 +214,65 @@ int ixgbe_link_start(struct ixgbe *dev)
 	case IXGBE_X550: return start_copper(dev);
 	default: return 0; /* X550EM: its firmware's */
 	}
+}
+
+void ixgbe_link_renew(struct ixgbe *dev)
+{
+	const struct ixgbe_module before = dev->module;
+
+	/* What fails is tried again at the next look. */
+	if (is_vetoed(dev) || ixgbe_sfp_identify(dev))
+		return;
+	if (dev->module.kind != before.kind || dev->module.dual != before.dual)
+		dev->link.set_up = false;
+	if (!dev->link.set_up)
+		(void)set_up(dev);
+}
+
+/* A module of two speeds that sees light and has no link may be at the wrong one: each fourth look
+ * is at 1 Gbit/s. Two ends that both do so meet at 10 Gbit/s, whenever each began.
+ */
+#define SPEED_LOOKS 4u
+
+static void try_speeds(struct ixgbe *dev)
+{
+	bool slow;
+
+	dev->link.looks = ixgbe_sfp_lit(dev) ? dev->link.looks + 1 : 0;
+	slow = dev->link.looks % SPEED_LOOKS == SPEED_LOOKS - 1;
+	if (slow != dev->link.slow)
+		(void)set_mode(dev, slow);
+}
+
+/* In an empty cage the card may take the crosstalk of its own lines for a link (Linux). */
+static bool is_up(struct ixgbe *dev, uint32_t links)
+{
+	return (links & LINKS_UP) && (dev->module.kind != IXGBE_MODULE_ABSENT ||
+					     (reg_read(&dev->nic.bar, ESDP) & ESDP_SDP2));
+}
+
+void ixgbe_link_check(struct nic *nic)
+{
+	struct ixgbe *dev = ixgbe_of(nic);
+	bool was_up = dev->link.was_up;
+
+	if (!ixgbe_has_cage(dev))
+		return;
+	dev->link.was_up = is_up(dev, read_links(dev));
+	if (dev->link.was_up && dev->module.kind != IXGBE_MODULE_ABSENT)
+		return;
+	/* Interrupts may be lost, or off, and not every board tells of modules by SDP2. */
+	if (was_up || !dev->link.set_up || !ixgbe_sfp_same(dev))
+		ixgbe_link_renew(dev);
+	else if (dev->module.dual && !is_vetoed(dev))
+		try_speeds(dev);
+}
+
+void ixgbe_module(const struct nic *nic, struct nic_module *module)
+{
+	const struct ixgbe *dev = (const struct ixgbe *)nic;
+
+	*module = (struct nic_module){dev->module.trouble, dev->module.text};
 }
 
 int ixgbe_link(struct nic *nic, struct nic_link *link)
@@ -160,7 +285,7 @@ int ixgbe_link(struct nic *nic, struct nic_link *link)
 	*link = (struct nic_link){0};
 	if (pci_gone(nic->fn))
 		return -ENODEV;
-	if (!(links & LINKS_UP))
+	if (!is_up(dev, links))
 		return 0;
 	link->up = true;
 	link->mbit = mbit[speed];

@@ -25,7 +25,14 @@
 #define ESDP                 0x00020u
 #define ESDP_SDP2            BIT(2)  /* SFP+ cards: there is a module */
 #define ESDP_SDP3            BIT(3)  /* SFP+ cards: transmitter off */
+#define ESDP_SDP5            BIT(5)  /* SFP+ cards: the module's rate select: fast */
 #define ESDP_SDP3_OUT        BIT(11) /* SDP3 is an output */
+#define ESDP_SDP5_OUT        BIT(13)
+#define I2CCTL               0x00028u
+#define I2CCTL_CLOCK_IN      BIT(0)
+#define I2CCTL_CLOCK_OUT     BIT(1) /* 0 pulls it down, 1 lets go */
+#define I2CCTL_DATA_IN       BIT(2)
+#define I2CCTL_DATA_OUT      BIT(3)
 
 /* --- 8.2.3.2 EEPROM, 8.2.3.4 firmware and semaphores; X550EM_a has moved some of them --- */
 
@@ -243,9 +250,11 @@
 #define MFLCN_DPF            BIT(1)
 #define MFLCN_RFCE           BIT(3)
 #define AUTOC                0x042A0u
+#define AUTOC_1G_KX          BIT(9) /* 1 Gbit/s over KX or BX, instead of SFI */
 #define AUTOC_RESTART_AN     BIT(12)
 #define AUTOC_LMS_SHIFT      13
 #define AUTOC_LMS_MASK       (0x7u << AUTOC_LMS_SHIFT)
+#define AUTOC_LMS_1G_AN      (0x2u << AUTOC_LMS_SHIFT)
 #define AUTOC_LMS_10G_SERIAL (0x3u << AUTOC_LMS_SHIFT)
 #define AUTOC_LMS_TOP        (0x4u << AUTOC_LMS_SHIFT)
 #define LINKS                0x042A4u
@@ -261,6 +270,7 @@
 #define ANLP1_STATE_MASK     (0xFu << 16)
 #define MMNGC                0x042D0u
 #define MMNGC_MNG_VETO       BIT(0)
+#define CORECTL              0x14F00u /* 82599; of no datasheet: what its EEPROM lists goes there */
 
 /* --- 8.2.3.23 statistics; all are cleared by reading --- */
 

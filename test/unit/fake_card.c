@@ -42,6 +42,7 @@ static void card_reset(struct pci_function *fn)
 	*reg_at(fn, HLREG0) = HLREG0_TXCRCEN | HLREG0_RXCRCSTRP | HLREG0_TXPADEN;
 	*reg_at(fn, ANLP1) = ANLP1_STATE_MASK;
 	*reg_at(fn, ESDP) = ESDP_SDP3 | ESDP_SDP3_OUT;
+	*reg_at(fn, I2CCTL) = I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT;
 	fn->resets++;
 }
 
@@ -124,6 +125,11 @@ static uint32_t card_read(struct pci_function *fn, uint32_t reg)
 		fn->link_fell = false;
 		value &= ~LINKS_UP;
 	}
+	if (reg == I2CCTL) {
+		value &= I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT;
+		value |= value & I2CCTL_CLOCK_OUT ? I2CCTL_CLOCK_IN : 0;
+		value |= fake_module_data(&fn->module) ? I2CCTL_DATA_IN : 0;
+	}
 	if (counts(reg))
 		*reg_at(fn, reg) = 0;
 	if (reg == SWSM || reg == SWSM_X550EM_A)
@@ -148,6 +154,10 @@ static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
 				<< EERD_DATA_SHIFT;
 	if (reg == MSCA)
 		mdio(fn, value);
+	if (reg == I2CCTL)
+		fake_module_lines(&fn->module, value & I2CCTL_CLOCK_OUT, value & I2CCTL_DATA_OUT);
+	if (reg == CORECTL)
+		fn->corectl[fn->corectls++ % 8] = (uint16_t)value;
 	if (reg == HICR && value & HICR_COMMAND)
 		firmware(fn);
 	if (reg == EIMC)
@@ -384,6 +394,7 @@ struct pci_function *fake_card_new(uint16_t device)
 	fn->irq_have[PCI_IRQ_MSI] = 1;
 	fn->irq_have[PCI_IRQ_INTX] = 1;
 	fn->phy_address = 3;
+	fake_module_plug(&fn->module, 0x10, 0x01, 0);
 	fn->phy_control = 0x0800 | 0x0001;
 	/* Two sections, one pointer that is out of the EEPROM, the rest absent. */
 	for (unsigned i = 0; i <= 0x0E; i++)

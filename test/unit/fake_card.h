@@ -8,6 +8,7 @@
 #ifndef TEST_FAKE_CARD_H
 #define TEST_FAKE_CARD_H
 
+#include "fake_module.h"
 #include "nic/driver.h"
 #include "nic/ixgbe/ixgbe.h"
 
@@ -31,6 +32,9 @@ struct pci_function {
 	uint16_t eeprom[FAKE_EEPROM];
 	uint16_t phy_control; /* MDIO device 30, register 0, of the PHY at phy_address */
 	unsigned phy_address;
+	struct fake_module module; /* an 82599's: a 10GBASE-SR one of Intel's */
+	uint16_t corectl[8];       /* the last that were written there */
+	unsigned corectls;
 	unsigned commands; /* that an X550's firmware was given, each with its semaphore */
 
 	/* what a test sets */

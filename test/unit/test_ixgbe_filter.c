@@ -277,12 +277,14 @@ static void a_module_that_comes_gets_its_link(void **state)
 	nic_irq_arm(b.nic);
 	assert_int_equal(fake_read(b.fn, EIMS), 1 | IRQ_LINK | IRQ_SDP2);
 	/* It goes: nothing to start. */
+	b.fn->module.present = false;
 	fake_set(b.fn, AUTOC, 0x1234);
 	fake_set(b.fn, EICR, IRQ_SDP2);
 	assert_int_equal(nic_irq_ack(b.nic, 1), NIC_EVENT_LINK);
 	assert_int_equal(fake_read(b.fn, AUTOC), 0x1234);
 	assert_int_equal(fake_read(b.fn, EIMS), IRQ_LINK | IRQ_SDP2);
 	/* It comes: 10 Gbit/s over SFI, the link restarted, the transmitter on. */
+	fake_module_plug(&b.fn->module, 0x10, 0, 0);
 	fake_set(b.fn, ESDP, ESDP_SDP2 | ESDP_SDP3 | ESDP_SDP3_OUT);
 	fake_set(b.fn, EICR, IRQ_SDP2);
 	assert_int_equal(nic_irq_ack(b.nic, 1), NIC_EVENT_LINK);
@@ -300,7 +302,7 @@ static void a_semaphore_that_is_stuck_is_survived(void **state)
 	(void)state;
 	fake_hold(b.fn, LINKS, LINKS_UP, 0);
 	bench_open(&b);
-	fake_set(b.fn, ESDP, ESDP_SDP2);
+	fake_module_plug(&b.fn->module, 0, 0x01, 0);
 	fake_hold(b.fn, SWSM, SWSM_SMBI, SWSM_SMBI);
 	fake_set(b.fn, AUTOC, 0x1234);
 	fake_set(b.fn, EICR, IRQ_SDP2);

@@ -234,6 +234,14 @@ int nic_set_mtu(struct nic *nic, uint16_t mtu)
 	return mtu_error;
 }
 
+static struct nic_module cage = {.text = ""};
+
+void nic_module(const struct nic *nic, struct nic_module *module)
+{
+	(void)nic;
+	*module = cage;
+}
+
 const char *nic_model(const struct nic *nic)
 {
 	(void)nic;
@@ -696,6 +704,40 @@ static void test_state_and_stats(void **state)
 	assert_true(table.stats(table.ctx, cut, sizeof(cut)) <= sizeof(cut));
 }
 
+/* Trouble is told, and each change; a good module at the start is not. */
+static void test_what_a_cage_holds_is_told_once(void **state)
+{
+	static const struct {
+		struct nic_module module;
+		bool told;
+	} steps[] = {{{false, ""}, false}, {{false, "good"}, false}, {{false, "good"}, false},
+		{{true, "none"}, true}, {{true, "none"}, false}, {{false, "better"}, true}};
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		const char *news;
+
+		cage = steps[i].module;
+		news = port_module_news(&port);
+		if (steps[i].told)
+			assert_string_equal(news, cage.text);
+		else
+			assert_null(news);
+		text[table.stats(table.ctx, text, sizeof(text) - 1)] = '\0';
+		assert_int_equal(strstr(text, "\nmodule ") != NULL, i > 0);
+	}
+	assert_non_null(strstr(text, "\nmodule better\n"));
+	/* One that nobody has asked is as it was. */
+	cage = (struct nic_module){.text = ""};
+	assert_null(port_module_news(&port));
+	assert_string_equal(port.module, "better");
+	cage = (struct nic_module){true, "none"};
+	port.module[0] = '\0';
+	assert_string_equal(port_module_news(&port), "none");
+	cage = (struct nic_module){.text = ""};
+}
+
 /* What one process leaves, the next one has; not a buffer more or less. */
 static void test_goes_on_in_another_process(void **state)
 {
@@ -727,6 +769,7 @@ static void test_goes_on_in_another_process(void **state)
 	port.rx_chained = 2;
 	port.tx_refused = 3;
 	port.loop = (struct port_loop){4, 5, 6};
+	memset(port.module, 'm', sizeof(port.module));
 	port_save(&port, &left);
 
 	assert_int_equal(port_init(&next, NULL, &config, &why), 0);
@@ -741,6 +784,7 @@ static void test_goes_on_in_another_process(void **state)
 	assert_int_equal(next.tx_refused, 3);
 	assert_int_equal(next.loop.interrupts, 6);
 	assert_int_equal(next.upgrades, 1);
+	assert_int_equal(strlen(next.module), sizeof(next.module) - 1);
 	port_fini(&next);
 }
 
@@ -1038,6 +1082,8 @@ int main(void)
 			test_a_smaller_mtu_drops_what_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_draining_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_and_stats, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_what_a_cage_holds_is_told_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goes_on_in_another_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_state_that_cannot_be_is_refused, setup, teardown),
