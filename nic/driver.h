@@ -89,6 +89,7 @@ struct nic_driver {
 	unsigned bar;       /* that the registers are in */
 	uint32_t bar_bytes; /* that it has at least */
 	uint32_t alive;     /* a register that never reads all-ones */
+	bool one_vector;    /* for all causes, however many it offers */
 
 	/* A card's life, of which the class does what is the same for all (nic/life.c). A failure
 	 * says why by nic_fail().
@@ -223,6 +224,11 @@ struct nic_seen {
 int nic_check_queue(
 	struct nic *nic, unsigned index, const struct nic_pulse *pulse, struct nic_seen *seen);
 
+/* What a card with one queue pair, not in place, has behind its rings, aligned to 64: to write its
+ * counters to, for example.
+ */
+#define NIC_CARD_BYTES 128u
+
 /* The region that queue `index` begins with, or NULL. */
 const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index);
 
@@ -242,5 +248,6 @@ void nic_stats_add(struct nic_stats *sum, const struct nic_stats *now);
 
 extern const struct nic_driver ixgbe_driver;
 extern const struct nic_driver e1000_driver;
+extern const struct nic_driver rtl8168_driver;
 
 #endif

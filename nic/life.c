@@ -248,7 +248,7 @@ static int enable(struct nic *nic, enum pci_irq kind)
 
 	if (!have)
 		return -ENOTSUP;
-	if (kind != PCI_IRQ_MSIX || have < want)
+	if (kind != PCI_IRQ_MSIX || have < want || nic->driver->one_vector)
 		want = 1;
 	rc = pci_irq_enable(nic->fn, kind, want, nic->irq.fd);
 	if (rc)

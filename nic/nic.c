@@ -8,7 +8,8 @@
 #include "nic/driver.h"
 #include "nic/state.h"
 
-static const struct nic_driver *const drivers[] = {&ixgbe_driver, &e1000_driver, NULL};
+static const struct nic_driver *const drivers[] = {
+	&ixgbe_driver, &e1000_driver, &rtl8168_driver, NULL};
 
 static const struct nic_driver *find(const struct pci_id *id, const char **why)
 {
@@ -72,7 +73,8 @@ size_t nic_ring_bytes(const struct nic_config *config)
 {
 	if (!queues_in_order(config))
 		return 0;
-	return nic_place_rings(config, config->queues - 1).end;
+	return nic_place_rings(config, config->queues - 1).end +
+	       (config->queues == 1 && !config->in_place ? NIC_CARD_BYTES : 0);
 }
 
 const struct dma_region *nic_config_frames(const struct nic_config *config, unsigned index)

@@ -108,7 +108,7 @@ enum nic_offload {
 #define NIC_BUFFER_STRIDE (NIC_BUFFER_SIZE + NIC_BUFFER_HEAD)
 
 #define NIC_RING_MIN     64u
-#define NIC_RING_MAX     4096u
+#define NIC_RING_MAX     4096u /* rtl8168: 1024 */
 #define NIC_RING_DEFAULT 512u
 #define NIC_RING_FREE    4u /* descriptors of a ring that no verb fills */
 #define NIC_MAX_QUEUES   16u
@@ -167,8 +167,8 @@ struct nic_config {
 	bool promiscuous;
 	uint16_t mtu;       /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
 	uint32_t offloads;  /* some of nic_offloads(), enum nic_offload; 0 in place */
-	unsigned pause;     /* enum nic_pause; e1000 has none of it */
-	enum nic_drop drop; /* e1000: NIC_DROP_AUTO */
+	unsigned pause;     /* enum nic_pause; e1000 and rtl8168 have none of it */
+	enum nic_drop drop; /* e1000, rtl8168: NIC_DROP_AUTO */
 	bool interrupts;    /* have vectors set up; without, the queues are polled only */
 	bool pick_irq;      /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
@@ -243,7 +243,8 @@ const struct dma_region *nic_queue_frames(const struct nic *nic, unsigned index)
 struct nic_queue *nic_queue(struct nic *nic, unsigned index);
 
 /* An offset is that of the data: at least NIC_BUFFER_HEAD, NIC_BUFFER_SIZE bytes inside the region,
- * and inside one chunk. Stops at the first that is not (counted in nic_stats.bad_offsets).
+ * and inside one chunk; with rtl8168 a multiple of 8. Stops at the first that is not (counted in
+ * nic_stats.bad_offsets).
  */
 size_t nic_rx_provide(struct nic_queue *q, const uint32_t *offsets, size_t n);
 /* A frame larger than a buffer comes in up to NIC_FRAME_ENTRIES entries, FRAME_MORE on all but the
@@ -364,19 +365,22 @@ int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *sta
 int nic_set_promiscuous(struct nic *nic, bool on);
 /* Which frames come beside broadcast and those to the card's address, where it is not promiscuous:
  * those to n addresses, of stations (127 exactly, the others by 12 bits of a hash) and of groups
- * (by the hash). NULL: all of multicast again. Meanwhile all come. -ENOTSUP (e1000), -ENODEV.
+ * (by the hash). NULL: all of multicast again. Meanwhile all come. rtl8168 has 6 bits of a hash for
+ * groups, and with one station beside its own all come. -ENOTSUP (e1000), -ENODEV.
  */
 int nic_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n);
 /* Of tagged frames (0x8100) only those of n VLANs come, 0 to 4095, promiscuous or not; NULL: all.
- * -EINVAL, -ENOTSUP (e1000), -ENODEV.
+ * -EINVAL, -ENOTSUP (e1000, rtl8168), -ENODEV.
  */
 int nic_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n);
 /* 68 to nic_mtu_max(); -EINVAL. Frames of the former size may come meanwhile, in as many buffers.
  */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);
-/* What the card can: NIC_MTU_MAX (ixgbe), 1500 (e1000), NIC_MTU_ONE_BUFFER in place. */
+/* What the card can: NIC_MTU_MAX (ixgbe), 1500 (e1000), 4074 (RTL8168B), NIC_MTU_ONE_BUFFER (other
+ * RTL8168, and in place).
+ */
 uint16_t nic_mtu_max(const struct nic *nic);
-/* What the card can, enum nic_offload: all (ixgbe), or nothing (e1000). */
+/* What the card can, enum nic_offload: all (ixgbe), or nothing (e1000, rtl8168). */
 uint32_t nic_offloads(const struct nic *nic);
 const char *nic_model(const struct nic *nic);
 

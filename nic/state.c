@@ -162,7 +162,7 @@ static bool indices_in_order(const struct state_ring *ring, uint32_t slots)
  * is there twice is its user's to judge (nic_held()): to send one twice is no fault, and a client's
  * queue may hold what it likes of the client's memory.
  */
-static int check_offsets(const struct nic_running *running, struct nic_queue *q)
+static int check_offsets(const struct nic_running *running, struct nic_queue *q, bool bare)
 {
 	const struct ring *rx = &q->rx;
 	const struct ring *tx = &q->tx;
@@ -176,8 +176,7 @@ static int check_offsets(const struct nic_running *running, struct nic_queue *q)
 				running->nic, -EINVAL, "state: a receive buffer lies outside");
 	}
 	for (uint32_t at = tx->head; at != tx->tail; at++) {
-		if (running->nic->config.offloads & NIC_TX_META &&
-			tx->buffer[at & tx->mask] == NO_BUFFER)
+		if (bare && tx->buffer[at & tx->mask] == NO_BUFFER)
 			q->tx_bare++;
 		else if (tx->buffer[at & tx->mask] >= q->frames->size)
 			return nic_fail(
@@ -287,7 +286,7 @@ static int load_queue(const struct nic_running *running, unsigned index, const u
 	if (!state.frames_size)
 		return 0;
 	q->frames = nic_config_frames(&running->nic->config, index);
-	rc = check_offsets(running, q);
+	rc = check_offsets(running, q, books->bare || running->nic->config.offloads & NIC_TX_META);
 	return rc ? rc : check_reports(running, tx, books);
 }
 

@@ -16,6 +16,7 @@ struct nic_books {
 	uint32_t *rs_head, *rs_tail; /* of rs[] */
 	uint32_t *rs;                /* indices that carry an RS whose DD was not seen yet */
 	bool *torn;                  /* a received frame began whose end has not been seen */
+	bool bare;                   /* some of the descriptors to be sent have no buffer */
 	struct nic_queue_stats *stats;
 };
 

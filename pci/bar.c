@@ -241,6 +241,11 @@ void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 	store(bar, offset, 4, value, FLIGHT_PUBLISH);
 }
 
+void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
+{
+	store(bar, offset, 1, value, FLIGHT_PUBLISH);
+}
+
 volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
 {
 	if (!in_bar(bar, offset, 4) || !is_mapped(bar, offset) || bar->fn->recorder)

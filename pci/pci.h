@@ -168,6 +168,8 @@ uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset);
 void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value);
 uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset);
 void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value);
+/* reg_publish() of a register of 8 bits. */
+void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value);
 int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value,
 	unsigned timeout_us);
 /* How many accesses of this process fell outside their BAR since the BAR was mapped. */

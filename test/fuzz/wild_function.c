@@ -193,6 +193,11 @@ void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 	store(bar, offset, 4, value);
 }
 
+void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
+{
+	store(bar, offset, 1, value);
+}
+
 volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
 {
 	return bar->fn->direct && offset < bar->fn->bar_size

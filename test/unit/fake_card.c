@@ -583,6 +583,45 @@ int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t
 	}
 }
 
+/* An 82599 has none. */
+uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
+{
+	(void)offset;
+	bar->fn->misuse++;
+	return UINT8_MAX;
+}
+
+uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
+{
+	(void)offset;
+	bar->fn->misuse++;
+	return UINT16_MAX;
+}
+
+void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
+{
+	(void)offset, (void)value;
+	bar->fn->misuse++;
+}
+
+void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
+{
+	(void)offset, (void)value;
+	bar->fn->misuse++;
+}
+
+void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
+{
+	reg_write8(bar, offset, value);
+}
+
+int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value, unsigned us)
+{
+	(void)mask, (void)us;
+	reg_write8(bar, offset, value);
+	return -ETIMEDOUT;
+}
+
 void pci_delay_us(unsigned us)
 {
 	fake_now_us += us;

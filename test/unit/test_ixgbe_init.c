@@ -394,7 +394,7 @@ static void rings_are_aligned(void **state)
 	(void)state;
 	assert_int_equal(place.rx, 0);
 	assert_int_equal(place.tx, 65536);
-	assert_int_equal(nic_ring_bytes(&config), 131072);
+	assert_int_equal(nic_ring_bytes(&config), 131072 + 128);
 	config.queues = 16;
 	place = nic_place_rings(&config, 15);
 	assert_int_equal(place.rx, 15 * 131072);

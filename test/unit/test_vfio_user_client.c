@@ -234,14 +234,18 @@ static void narrow_registers(void **state)
 	(void)reg_read8(&bar, 0x1005);
 	reg_write16(&bar, 0x1006, 0x1234);
 	(void)reg_read(&bar, 0x1004);
+	reg_publish8(&bar, 0x1004, 0x77);
+	assert_int_equal(served(&f, 0x1004), 0x12349977);
 	assert_int_equal(recorder_read(memory, FLIGHT_BYTES, found, &seen), 0);
-	assert_int_equal(seen.records, 3);
+	assert_int_equal(seen.records, 4);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(flight_bar(flight_where(&found[i])), 0);
 		assert_int_equal(flight_size(flight_where(&found[i])), 1u << i);
 	}
 	assert_int_equal(found[0].value, 0x99);
 	assert_int_equal(found[1].value, 0x1234);
+	assert_int_equal(flight_kind(&found[3]), FLIGHT_PUBLISH);
+	assert_int_equal(flight_size(flight_where(&found[3])), 1);
 
 	/* All-ones of their own size has the card looked for. */
 	serve(&f, 0x1004, 0x00ff0000);
