@@ -47,7 +47,7 @@ static const char help[] =
 	"  --blocking-tx   send a frame, wait until the card has sent it, then the next\n"
 	"  --offloads      checksums, segmentation and more for clients who own a queue\n"
 	"  --pause WHAT    flow control of the link: rx, tx or both\n"
-	"  --drop WHEN     frames without a buffer: never, always; these three not with e1000d\n"
+	"  --drop WHEN     frames without a buffer: never, always; these three with ixgbed alone\n"
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
 	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"

@@ -9,15 +9,17 @@ import scheme_client
 
 CONFIG = lab.ROOT / "pcid" / "pcid.toml"
 # By nicsim's --device: the daemon that drives it, and its family in the scheme's name.
-DAEMONS = {"82574l": ("e1000d", "e1000")}
+DAEMONS = {"82574l": ("e1000d", "e1000"), **dict.fromkeys(("rtl8168", "rtl8168c", "rtl8161"), ("rtl8168d", "rtl8168"))}
 OTHERS = ("ixgbed", "ixgbe")
 MAC = {card: f"02:00:00:00:0{card}:01" for card in "abcd"}
 
 
 def entry(*options, daemon="ixgbed"):
     """A configuration with one entry for the cards that nicsim makes, their driver with these options."""
-    words = ", ".join(f'"{word}"' for word in (daemon, *options, "$NAME", "$BAR0", "$IRQ"))
-    return f"[[drivers]]\nname = \"test\"\nids = {{ 0x8086 = [0x1528, 0x1563, 0x10fb, 0x10f7, 0x10d3] }}\ncommand = [{words}]\n"
+    registers = "$BAR2" if daemon == "rtl8168d" else "$BAR0"
+    words = ", ".join(f'"{word}"' for word in (daemon, *options, "$NAME", registers, "$IRQ"))
+    ids = "0x8086 = [0x1528, 0x1563, 0x10fb, 0x10f7, 0x10d3], 0x10ec = [0x8168, 0x8161]"
+    return f"[[drivers]]\nname = \"test\"\nids = {{ {ids} }}\ncommand = [{words}]\n"
 
 
 def ask(control, card, *words):
