@@ -10,16 +10,20 @@
 
 static void print(const struct card_register *reg)
 {
+	int digits = reg->size ? (int)(2 * reg->size) : 8;
+
 	printf("0x%05x", reg->offset);
+	if (reg->size)
+		printf(" of %u byte%s", reg->size, reg->size == 1 ? "" : "s");
 	if (reg->count > 1)
 		printf(" %u times, 0x%x apart", reg->count, reg->stride);
 	if (reg->alias) {
 		printf(": 0x%05x by another address\n", reg->alias);
 		return;
 	}
-	printf(": 0x%08x after a reset, ", reg->reset);
+	printf(": 0x%0*x after a reset, ", digits, reg->reset);
 	if (reg->writable)
-		printf("writable 0x%08x", reg->writable);
+		printf("writable 0x%0*x", digits, reg->writable);
 	else
 		fputs("not writable", stdout);
 	puts(reg->cleared ? ", cleared by reading" : reg->acts ? ", acts" : "");

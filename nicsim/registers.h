@@ -13,6 +13,7 @@
 struct card_register {
 	uint32_t offset; /* in the BAR of the registers, of the first */
 	uint32_t count, stride;
+	unsigned size;            /* bytes; 0: four, and it is no other way */
 	uint32_t reset, writable; /* what it holds after a reset, bits that hold what is written */
 	uint32_t alias;           /* another address of what lies there, or 0 */
 	bool cleared;             /* by reading */

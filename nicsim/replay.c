@@ -100,7 +100,8 @@ static void find_mac(struct replay *replay, uint8_t mac[6])
 	bool low = false, high = false;
 
 	while (!(low && high) && next_record(replay, &record)) {
-		if (flight_kind(&record) != FLIGHT_READ || flight_where(&record) != registers->bar)
+		if (flight_kind(&record) != FLIGHT_READ ||
+			flight_bar(flight_where(&record)) != registers->bar)
 			continue;
 		if (record.offset == registers->address[0]) {
 			memcpy(mac, &record.value, 4);
@@ -122,7 +123,7 @@ static uint32_t bits_compared(const struct replay *replay, const struct flight_r
 {
 	const struct card_registers *registers = replay->kind.family->registers;
 
-	if (flight_where(record) != registers->bar)
+	if (flight_bar(flight_where(record)) != registers->bar)
 		return 0xffffffff;
 	if (registers->is_counter(replay->card, record->offset))
 		return 0;
@@ -141,7 +142,8 @@ static void compare(struct replay *replay)
 {
 	const struct answer *last = &replay->last;
 	const struct flight_record *record = &last->record;
-	uint32_t bits = bits_compared(replay, record);
+	unsigned size = flight_size(flight_where(record));
+	uint32_t bits = bits_compared(replay, record) & (0xffffffffu >> (32 - 8 * size));
 
 	replay->waits = false;
 	if (!bits)
@@ -154,11 +156,12 @@ static void compare(struct replay *replay)
 		       ", \"sequence\": %u, \"bar\": %u, \"offset\": \"0x%05x\", "
 		       "\"recorded\": \"0x%08x\", \"model\": \"0x%08x\"}",
 			replay->differences ? "," : "", last->index, flight_sequence(record),
-			flight_where(record), record->offset, record->value, last->model);
+			flight_bar(flight_where(record)), record->offset, record->value,
+			last->model);
 	else
 		printf("record %" PRIu64 ": BAR %u 0x%05x: the card answered 0x%08x, %s 0x%08x\n",
-			last->index, flight_where(record), record->offset, record->value,
-			replay->kind.name, last->model);
+			last->index, flight_bar(flight_where(record)), record->offset,
+			record->value, replay->kind.name, last->model);
 	replay->differences++;
 }
 
@@ -166,10 +169,11 @@ static void compare(struct replay *replay)
 
 static bool in_bar(const struct replay *replay, const struct flight_record *record)
 {
-	unsigned bar = flight_where(record);
-	uint32_t size = bar < 6 ? replay->fn->ident->bar_size[bar] : 0;
+	unsigned bar = flight_bar(flight_where(record)), size = flight_size(flight_where(record));
+	uint32_t all = bar < 6 ? replay->fn->ident->bar_size[bar] : 0;
 
-	return record->offset % 4 == 0 && record->offset < size;
+	return (size == 1 || size == 2 || size == 4) && record->offset % size == 0 &&
+	       record->offset < all;
 }
 
 /* Of config space the card takes over what decides whether it answers and what it may do: the
@@ -187,6 +191,7 @@ static void play_config(struct replay *replay, const struct flight_record *recor
 static bool play_access(struct replay *replay, const struct flight_record *record)
 {
 	bool read = flight_kind(record) == FLIGHT_READ;
+	unsigned bar = flight_bar(flight_where(record)), size = flight_size(flight_where(record));
 
 	if (!in_bar(replay, record))
 		return false;
@@ -195,13 +200,12 @@ static bool play_access(struct replay *replay, const struct flight_record *recor
 		compare(replay);
 	if (!read) {
 		replay->writes++;
-		function_write(replay->fn, flight_where(record), record->offset, 4, record->value);
+		function_write(replay->fn, bar, record->offset, size, record->value);
 		return true;
 	}
 	replay->reads++;
 	replay->last = (struct answer){.record = *record, .index = replay->records};
-	replay->last.model =
-		(uint32_t)function_read(replay->fn, flight_where(record), record->offset, 4);
+	replay->last.model = (uint32_t)function_read(replay->fn, bar, record->offset, size);
 	replay->waits = true;
 	return true;
 }

@@ -84,3 +84,21 @@ def test_a_card_that_there_is_not(run):
     program = run.start("nicsim", "registers", "x541")
     assert program.wait() == 2
     assert "one of x540, x550, 82599" in program.text
+
+
+def test_those_of_the_rtl8168(run):
+    page = {}
+    for line in (DOC / "nicsim-registers-rtl8168.md").read_text().splitlines():
+        match = re.match(r"\| 0x(\w+) \| (\d) \| [^|]* \| ([^|]*) \| [^|]* \|$", line)
+        assert match or not line.startswith("| 0x"), line
+        if match:
+            page[int(match[1], 16), int(match[2])] = match[3]
+    lists = {}
+    for card in "rtl8168", "rtl8168c", "rtl8161":
+        code, text = run.call("nicsim", "registers", card)
+        assert code == 0
+        lists[card] = {(int(at, 16), int(size)): what for at, size, what in re.findall(r"^0x(\w+) of (\d) bytes?: (.*)$", text, re.M)}
+        assert set(lists[card]) == set(page)
+    for key, text in lists["rtl8168"].items():
+        plausible(key, text, page[key])
+    assert [lists[card][0x40, 4].split()[0] for card in lists] == ["0x28b00000", "0x3c200000", "0x28b00000"]

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, Raw, wrpcap
 
-from lab import wait_for
+from lab import program, wait_for
 from rtl8168 import *
 from stack import ask
 from vfio_user import DATA_EVENTFD, DATA_NONE, INTX, MSIX, TRIGGER, UNMASK, Event
@@ -623,3 +623,30 @@ def test_strict(run):
         "a transmit request of more than 81920 bytes", "a checksum request that does not fit its frame",
         "a segmentation request that does not fit its frame", "a transmit chain without an end",
         "a frame of 104 bytes is more than the whole ring holds", "a frame of 104 bytes is more than the whole ring holds"]
+
+
+@pytest.mark.parametrize("options, tcr", [((), 0x28b00000), (("--device", "rtl8168c"), 0x3c200000)])
+def test_a_trace_is_played(run, options, tcr):
+    """Accesses of each size; what depends on the wire is not compared (doc/recorder.md)."""
+    read, write, bar2 = 1, 2, {4: 0x02, 2: 0x22, 1: 0x12}
+    records = [(read, 4, IDR, 0x44332206), (read, 4, IDR + 4, 0x6655), (read, 4, TCR, tcr), (write, 1, CR, RST), (read, 1, CR, 0),
+               (write, 2, IMR, 0x1234), (read, 2, IMR, 0x0034), (read, 1, IMR, 0x34), (read, 1, PHYSTATUS, 0), (read, 2, ISR, 0x20),
+               (read, 1, IDR + 5, 0x67)]
+    trace = struct.pack("<QII4Q4HIB3x32s32s128s", 0x6372547467696c46, 1, 24, 10**9, 0, 0, 0, 0x10ec, 0x8168, 0x10ec, 0x8168,
+                        0x20000, 3, b"rtl8168", b"a test", b"nowhere")
+    for n, (kind, size, offset, value) in enumerate(records, 1):
+        trace += struct.pack("<QIIQ", n, offset, value, n | kind << 32 | bar2[size] << 40)
+    (run.dir / "trace").write_bytes(trace)
+    code, said = run.call(program("nicsim"), "replay", run.dir / "trace", *options)
+    lines = said.splitlines()
+    device = options[-1] if options else "rtl8168"
+    # That the FIFO is empty is of the wire, and so are the link and what happened.
+    assert lines == [
+        f"record 10: BAR 2 0x00005: the card answered 0x00000067, {device} 0x00000066",
+        f"{run.dir}/trace (10ec:8168, a test) on {device}: 9 reads, 7 compared, 2 writes; 1 differences"], said
+    assert code == 1
+    # An access of no size, or beside a register's boundary, is none of this card's.
+    for size, offset in (0x32, 0), (0x02, 2), (0x22, 1), (0x02, 4096):
+        (run.dir / "trace").write_bytes(trace[:256] + struct.pack("<QIIQ", 1, offset, 0, 1 | read << 32 | size << 40))
+        code, said = run.call("nicsim", "replay", run.dir / "trace")
+        assert (code, "no record of this card's kind" in said) == (2, True), said

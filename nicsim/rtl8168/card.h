@@ -43,6 +43,12 @@ struct rtl8168_model {
 	uint8_t config3, config4; /* the bits that turn them on */
 };
 
+/* As TCR has it. */
+static inline uint32_t rtl8168_xid(const struct rtl8168_model *model)
+{
+	return (uint32_t)model->xid << 20;
+}
+
 struct rtl8168_descriptor {
 	uint32_t options1, options2;
 	uint64_t address;
@@ -145,8 +151,11 @@ static inline void rtl8168_put(struct rtl8168 *card, uint32_t offset, unsigned s
 }
 
 /* --- model.c --- */
-#define RTL8168_NAMES "rtl8168, rtl8168c, rtl8161"
+#define RTL8168_VENDOR 0x10ecu
+#define RTL8168_NAMES  "rtl8168, rtl8168c, rtl8161"
 const struct rtl8168_model *rtl8168_find_model(const char *name);
+/* The first with that PCI id, of vendor RTL8168_VENDOR. */
+const struct rtl8168_model *rtl8168_find_id(uint16_t device);
 
 /* --- life.c --- */
 int rtl8168_create(struct rtl8168 **out, const struct card_options *options, struct loop *loop,
@@ -164,6 +173,7 @@ void rtl8168_write_9346cr(struct rtl8168 *card, uint32_t written);
 
 /* --- table.c --- */
 void rtl8168_table_init(struct rtl8168 *card);
+void rtl8168_list_registers(const struct rtl8168_model *model, card_tell_register *each);
 /* Each register at its reset value; `all`: also those that a reset by CR leaves as they are. */
 void rtl8168_table_reset(struct rtl8168 *card, bool all);
 uint32_t rtl8168_reg_read(struct rtl8168 *card, uint32_t offset, unsigned size);

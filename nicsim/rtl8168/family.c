@@ -66,6 +66,45 @@ static void counters(const void *ctx, char *text, size_t size)
 		wire_paced(card->wire));
 }
 
+static void tell(const void *model, card_tell_register *each)
+{
+	rtl8168_list_registers(model, each);
+}
+
+/* A trace does not say which variant it is: the first of its PCI id. */
+static const char *name(uint16_t vendor, uint16_t device)
+{
+	const struct rtl8168_model *model = rtl8168_find_id(device);
+
+	return vendor == RTL8168_VENDOR && model ? model->name : NULL;
+}
+
+/* Reading clears nothing here. */
+static bool is_counter(const void *card, uint32_t offset)
+{
+	(void)card;
+	(void)offset;
+	return false;
+}
+
+static const struct card_outside outside[] = {
+	{RTL_CR, 1, 1, CR_RX_EMPTY, "CR.BUFE: frames"},
+	{RTL_TPPOLL, 1, 1, 0xff, "TPPOLL: frames"},
+	{RTL_ISR, 1, 2, 0xffff, "ISR: when events come"},
+	{RTL_PHYAR, 1, 4, 0xffff, "PHYAR: the PHY's link"},
+	{RTL_PHYSTATUS, 1, 1, 0xff, "PHYSTATUS: the wire"},
+};
+
+static const struct card_registers registers = {
+	.bar = RTL8168_BAR,
+	.address = {RTL_IDR, RTL_IDR + 4},
+	.outside = outside,
+	.outsides = sizeof(outside) / sizeof(*outside),
+	.tell = tell,
+	.name = name,
+	.is_counter = is_counter,
+};
+
 const struct card_family rtl8168_family = {
 	.names = RTL8168_NAMES,
 	.find = find,
@@ -75,5 +114,6 @@ const struct card_family rtl8168_family = {
 	.fault_list = &rtl8168_fault_ops.list,
 	.faults = faults,
 	.command = command,
+	.registers = &registers,
 	.counters = counters,
 };

@@ -39,7 +39,7 @@ static void power_on(void *ctx)
 
 	reset(card);
 	rtl8168_table_reset(card, true);
-	rtl8168_put(card, RTL_TCR, 4, (uint32_t)card->model->xid << 20);
+	rtl8168_put(card, RTL_TCR, 4, rtl8168_xid(card->model));
 	load_address(card);
 	if (card->wire)
 		wire_forget(card->wire);
@@ -180,9 +180,9 @@ int rtl8168_create(struct rtl8168 **out, const struct card_options *options, str
 	card->loop = loop;
 	card->report = report;
 	memcpy(card->mac, options->mac, sizeof(card->mac));
-	card->ident = (struct function_ident){.vendor = 0x10ec,
+	card->ident = (struct function_ident){.vendor = RTL8168_VENDOR,
 		.device = model->device,
-		.subvendor = 0x10ec,
+		.subvendor = RTL8168_VENDOR,
 		.subdevice = model->device,
 		.class = 0x020000,
 		.revision = model->revision,

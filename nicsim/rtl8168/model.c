@@ -21,3 +21,12 @@ const struct rtl8168_model *rtl8168_find_model(const char *name)
 	}
 	return NULL;
 }
+
+const struct rtl8168_model *rtl8168_find_id(uint16_t device)
+{
+	for (unsigned i = 0; i < sizeof(models) / sizeof(*models); i++) {
+		if (models[i].device == device)
+			return &models[i];
+	}
+	return NULL;
+}

@@ -101,6 +101,23 @@ void rtl8168_table_reset(struct rtl8168 *card, bool all)
 	}
 }
 
+void rtl8168_list_registers(const struct rtl8168_model *model, card_tell_register *each)
+{
+	for (unsigned r = 1; r < ROWS; r++) {
+		const struct row *row = &rows[r];
+		const struct card_register reg = {.offset = row->offset,
+			.count = 1,
+			.stride = row->size,
+			.size = row->size,
+			.reset = row->offset == RTL_TCR ? rtl8168_xid(model) : row->reset,
+			.writable = row->size == 4 ? row->writable
+						   : row->writable & ((1u << 8 * row->size) - 1),
+			.acts = row->read || row->write};
+
+		each(&reg);
+	}
+}
+
 uint32_t rtl8168_reg_read(struct rtl8168 *card, uint32_t offset, unsigned size)
 {
 	uint32_t value = 0;
