@@ -507,6 +507,27 @@ def test_what_is_sent_waits_for_the_link(run, args):
     assert process.stop() == 0
 
 
+def test_a_ring_that_is_set_while_the_link_is_busy(run):
+    """What was fetched from the old one is forgotten."""
+    process = serve(run, wire="sink", options=["--pace"])
+    with Card(process.path) as card:
+        card.set(CR9346, UNLOCK, 1)
+        card.set(CONFIG3, 4, 1)
+        card.set(CONFIG4, 1, 1)
+        for _ in range(20):
+            card.start()
+            card.memory[FRAMES:FRAMES + 14] = FRAME[:14]
+            for _ in range(ROWS - 1):                 # of which the link is busy for a millisecond
+                card.put(IOVA + FRAMES, 9000 | FS | LS)
+            card.set(TPPOLL, NPQ, 1)
+            for base in TNPDS, THPDS:
+                card.set(base, IOVA + HIGH)
+            card.set(TPPOLL, NPQ | HPQ, 1)
+        card.start()
+        card.send(FRAME)
+    assert process.stop() == 0
+
+
 def test_a_wire_that_can_wait_does(run):
     """A file is played when the card listens, and goes on as descriptors come back."""
     frames = [FRAME[:14] + n.to_bytes(2, "big") + bytes(1200) for n in range(200)]

@@ -106,6 +106,8 @@ void rtl8168_ring_set_done(struct rtl8168 *card, struct rtl8168_ring *ring, uint
 
 /* --- registers --- */
 
+/* What was fetched and not sent is forgotten. */
+
 static void rewind_ring(struct rtl8168 *card, struct rtl8168_ring *ring, uint32_t written)
 {
 	if (written & ~RING_ALIGN)
@@ -121,10 +123,12 @@ void rtl8168_write_rdsar(struct rtl8168 *card, uint32_t written)
 
 void rtl8168_write_tnpds(struct rtl8168 *card, uint32_t written)
 {
+	card->tx.loaded = false;
 	rewind_ring(card, &card->tx.ring[0], written);
 }
 
 void rtl8168_write_thpds(struct rtl8168 *card, uint32_t written)
 {
+	card->tx.loaded = false;
 	rewind_ring(card, &card->tx.ring[1], written);
 }
