@@ -134,6 +134,9 @@ class Lab:
                 process.ended(PATIENCE)
         for namespace in self._namespaces:
             namespace.close()
+        # pytest shows it where the test has failed.
+        for process in self._running:
+            print(f"-- pid {process.pid}: {' '.join(map(str, process.args))}", *process.lines[-40:], sep="\n")
 
     def start(self, name, *args, wrap=(), env=None):
         """Starts a program of the build folder (or a path); `wrap` goes in front, as 'ip netns exec X'."""

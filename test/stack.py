@@ -69,6 +69,8 @@ class Stack:
         if path is None:
             path = self.run.dir / "pcid.toml"
             path.write_text(entry(*driver, daemon=self.daemon))
+        if "--watchdog" not in options:  # on a busy machine a driver may not be run for long
+            options = (*options, "--watchdog", 60)
         sockets = [word for card in self.cards for word in ("--vfio-user", self.run.dir / f"{card}.sock")]
         process = self.run.start("pcid", "--config", path, "--driver-path", lab.BUILD / "daemon", *sockets,
                                  *options, wrap=wrap)
@@ -122,7 +124,10 @@ def exchange(stack, sizes, source="a", to="b"):
         for size in sizes:
             data = frame(size, source, to, size)
             sender.write(data)
-            assert receiver.read() == data
+            try:
+                assert receiver.read() == data
+            except TimeoutError:
+                raise AssertionError(f"{size} bytes do not come\n{stack.stats(source)}\n{stack.stats(to)}") from None
     return len(sizes), sum(sizes)
 
 

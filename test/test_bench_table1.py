@@ -6,10 +6,14 @@ import shlex
 import subprocess
 import sys
 
+import pytest
+
 from lab import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
 import table1  # noqa: E402
+
+pytestmark = pytest.mark.once
 
 # Each line says whether it is counted: C code, R code that touches, nothing for none.
 SAMPLE = """\

@@ -274,7 +274,7 @@ def upgrades(stack, frames):
         assert code == 0 and re.search(r"upgraded: pid \d+", said), said
         lab.wait_for(lambda: stack.stats("a")["rx_frames"] > frames + 500, "frames after the upgrade")
         frames = stack.stats("a")["rx_frames"]
-    assert len({*stack.pids("a"), *stack.pids("b")}) == 6, "each has a process of its own"
+    lab.wait_for(lambda: len({*stack.pids("a"), *stack.pids("b")}) == 6, "six processes")
     for card in "ab":
         counters = stack.stats(card)
         assert (counters["upgrades"], counters["restarts"], counters["lost_in_restart"]) == (2, 0, 0)

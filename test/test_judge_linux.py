@@ -78,7 +78,7 @@ echo "self-tests"
 for card in $CARDS; do
 	eth=$(slot $card)
 	up $eth
-	for try in 1 2 3 4 5; do
+	for try in 1 2 3 4 5 6 7 8 9 10; do
 		ethtool -t $eth offline >/tmp/result || true
 		carrier $eth 1
 		grep -q 'result is PASS' /tmp/result && break
