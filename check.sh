@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change lands: formats, warnings, analysis, unit tests, the tests from
-# outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold.
+# outside, sanitizers, fuzzers, real kernels in guests. Stops at the first thing that does not hold. What waits more than
+# it computes runs beside the rest, which takes what processor time that leaves.
 #
 #     check.sh            all of it
-#     check.sh NAME ...   only these: format build guests lint unit model races docs quickstart fuzz sanitize outside
+#     check.sh NAME ...   only these: format build unit guests outside sanitize lint model races docs quickstart fuzz
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
@@ -13,6 +14,11 @@ jobs=$(nproc)
 export IXGBED_GUEST=${IXGBED_GUEST:-$PWD/build-guest}
 
 say() { printf '\n== %s (%s)\n' "$*" "$(date +%T)"; }
+
+# What only computes, behind what has limits to keep.
+yielding() { # COMMAND...
+	nice -n 10 "$@"
+}
 
 configure() { # FOLDER COMPILER OPTION...
 	local folder=$1 compiler=$2
@@ -24,21 +30,17 @@ configure() { # FOLDER COMPILER OPTION...
 }
 
 units() { # FOLDER
-	meson test -C "$build/$1" --no-rebuild --print-errorlogs --num-processes "$jobs" | tail -n 12
+	meson test -C "$build/$1" --no-rebuild --print-errorlogs --timeout-multiplier 4 --num-processes "$jobs" | tail -n 12
 }
 
 # The tests in which a card moves frames.
-outside_short() { # FOLDER PYTEST-ARGUMENT...
-	local folder=$1
-	shift
-	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider test/test_nicsim*.py \
-		test/test_nic.py test/test_nic_queues.py test/test_wires.py test/test_ixgbed.py test/test_conformance.py "$@"
-}
+short=(test/test_nicsim*.py test/test_nic.py test/test_nic_queues.py test/test_wires.py test/test_ixgbed.py
+	test/test_conformance.py)
 
 outside() { # FOLDER PYTEST-ARGUMENT...
 	local folder=$1
 	shift
-	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider test "$@"
+	IXGBED_BUILD=$PWD/$build/$folder /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@"
 }
 
 step_format() {
@@ -46,17 +48,22 @@ step_format() {
 	git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
 }
 
+configure_sanitize() {
+	configure sanitize clang -Db_sanitize=address,undefined -Db_lundef=false
+}
+
 step_build() {
-	say "gcc and clang, warnings are errors"
+	say "gcc and clang, warnings are errors; ASan and UBSan"
 	configure gcc gcc
 	configure clang clang
+	configure_sanitize
 }
 
 step_lint() {
 	configure clang clang
 	say "clang-tidy"
 	# The analyzer's search for paths takes most of the time: tests run under sanitizers instead.
-	tidy() { xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/clang" "$@" 2>/dev/null; }
+	tidy() { yielding xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/clang" "$@" 2>/dev/null; }
 	git ls-files '*.c' ':!test' | tidy
 	git ls-files 'test/*.c' ':!test/fuzz' | tidy --checks='-clang-analyzer-*'
 }
@@ -93,7 +100,7 @@ wait_for_all() {
 	for name in "${!beside[@]}"; do
 		say "what ran beside: $name"
 		if wait "${beside[$name]}"; then
-			tail -n 1 "$build/$name.log"
+			grep ' in [0-9.]*s' "$build/$name.log" # how many passed
 		else
 			cat "$build/$name.log"
 			failed=1
@@ -102,37 +109,44 @@ wait_for_all() {
 	return "$failed"
 }
 
-guests() {
+# Of the guests, those that take about half the time.
+linux=(test/test_judge_linux.py test/test_judge_offloads.py test/test_judge_removal.py)
+
+guests() { # PYTEST-ARGUMENT...
 	test/guest/prepare
-	outside gcc -m guest
+	outside gcc -m guest "$@"
 }
 
 step_guests() {
 	configure gcc gcc
 	say "guests: QEMU and real kernels, beside what follows"
-	run_beside guests guests
+	run_beside guests guests test "${linux[@]/#/--ignore=}"
+	run_beside linux guests "${linux[@]}"
 }
 
 step_sanitize() {
-	configure sanitize clang -Db_sanitize=address,undefined -Db_lundef=false
+	configure_sanitize
 	say "unit tests under ASan and UBSan"
 	units sanitize
 	say "tests from outside under ASan and UBSan, beside what follows"
-	IXGBED_PATIENCE=60 run_beside sanitize outside sanitize -m "not guest and not valgrind and not traced"
+	IXGBED_PATIENCE=60 run_beside sanitize outside sanitize -m "not guest and not valgrind and not traced and not once" test
+}
+
+each_way() {
+	outside gcc -m "not guest" test
+	IXGBED_DOORBELLS=mapped outside gcc "${short[@]}"
 }
 
 step_outside() {
 	configure gcc gcc
-	say "tests from outside"
-	outside gcc -m "not guest"
-	say "what a card does, with mapped doorbells"
-	IXGBED_DOORBELLS=mapped outside_short gcc
+	say "tests from outside, then what a card does with mapped doorbells, beside what follows"
+	IXGBED_PATIENCE=60 run_beside outside each_way
 }
 
 step_fuzz() {
 	configure fuzz clang -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
 	say "fuzzers, a short run each"
-	test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-20}"
+	yielding test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-20}"
 }
 
 step_docs() {
@@ -148,7 +162,7 @@ step_quickstart() {
 
 mkdir -p "$build"
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format build guests lint unit model races docs quickstart fuzz sanitize outside)
+[ ${#steps[@]} -gt 0 ] || steps=(format build unit guests outside sanitize lint model races docs quickstart fuzz)
 for step in "${steps[@]}"; do
 	declare -F "step_$step" >/dev/null || { echo "check.sh: no step $step; see its head" >&2; exit 2; }
 	"step_$step"
