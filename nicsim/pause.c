@@ -83,8 +83,8 @@ void pause_level(struct pause *pause, uint32_t used)
 
 void pause_overflow(struct pause *pause)
 {
-	if (!pause->above || pause->again)
-		return;
+	if (!pause->above || pause->again || pause->owed == PAUSE_XOFF)
+		return; /* the first is still on its way */
 	pause->again = true;
 	owe(pause, PAUSE_XOFF);
 }

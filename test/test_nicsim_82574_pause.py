@@ -160,9 +160,7 @@ def test_an_overflow_tells_once_more(run):
     with Card(run.dir / "a") as card:
         card.set(FCRTL, 2000 | XON), card.set(FCRTH, 4096)
         begin(card, TFCE)
-        ask(card, MPC)
-        card.settle()
-        assert card.reg(XOFF_SENT) == 2
+        assert ask(card, XOFF_SENT, 2) == 2
         ask(card, MPC, 5)
         assert card.reg(XOFF_SENT) == 0
     assert process.stop() == 0

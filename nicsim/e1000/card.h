@@ -18,6 +18,7 @@
 #include "nicsim/kind.h"
 #include "nicsim/offload.h"
 #include "nicsim/pause.h"
+#include "nicsim/request.h"
 #include "nicsim/toeplitz.h"
 #include "nicsim/wire.h"
 
@@ -73,18 +74,12 @@ struct e1000_tx {
 	unsigned busy;                /* queues that may have something to send, a bit each */
 	unsigned turn;                /* the queue that is served */
 	bool wire_full;
-	/* The request at that queue's TDH, gathered and not wholly sent. */
-	bool loaded;
-	bool broken;              /* it is not sent, but done */
+	/* At that queue's TDH. */
+	struct request request;
 	unsigned chain;           /* its descriptors */
 	uint64_t report;          /* which of them have RS */
 	uint32_t command, status; /* the second quadword of its first descriptor */
 	uint32_t last, tag;       /* and of its last */
-	uint32_t length;          /* bytes in data[] */
-	uint32_t sent, segments;  /* payload bytes that went out, in how many segments */
-	uint8_t data[E1000_TX_DATA + 64];
-	uint8_t frame[SIM_FRAME_MAX + 64];
-	uint8_t tagged[SIM_FRAME_MAX + 64];
 };
 
 struct e1000 {

@@ -7,16 +7,15 @@
  * sent, written back. When the wire has no room it stays where it is: loaded, at TDH; the other
  * queue does not overtake it. Queues that have something to send take turns.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "nicsim/e1000/card.h"
 
-#define FRAME_MIN 60u /* on a link, without CRC */
-#define CRC_LEN   4u
-#define TAG_LEN   4u
-#define BURST     64u /* requests a turn of the loop */
-#define TURN      16u /* and of a queue, where the other waits */
+#define TAG_LEN 4u
+#define BURST   64u /* requests a turn of the loop */
+#define TURN    16u /* and of a queue, where the other waits */
 
 /* The second quadword of descriptors: command in its low half, status in its high one (7.2.10). */
 #define CMD_TCP     0x01000000u /* context */
@@ -136,13 +135,10 @@ static void take_first(struct e1000 *card, const struct descriptor *d)
 {
 	struct e1000_tx *tx = &card->tx;
 
+	request_begin(&tx->request);
 	tx->command = d->command;
 	tx->status = d->status;
-	tx->length = 0;
-	tx->sent = 0;
-	tx->segments = 0;
 	tx->report = 0;
-	tx->broken = false;
 }
 
 static void gather(struct e1000 *card, unsigned queue, const struct descriptor *d)
@@ -150,18 +146,10 @@ static void gather(struct e1000 *card, unsigned queue, const struct descriptor *
 	struct e1000_tx *tx = &card->tx;
 	uint32_t n = d->command & (d->command & CMD_DEXT ? 0xfffff : 0xffff);
 
-	if (tx->broken)
-		return;
-	if (n > E1000_TX_DATA - tx->length) {
+	if (!tx->request.broken && request_gather(&tx->request, &card->fn, &tx->hint_buffer[queue],
+					   d->address, n, E1000_TX_DATA) == -E2BIG)
 		report_strict(
 			card->report, "a transmit request of more than %u bytes", E1000_TX_DATA);
-		tx->broken = true;
-	} else if (n && function_dma_read(&card->fn, &tx->hint_buffer[queue], d->address,
-				tx->data + tx->length, n)) {
-		tx->broken = true;
-	} else {
-		tx->length += n;
-	}
 }
 
 enum found { REQUEST, NOTHING, SKIPPED };
@@ -192,7 +180,7 @@ static enum found load(struct e1000 *card, unsigned queue)
 		if (d.command & CMD_DEXT && CMD_TYPE(d.command) != TYPE_DATA) {
 			report_strict(card->report, "a transmit descriptor of type %u in a chain",
 				CMD_TYPE(d.command));
-			tx->broken = true;
+			tx->request.broken = true;
 		}
 		gather(card, queue, &d);
 		if (d.command & CMD_RS)
@@ -238,31 +226,22 @@ static int send_frame(struct e1000 *card, uint8_t *frame, uint32_t len)
 	if (tx->last & CMD_VLE && *e1000_reg(card, E1000_CTRL) & E1000_CTRL_VLAN) {
 		uint32_t type = *e1000_reg(card, E1000_VET);
 
-		memcpy(tx->tagged, frame, 12);
-		tx->tagged[12] = (uint8_t)(type >> 8);
-		tx->tagged[13] = (uint8_t)type;
-		tx->tagged[14] = (uint8_t)(tx->tag >> 8);
-		tx->tagged[15] = (uint8_t)tx->tag;
-		memcpy(tx->tagged + 16, frame + 12, len - 12);
-		frame = tx->tagged;
-		len += TAG_LEN;
+		frame = request_tag(&tx->request, frame, &len, type, tx->tag);
 	}
 	if (!(tx->last & CMD_IFCS)) {
-		uint32_t check;
-
-		if (len < SIM_FRAME_MIN + CRC_LEN)
-			return 0;
-		len -= CRC_LEN;
-		check = sim_crc32(frame, len);
-		if (memcmp(frame + len, &check, CRC_LEN) != 0) {
+		if (!request_take_crc(frame, &len)) {
 			report_strict(card->report, "a frame with a wrong CRC is not sent");
 			return 0;
 		}
-	} else if (len < FRAME_MIN && *e1000_reg(card, E1000_TCTL) & E1000_TCTL_PAD) {
-		memset(frame + len, 0, FRAME_MIN - len);
-		len = FRAME_MIN;
+	} else if (*e1000_reg(card, E1000_TCTL) & E1000_TCTL_PAD) {
+		len = request_pad(frame, len);
 	}
 	return put_out(card, frame, len);
+}
+
+static int send_segment(void *card, uint8_t *frame, uint32_t len)
+{
+	return send_frame(card, frame, len);
 }
 
 /* Cuts the request into segments, from where it left off. FIN and PSH are the last one's
@@ -270,30 +249,18 @@ static int send_frame(struct e1000 *card, uint8_t *frame, uint32_t len)
 static int send_segments(struct e1000 *card)
 {
 	static const struct sim_segment_flags flags = {0xff6, 0xff6, 0xfff};
-	struct e1000_tx *tx = &card->tx;
-	const struct sim_context *context = &tx->context.segment;
-	uint32_t payload = tx->length - sim_segment_header(context);
 
-	while (tx->sent < payload) {
-		uint32_t len = sim_segment(
-			tx->frame, tx->data, tx->length, tx->sent, tx->segments, context, &flags);
-		int rc = send_frame(card, tx->frame, len);
-
-		if (rc)
-			return rc;
-		tx->sent += len - sim_segment_header(context);
-		tx->segments++;
-	}
-	return 0;
+	return request_send_segments(
+		&card->tx.request, &card->tx.context.segment, &flags, send_segment, card);
 }
 
 /* The sum of a part of the frame, put into it; an end of 0 is the frame's (7.2.10.2). */
 static void insert(struct e1000 *card, unsigned start, unsigned end, unsigned at)
 {
 	struct e1000_tx *tx = &card->tx;
-	uint32_t len = end && end < tx->length ? end + 1 : tx->length;
+	uint32_t len = end && end < tx->request.length ? end + 1 : tx->request.length;
 
-	if (!sim_insert_legacy_checksum(tx->data, len, start, at))
+	if (!sim_insert_legacy_checksum(tx->request.data, len, start, at))
 		report_strict(card->report, "a checksum request that does not fit its frame");
 }
 
@@ -301,23 +268,24 @@ static void insert(struct e1000 *card, unsigned start, unsigned end, unsigned at
 static void prepare(struct e1000 *card)
 {
 	struct e1000_tx *tx = &card->tx;
+	struct request *request = &tx->request;
 	const struct e1000_context *context = &tx->context;
 	bool extended = tx->command & CMD_DEXT;
 
-	if (tx->broken)
+	if (request->broken)
 		return;
 	if (extended && tx->command & CMD_TSE) {
-		tx->broken = !sim_segment_possible(
-			&context->segment, tx->length, SIM_FRAME_MAX - TAG_LEN);
-		e1000_count(card, tx->broken ? E1000_TSCTFC : E1000_TSCTC);
-		if (tx->broken)
+		request->broken = !sim_segment_possible(
+			&context->segment, request->length, SIM_FRAME_MAX - TAG_LEN);
+		e1000_count(card, request->broken ? E1000_TSCTFC : E1000_TSCTC);
+		if (request->broken)
 			report_strict(card->report,
 				"a segmentation request that does not fit its context");
-	} else if (tx->length == 0 && tx->chain == 1) {
-		tx->broken = true; /* a null descriptor transfers no data */
-	} else if (tx->length < SIM_FRAME_MIN || tx->length > SIM_FRAME_MAX - TAG_LEN) {
-		report_strict(card->report, "a transmit request of %u bytes", tx->length);
-		tx->broken = true;
+	} else if (request->length == 0 && tx->chain == 1) {
+		request->broken = true; /* a null descriptor transfers no data */
+	} else if (request->length < SIM_FRAME_MIN || request->length > SIM_FRAME_MAX - TAG_LEN) {
+		report_strict(card->report, "a transmit request of %u bytes", request->length);
+		request->broken = true;
 	} else if (extended) {
 		if (tx->status & STATUS_TXSM)
 			insert(card, context->l4_start, context->l4_end, context->l4_at);
@@ -333,11 +301,11 @@ static int send_request(struct e1000 *card)
 {
 	struct e1000_tx *tx = &card->tx;
 
-	if (tx->broken)
+	if (tx->request.broken)
 		return 0;
 	if (tx->command & CMD_DEXT && tx->command & CMD_TSE)
 		return send_segments(card);
-	return send_frame(card, tx->data, tx->length);
+	return send_frame(card, tx->request.data, tx->request.length);
 }
 
 static bool in_order(struct e1000 *card, unsigned queue)
@@ -354,25 +322,25 @@ static unsigned take_turn(struct e1000 *card, unsigned n)
 	unsigned queue = tx->turn, sent = 0;
 
 	while (sent < n && in_order(card, queue)) {
-		enum found found = tx->loaded ? REQUEST : load(card, queue);
+		enum found found = tx->request.loaded ? REQUEST : load(card, queue);
 
 		if (found == NOTHING)
 			break;
 		sent++;
 		if (found == SKIPPED)
 			continue;
-		if (!tx->loaded)
+		if (!tx->request.loaded)
 			prepare(card);
-		tx->loaded = true;
+		tx->request.loaded = true;
 		if (send_request(card)) {
 			tx->wire_full = true;
 			return sent;
 		}
-		tx->loaded = false;
+		tx->request.loaded = false;
 		complete(card, queue, tx->chain, tx->report);
 	}
 	if (sent < n) {
-		tx->loaded = false;
+		tx->request.loaded = false;
 		tx->busy &= ~(1u << queue);
 		if (sent)
 			e1000_cause(card, E1000_CAUSE_TXQE);
@@ -390,7 +358,7 @@ static void on_work(struct loop_work *work)
 
 		if (!sending(card) || !tx->busy || pause_holds(&card->pause))
 			return;
-		if (!tx->loaded && tx->busy >> !tx->turn & 1)
+		if (!tx->request.loaded && tx->busy >> !tx->turn & 1)
 			tx->turn = !tx->turn;
 		if (tx->busy == both && left > TURN)
 			turn = TURN;
@@ -455,7 +423,7 @@ void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value)
 	if (value & E1000_TCTL_ENABLE)
 		e1000_tx_look_again(card);
 	else
-		card->tx.loaded = false; /* what was fetched is forgotten */
+		card->tx.request.loaded = false; /* what was fetched is forgotten */
 }
 
 void e1000_tx_init(struct e1000 *card)
@@ -472,7 +440,7 @@ void e1000_tx_reset(struct e1000 *card)
 {
 	struct e1000_tx *tx = &card->tx;
 
-	tx->loaded = false;
+	tx->request.loaded = false;
 	tx->wire_full = false;
 	tx->busy = 0;
 	tx->turn = 0;

@@ -32,6 +32,7 @@
 #include "nicsim/pause.h"
 #include "nicsim/pci.h"
 #include "nicsim/report.h"
+#include "nicsim/request.h"
 #include "nicsim/toeplitz.h"
 #include "nicsim/wire.h"
 
@@ -41,11 +42,11 @@
 #define IXGBE_PORTS        2u
 #define IXGBE_SHARED       0x10000u /* registers that may be shared: from here */
 #define IXGBE_SHARED_SIZE  0x06000u
-#define IXGBE_TX_CHAIN     40u /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
-#define IXGBE_TX_DATA      (256u * 1024u + 16384u) /* the largest segmentation request */
-#define IXGBE_RX_BUFFER    (512u * 1024u)          /* the largest of the models */
-#define IXGBE_RX_QUEUES    64u                     /* that RSS can lead to, on any model */
-#define IXGBE_TX_QUEUES    64u                     /* without DCB and virtualization */
+#define IXGBE_TX_CHAIN     40u         /* descriptors a frame at most (82599 datasheet 7.2.3.3) */
+#define IXGBE_TX_DATA      REQUEST_MAX /* the largest segmentation request */
+#define IXGBE_RX_BUFFER    (512u * 1024u) /* the largest of the models */
+#define IXGBE_RX_QUEUES    64u            /* that RSS can lead to, on any model */
+#define IXGBE_TX_QUEUES    64u            /* without DCB and virtualization */
 #define IXGBE_FDIR_BUCKETS 32768u
 #define IXGBE_FDIR_FILTERS 32766u /* with the most memory for them */
 #define IXGBE_MSIX_TABLE   16384u /* BAR 4 */
@@ -153,17 +154,11 @@ struct ixgbe_tx {
 	uint64_t grouped; /* and with `done` */
 	unsigned turn;    /* the queue that is served */
 	bool wire_full;
-	/* The request at that queue's TDH, gathered and not wholly sent. */
-	bool loaded;
-	bool broken;              /* it is not sent, but done */
+	/* At that queue's TDH. */
+	struct request request;
 	unsigned chain;           /* its descriptors */
 	uint64_t report;          /* which of them have RS */
 	uint32_t command, status; /* the second quadword of its first descriptor */
-	uint32_t length;          /* bytes in data[] */
-	uint32_t sent, segments;  /* payload bytes that went out, in how many segments */
-	uint8_t data[IXGBE_TX_DATA + 64];
-	uint8_t frame[SIM_FRAME_MAX + 64];
-	uint8_t tagged[SIM_FRAME_MAX + 64];
 };
 
 /* The queues' registers in memory that the client has mapped (--doorbells mapped). */

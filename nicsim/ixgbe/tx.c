@@ -7,17 +7,16 @@
  * sent, written back. When the wire has no room it stays where it is: loaded, at TDH; no other
  * queue overtakes it. Queues that have something to send take turns.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "nicsim/ixgbe/burst.h"
 #include "nicsim/ixgbe/card.h"
 
-#define FRAME_MIN 60u /* on a link, without CRC */
-#define CRC_LEN   4u
-#define TAG_LEN   4u
-#define BURST     64u /* frames a turn of the loop */
-#define TURN      16u /* and of a queue */
+#define TAG_LEN 4u
+#define BURST   64u /* frames a turn of the loop */
+#define TURN    16u /* and of a queue */
 
 /* The second quadword of descriptors: command in its low half, status in its high one. */
 #define CMD_EOP         0x01000000u
@@ -211,13 +210,10 @@ static void take_first(struct ixgbe *card, const struct descriptor *d)
 {
 	struct ixgbe_tx *tx = &card->tx;
 
+	request_begin(&tx->request);
 	tx->command = d->command;
 	tx->status = d->status;
-	tx->length = 0;
-	tx->sent = 0;
-	tx->segments = 0;
 	tx->report = 0;
-	tx->broken = false;
 }
 
 static void gather(struct ixgbe *card, unsigned queue, const struct descriptor *d)
@@ -225,18 +221,11 @@ static void gather(struct ixgbe *card, unsigned queue, const struct descriptor *
 	struct ixgbe_tx *tx = &card->tx;
 	uint32_t n = d->command & 0xffff;
 
-	if (tx->broken)
-		return;
-	if (n > IXGBE_TX_DATA - tx->length) {
+	if (!tx->request.broken &&
+		request_gather(&tx->request, &card->fn, &tx->queue[queue].hint_buffer, d->address,
+			n, IXGBE_TX_DATA) == -E2BIG)
 		report_strict(
 			card->report, "a transmit request of more than %u bytes", IXGBE_TX_DATA);
-		tx->broken = true;
-	} else if (n && function_dma_read(&card->fn, &tx->queue[queue].hint_buffer, d->address,
-				tx->data + tx->length, n)) {
-		tx->broken = true;
-	} else {
-		tx->length += n;
-	}
 }
 
 enum found { REQUEST, NOTHING, SKIPPED };
@@ -264,16 +253,16 @@ static enum found load(struct ixgbe *card, unsigned queue)
 				continue;
 			}
 			report_strict(card->report, "a context descriptor inside a chain");
-			tx->broken = true;
+			tx->request.broken = true;
 		}
 		if (tx->chain == 0)
 			take_first(card, &d);
 		if (tx->chain >= IXGBE_TX_CHAIN) {
-			if (!tx->broken)
+			if (!tx->request.broken)
 				report_strict(card->report,
 					"a transmit chain of more than %u descriptors",
 					IXGBE_TX_CHAIN);
-			tx->broken = true;
+			tx->request.broken = true;
 		}
 		gather(card, queue, &d);
 		if (d.command & CMD_RS)
@@ -315,54 +304,17 @@ static int send_frame(struct ixgbe *card, uint8_t *frame, uint32_t len, uint32_t
 	if (tx->command & CMD_VLE && len >= 12) {
 		uint32_t type = DMATXCTL_VLAN_TYPE(*ixgbe_reg(card, DMATXCTL));
 
-		memcpy(tx->tagged, frame, 12);
-		tx->tagged[12] = (uint8_t)(type >> 8);
-		tx->tagged[13] = (uint8_t)type;
-		tx->tagged[14] = (uint8_t)(tag >> 8);
-		tx->tagged[15] = (uint8_t)tag;
-		memcpy(tx->tagged + 16, frame + 12, len - 12);
-		frame = tx->tagged;
-		len += TAG_LEN;
+		frame = request_tag(&tx->request, frame, &len, type, tag);
 	}
 	if (!(tx->command & CMD_IFCS && control & HLREG0_TX_CRC)) {
-		uint32_t check;
-
-		if (len < SIM_FRAME_MIN + CRC_LEN)
-			return 0;
-		len -= CRC_LEN;
-		check = sim_crc32(frame, len);
-		if (memcmp(frame + len, &check, CRC_LEN) != 0) {
+		if (!request_take_crc(frame, &len)) {
 			report_strict(card->report, "a frame with a wrong CRC is not sent");
 			return 0;
 		}
-	} else if (len < FRAME_MIN && control & HLREG0_TX_PAD) {
-		memset(frame + len, 0, FRAME_MIN - len);
-		len = FRAME_MIN;
+	} else if (control & HLREG0_TX_PAD) {
+		len = request_pad(frame, len);
 	}
 	return put_out(card, frame, len);
-}
-
-/* Cuts the request into segments, from where it left off. */
-static int send_segments(struct ixgbe *card, const struct sim_context *context)
-{
-	struct ixgbe_tx *tx = &card->tx;
-	uint32_t low = *ixgbe_reg(card, DTXTCPFLGL);
-	struct sim_segment_flags flags = {.first = low & 0xfff,
-		.middle = low >> 16 & 0xfff,
-		.last = *ixgbe_reg(card, DTXTCPFLGH) & 0xfff};
-	uint32_t payload = tx->length - sim_segment_header(context);
-
-	while (tx->sent < payload) {
-		uint32_t len = sim_segment(
-			tx->frame, tx->data, tx->length, tx->sent, tx->segments, context, &flags);
-		int rc = send_frame(card, tx->frame, len, context->vlan);
-
-		if (rc)
-			return rc;
-		tx->sent += len - sim_segment_header(context);
-		tx->segments++;
-	}
-	return 0;
 }
 
 /* Of the request that is loaded. */
@@ -371,38 +323,59 @@ static const struct sim_context *context_of(const struct ixgbe_tx *tx)
 	return &tx->queue[tx->turn].context[tx->status & STATUS_IDX ? 1 : 0];
 }
 
+static int send_segment(void *ctx, uint8_t *frame, uint32_t len)
+{
+	struct ixgbe *card = ctx;
+
+	return send_frame(card, frame, len, context_of(&card->tx)->vlan);
+}
+
+/* Cuts the request into segments, from where it left off. */
+static int send_segments(struct ixgbe *card)
+{
+	uint32_t low = *ixgbe_reg(card, DTXTCPFLGL);
+	struct sim_segment_flags flags = {.first = low & 0xfff,
+		.middle = low >> 16 & 0xfff,
+		.last = *ixgbe_reg(card, DTXTCPFLGH) & 0xfff};
+
+	return request_send_segments(
+		&card->tx.request, context_of(&card->tx), &flags, send_segment, card);
+}
+
 /* Checksums go in once, when the request has been gathered. */
 static void prepare(struct ixgbe *card)
 {
 	struct ixgbe_tx *tx = &card->tx;
+	struct request *request = &tx->request;
 	bool extended = tx->command & CMD_DEXT;
 	const struct sim_context *context = context_of(tx);
 
-	if (tx->broken)
+	if (request->broken)
 		return;
 	if (extended && CMD_TYPE(tx->command) != TYPE_DATA) {
 		report_strict(card->report, "a transmit descriptor of unknown type %u",
 			CMD_TYPE(tx->command));
-		tx->broken = true;
+		request->broken = true;
 	} else if (extended && tx->command & CMD_TSE) {
-		if (!sim_segment_possible(context, tx->length, SIM_FRAME_MAX - TAG_LEN)) {
+		if (!sim_segment_possible(context, request->length, SIM_FRAME_MAX - TAG_LEN)) {
 			report_strict(card->report,
 				"a segmentation request that does not fit its context");
-			tx->broken = true;
+			request->broken = true;
 		}
-	} else if (!extended && tx->length == 0 && tx->chain == 1) {
-		tx->broken = true; /* a null descriptor transfers no data (7.2.3.2.2) */
-	} else if (tx->length < SIM_FRAME_MIN || tx->length > SIM_FRAME_MAX - TAG_LEN) {
-		report_strict(card->report, "a transmit request of %u bytes", tx->length);
-		tx->broken = true;
+	} else if (!extended && request->length == 0 && tx->chain == 1) {
+		request->broken = true; /* a null descriptor transfers no data (7.2.3.2.2) */
+	} else if (request->length < SIM_FRAME_MIN || request->length > SIM_FRAME_MAX - TAG_LEN) {
+		report_strict(card->report, "a transmit request of %u bytes", request->length);
+		request->broken = true;
 	} else if (extended) {
-		if (STATUS_POPTS(tx->status) && !sim_insert_checksums(tx->data, tx->length, context,
-							STATUS_POPTS(tx->status)))
+		if (STATUS_POPTS(tx->status) &&
+			!sim_insert_checksums(
+				request->data, request->length, context, STATUS_POPTS(tx->status)))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
 	} else if (tx->command & CMD_IC) {
-		if (!sim_insert_legacy_checksum(
-			    tx->data, tx->length, tx->status >> 8 & 0xff, tx->command >> 16 & 0xff))
+		if (!sim_insert_legacy_checksum(request->data, request->length,
+			    tx->status >> 8 & 0xff, tx->command >> 16 & 0xff))
 			report_strict(
 				card->report, "a checksum request that does not fit its frame");
 	}
@@ -414,11 +387,11 @@ static int send_request(struct ixgbe *card)
 	struct ixgbe_tx *tx = &card->tx;
 	const struct sim_context *context = context_of(tx);
 
-	if (tx->broken)
+	if (tx->request.broken)
 		return 0;
 	if (tx->command & CMD_DEXT && tx->command & CMD_TSE)
-		return send_segments(card, context);
-	return send_frame(card, tx->data, tx->length,
+		return send_segments(card);
+	return send_frame(card, tx->request.data, tx->request.length,
 		tx->command & CMD_DEXT ? context->vlan : tx->status >> 16);
 }
 
@@ -449,28 +422,28 @@ static unsigned take_turn(struct ixgbe *card, unsigned n)
 	while (sent < n && in_order(card, queue)) {
 		enum found found;
 
-		if (!tx->loaded)
+		if (!tx->request.loaded)
 			sent += ixgbe_tx_burst(card, queue, n - sent);
 		if (sent == n)
 			break;
-		found = tx->loaded ? REQUEST : load(card, queue);
+		found = tx->request.loaded ? REQUEST : load(card, queue);
 		if (found == NOTHING)
 			break;
 		sent++;
 		if (found == SKIPPED)
 			continue;
-		if (!tx->loaded)
+		if (!tx->request.loaded)
 			prepare(card);
-		tx->loaded = true;
+		tx->request.loaded = true;
 		if (send_request(card)) {
 			tx->wire_full = true;
 			return sent;
 		}
-		tx->loaded = false;
+		tx->request.loaded = false;
 		complete(card, queue, tx->chain, tx->report);
 	}
 	if (sent < n) {
-		tx->loaded = false;
+		tx->request.loaded = false;
 		tx->busy &= ~(1ull << queue);
 	}
 	return sent;
@@ -484,7 +457,7 @@ static void on_work(struct loop_work *work)
 	for (unsigned left = BURST, turn; left;) {
 		if (!sending(card) || pause_holds(&card->pause))
 			return;
-		if (!tx->loaded && !next_turn(tx)) {
+		if (!tx->request.loaded && !next_turn(tx)) {
 			close_groups(card);
 			return;
 		}
@@ -559,7 +532,7 @@ void ixgbe_write_txdctl(struct ixgbe *card, uint32_t offset, uint32_t value)
 	}
 	if (!(value & TXDCTL_ENABLE)) {
 		if (tx->turn == queue)
-			tx->loaded = false; /* what was fetched is forgotten */
+			tx->request.loaded = false; /* what was fetched is forgotten */
 		forget_group(card, queue);
 		return;
 	}
@@ -593,7 +566,7 @@ void ixgbe_tx_reset(struct ixgbe *card)
 {
 	struct ixgbe_tx *tx = &card->tx;
 
-	tx->loaded = false;
+	tx->request.loaded = false;
 	tx->wire_full = false;
 	tx->busy = 0;
 	tx->grouped = 0;
