@@ -78,6 +78,23 @@ def test_what_is_there_at_the_start(run):
     assert "strict" not in nicsim.text, nicsim.text
 
 
+def test_a_successor_knows(run):
+    """A driver that takes over while the link is up does not ask, but was told."""
+    stack = Stack(run, devices=["82599"], a="loop")
+    stack.ctl("a", "plug", "foreign")
+    stack.pcid()
+    stack.wait_link("a")
+    assert state(stack, "a") == (FOREIGN, b"up 10000\n")
+    code, said = run.call("pcid", "--upgrade", stack.name("a"))
+    assert code == 0, said
+    assert stack.stats("a")["upgrades"] == 1
+    assert state(stack, "a") == (FOREIGN, b"up 10000\n")
+    stack.ctl("a", "plug", "none")
+    lab.wait_for(lambda: state(stack, "a") == (NONE, b"down 0\n"), "it sees for itself")
+    said = [line for line in stack.owner.lines if "module" in line]
+    assert said == [f"ixgbed: network:a_ixgbe: {text}" for text in (FOREIGN, NONE)], stack.owner.text
+
+
 class Seen(Stack):
     """What a scheme of that name says."""
 

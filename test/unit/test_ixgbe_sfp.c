@@ -318,6 +318,29 @@ static void a_module_is_asked_again_after_the_link_fell(void **state)
 	bench_free(&b);
 }
 
+/* Where the link is up nothing holds a successor up. */
+static void the_next_process_asks_when_the_link_falls(void **state)
+{
+	struct bench b = bench_new(0x10FB);
+
+	(void)state;
+	b.config.state = calloc(1, nic_state_bytes(&b.config));
+	assert_int_equal(open_it(&b), 0);
+	nic_release(b.nic);
+	assert_int_equal(nic_adopt(&b.nic, b.fn, &b.config, &b.why), 0);
+	fake_set(b.fn, I2CCTL, 0);
+	check(&b);
+	assert_string_equal(module_text(&b, false), "");
+	assert_int_equal(autoc(&b) | fake_read(b.fn, I2CCTL), 0);
+	fake_set(b.fn, LINKS, 0);
+	check(&b);
+	assert_string_equal(module_text(&b, false), "10GBASE-SR, also at 1 Gbit/s");
+	assert_int_equal(autoc(&b), FAST);
+	free(b.config.state);
+	b.config.state = NULL;
+	bench_free(&b);
+}
+
 /* Sets AUTOC to 0 before each look; returns what became of it. */
 static uint32_t after_check(struct bench *b)
 {
@@ -491,6 +514,7 @@ int main(void)
 		cmocka_unit_test(the_eeproms_list_is_written),
 		cmocka_unit_test(modules_come_and_go),
 		cmocka_unit_test(a_module_is_asked_again_after_the_link_fell),
+		cmocka_unit_test(the_next_process_asks_when_the_link_falls),
 		cmocka_unit_test(light_without_a_link_may_be_of_the_other_speed),
 		cmocka_unit_test(a_bus_that_is_stuck),
 		cmocka_unit_test(it_costs_so_much),
