@@ -95,6 +95,8 @@ int nic_card_wait_link(struct nic_card *card, unsigned ms)
 			return error;
 		if (waited >= ms)
 			return -ETIMEDOUT;
+		if (waited % 1000 == 999) /* it may have to look for the other end's speed */
+			(void)nic_check(card->nic, NULL);
 		pci_delay_us(1000);
 	}
 }

@@ -311,7 +311,7 @@ bool nic_gone(const struct nic *nic);
  * is to be reset, which nic_close() and nic_open() do. -ENODEV.
  *
  * A card with a cage for modules (82599) that has no link is asked what is in there, and set up
- * anew if that is another one, or for its other speed: a call that finds such takes up to 100 ms.
+ * anew if that is another one, or for its other speed: a call that finds such takes some 100 ms.
  */
 #define NIC_CHECKS 3u
 int nic_check(struct nic *nic, struct pci_error *why);

@@ -233,7 +233,7 @@ int ixgbe_sfp_prepare(struct ixgbe *dev);
 
 /* ixgbe_link.c */
 int ixgbe_link_start(struct ixgbe *dev);
-/* The module may be another one: up to 100 ms. */
+/* The module may be another one: some 100 ms. */
 void ixgbe_link_renew(struct ixgbe *dev);
 void ixgbe_link_check(struct nic *nic);
 int ixgbe_link(struct nic *nic, struct nic_link *link);

@@ -95,16 +95,6 @@ static uint8_t receive(struct bus *bus, bool more)
 	return (uint8_t)byte;
 }
 
-/* Whoever was left in the middle of a byte is clocked out of it. */
-static void clear(struct bus *bus)
-{
-	start(bus);
-	for (unsigned i = 0; i < 9; i++)
-		(void)bit(bus, true);
-	start(bus);
-	stop(bus);
-}
-
 static int transfer(struct bus *bus, uint8_t device, uint8_t offset, uint8_t *bytes, unsigned n)
 {
 	start(bus);
@@ -126,12 +116,12 @@ int ixgbe_i2c_read(struct ixgbe *dev, uint8_t device, uint8_t offset, uint8_t *b
 {
 	int rc = 0;
 
+	/* Twice, as a single access may fail. And a module that an earlier driver has left in the
+	 * middle of a byte, of which it holds the data line, is through with it by the first.
+	 */
 	for (unsigned i = 0; i < TRIES; i++) {
 		struct bus bus = {.dev = dev, .data = true};
 
-		if (i > 0)
-			clear(&bus);
-		bus.stuck = false;
 		rc = transfer(&bus, device, offset, bytes, n);
 		stop(&bus);
 		if (pci_gone(dev->nic.fn))

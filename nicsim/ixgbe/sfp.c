@@ -233,7 +233,7 @@ static void clock_falls(struct sfp *sfp)
 
 void sfp_lines(struct sfp *sfp, bool clock, bool data)
 {
-	if (clock && sfp->clock && data != sfp->data) {
+	if (clock && sfp->clock && data != sfp->data && !sfp->pull) {
 		/* Start: data falls while the clock is high; stop: it rises. */
 		sfp->state = data ? BUS_IDLE : BUS_ADDRESS;
 		sfp->bits = 0;

@@ -41,7 +41,7 @@ static void card_reset(struct pci_function *fn)
 	*reg_at(fn, DCA_RXCTRL(0)) = DCA_RXCTRL_MUST_BE_0 | DCA_RXCTRL_DATA_WRO;
 	*reg_at(fn, HLREG0) = HLREG0_TXCRCEN | HLREG0_RXCRCSTRP | HLREG0_TXPADEN;
 	*reg_at(fn, ANLP1) = ANLP1_STATE_MASK;
-	*reg_at(fn, ESDP) = ESDP_SDP3 | ESDP_SDP3_OUT;
+	*reg_at(fn, ESDP) = (fn->lit ? 0 : ESDP_SDP3) | ESDP_SDP3_OUT;
 	*reg_at(fn, I2CCTL) = I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT;
 	fn->resets++;
 }

@@ -47,6 +47,7 @@ struct pci_function {
 	uint32_t bar_size;
 	bool one_run;   /* of regions that are made from then on: one chunk behind the other */
 	bool direct;    /* tails are written past tail_writes, as to a mapped BAR */
+	bool lit;       /* a reset leaves the transmitter on */
 	bool link_fell; /* since the last read: the next one says so once more */
 	const struct dma_region *region[FAKE_REGIONS];
 
