@@ -15,15 +15,15 @@
 
 #define CLIENTS_AT_A_TIME 16
 
-static void close_client(struct scheme_client *client)
+static void close_client(const struct card *card, const struct scheme_client *client)
 {
 	if (client->fd >= 0)
-		(void)close(client->fd);
+		scheme_registrar_close(card->registrar, client->fd);
 	(void)close(client->status_fd);
 	(void)close(client->reader_fd);
 	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++)
 		if (client->ring_fds[i] >= 0)
-			(void)close(client->ring_fds[i]);
+			scheme_registrar_close(card->registrar, client->ring_fds[i]);
 }
 
 static void drop_client(struct card_client *client)
@@ -35,7 +35,7 @@ static void drop_client(struct card_client *client)
 		link = &(*link)->next;
 	*link = client->next;
 	unwatch(card->pcid, &client->hangup);
-	close_client(&client->scheme);
+	close_client(card, &client->scheme);
 	free(client);
 }
 
@@ -56,7 +56,7 @@ static void end_client(struct card_client *client, int error)
 	unwatch(client->card->pcid, &client->hangup);
 	if (!client->answered)
 		(void)scheme_answer(fd, error, -1);
-	scheme_hang_up(fd);
+	scheme_registrar_hang_up(client->card->registrar, fd);
 	client->scheme.fd = -1;
 	drop_client(client);
 }

@@ -179,6 +179,7 @@ int control_listen(struct card *card)
 		(void)close(folder);
 		return error;
 	}
+	scheme_take_rights(fd, false);
 	/* The name is ours: the scheme of that name is. */
 	(void)unlink(address.sun_path);
 	mask = umask(0177);

@@ -225,6 +225,7 @@ int life_spawn(const struct card *card, const char *program, pid_t *pid, int *ch
 	if (*pid == 0)
 		become_driver(card, program, ends[1]);
 	(void)close(ends[1]);
+	scheme_take_rights(ends[0], false); /* but with STOPPED, which is asked for */
 	*channel = ends[0];
 	return 0;
 }
@@ -290,9 +291,10 @@ void life_end(struct card *card)
 	/* The scheme before its clients: who reads end of file and opens again finds none. */
 	unwatch(card->pcid, &card->listener);
 	if (card->registrar != NULL)
-		scheme_registrar_destroy(card->registrar);
-	card->registrar = NULL;
+		scheme_registrar_stop(card->registrar);
 	clients_end(card);
+	scheme_registrar_destroy(card->registrar);
+	card->registrar = NULL;
 	for (unsigned i = 0; i < PCID_REGIONS; i++) {
 		if (card->region[i] != NULL)
 			pci_dma_destroy(card->fn, card->region[i]);

@@ -71,9 +71,12 @@ static void stop_driver(struct card *card)
 {
 	const struct pcid_message stop = {.type = PCID_STOP};
 	struct card_upgrade *up = &card->upgrade;
-	int error = card->driver.channel.fd < 0 ? -EPIPE
-						: pcid_send(card->driver.channel.fd, &stop, NULL);
+	int channel = card->driver.channel.fd;
+	int error;
 
+	if (channel >= 0)
+		scheme_take_rights(channel, true);
+	error = channel < 0 ? -EPIPE : pcid_send(channel, &stop, NULL);
 	if (error != 0) {
 		upgrade_fail(card, error, "the running driver is not reached; it is left running");
 		return;

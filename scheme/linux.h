@@ -39,6 +39,11 @@ int scheme_answer(int fd, int error, int page);
  */
 void scheme_hang_up(int fd);
 
+/* Whether the peers of a Unix socket (of a listener: of those who will connect) may send
+ * descriptors along, or get EPERM. By default they may. Linux before 6.16 knows no such choice.
+ */
+void scheme_take_rights(int fd, bool take);
+
 /* --- registrar --- */
 
 struct scheme_registrar;
@@ -55,7 +60,9 @@ struct scheme_access {
  */
 int scheme_registrar_create(
 	struct scheme_registrar **out, const char *name, const struct scheme_access *access);
-/* Unlinks the socket, refuses whoever waits. */
+/* Unlinks the socket, refuses whoever waits; nobody is let in any more. */
+void scheme_registrar_stop(struct scheme_registrar *r);
+/* The same, and frees it. Takes 200 ms where a client holds up the end of what it gave. */
 void scheme_registrar_destroy(struct scheme_registrar *r);
 /* Frees it here and leaves socket and connections alone: they are those of a process forked since.
  */
@@ -68,6 +75,11 @@ int scheme_registrar_fd(const struct scheme_registrar *r);
  * s is answered with an error and closed here. At most 64 connections wait.
  */
 int scheme_registrar_next(struct scheme_registrar *r, struct scheme_client *client);
+/* For its owner: scheme_hang_up() of a client's connection, and close(2) of what it gave, but they
+ * do not wait, whatever it is (scheme/closer.h).
+ */
+void scheme_registrar_hang_up(const struct scheme_registrar *r, int fd);
+void scheme_registrar_close(const struct scheme_registrar *r, int fd);
 /* Milliseconds until scheme_registrar_next() must be called for time-outs' sake, -1: never. */
 int scheme_registrar_timeout(const struct scheme_registrar *r);
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scheme/closer.h"
 #include "scheme/linux.h"
 #include "scheme/rings_linux.h"
 #include "scheme/socket.h"
@@ -23,6 +24,7 @@
 #define PAUSE_MS   100
 #define BACKLOG    64
 #define GROUPS     256 /* supplementary groups of a peer that are looked at */
+#define RIGHTS_MAX 253 /* descriptors that a message can have (Linux's SCM_MAX_FD) */
 
 struct waiting {
 	int fd;
@@ -32,14 +34,16 @@ struct waiting {
 
 struct scheme_registrar {
 	int epoll;
-	int listener;
+	int listener; /* -1: closed */
 	int directory;
+	struct closer *closer;
 	char name[SCHEME_NAME_MAX];
 	dev_t dev; /* of the socket in the file system, to unlink no other */
 	ino_t ino;
 	struct scheme_access access;
 	bool listening; /* the listener is in the epoll set */
-	long resume_at; /* where it is not for lack of descriptors; 0: no such time */
+	bool deaf;      /* who waits is not in it either: there is enough to be closed */
+	long resume_at; /* when to try again, where descriptors are short; 0: no such time */
 	uint32_t next_id;
 	unsigned count;
 	struct waiting waiting[WAITING];
@@ -167,6 +171,10 @@ int scheme_registrar_create(
 		ret = -errno;
 		goto fail_epoll;
 	}
+	ret = closer_create(&r->closer);
+	if (ret < 0) {
+		goto fail_closer;
+	}
 	r->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r->listener < 0) {
 		ret = -errno;
@@ -189,6 +197,8 @@ fail_watch:
 fail_publish:
 	close(r->listener);
 fail_listener:
+	closer_forget(r->closer);
+fail_closer:
 	close(r->epoll);
 fail_epoll:
 	close(r->directory);
@@ -199,12 +209,12 @@ fail_directory:
 
 /* --- who connects --- */
 
-static void refuse(int fd, int error)
+static void refuse(const struct scheme_registrar *r, int fd, int error)
 {
 	struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
 
 	(void)send(fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	scheme_hang_up(fd);
+	closer_hang_up(r->closer, fd);
 }
 
 static bool in_group(int fd, const struct ucred *peer, gid_t group)
@@ -261,7 +271,7 @@ static int accept_all(struct scheme_registrar *r)
 			ret = watch(r, EPOLL_CTL_ADD, w.fd);
 		}
 		if (ret < 0) {
-			refuse(w.fd, ret);
+			refuse(r, w.fd, ret);
 			continue;
 		}
 		r->waiting[r->count++] = w;
@@ -311,24 +321,41 @@ fail:
 	return ret;
 }
 
-static void close_rings(struct scheme_client *client)
+static void close_rings(const struct scheme_registrar *r, struct scheme_client *client)
 {
 	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
 		if (client->ring_fds[i] >= 0) {
-			close(client->ring_fds[i]);
+			closer_close(r->closer, client->ring_fds[i]);
 			client->ring_fds[i] = -1;
 		}
 	}
 }
 
-/* Receives a request and the descriptors that came with it: as many as rings take, or none; those
- * beyond are closed by the kernel, since no room is given for them. Returns its length; -errno.
+/* Takes the descriptors of a message: as many as rings take, or none. */
+static void take_rings(
+	const struct scheme_registrar *r, const struct cmsghdr *c, struct scheme_client *client)
+{
+	int fds[RIGHTS_MAX];
+	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(fds[0]);
+
+	memcpy(fds, CMSG_DATA(c), n * sizeof(fds[0]));
+	if (n == SCHEME_REQUEST_FDS) {
+		memcpy(client->ring_fds, fds, sizeof(client->ring_fds));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		closer_close(r->closer, fds[i]);
+	}
+}
+
+/* Receives a request and the descriptors that came with it. There is room for as many as there can
+ * be: what has none the kernel closes at once, here. Returns its length; -errno.
  */
-static ssize_t receive(int fd, struct scheme_client *client)
+static ssize_t receive(const struct scheme_registrar *r, int fd, struct scheme_client *client)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(client->ring_fds))];
+		char space[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = &client->request, .iov_len = sizeof(client->request)};
 	struct msghdr msg = {.msg_iov = &iov,
@@ -345,15 +372,12 @@ static ssize_t receive(int fd, struct scheme_client *client)
 	}
 	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		memcpy(client->ring_fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-	}
-	if ((msg.msg_flags & MSG_CTRUNC) != 0) {
-		close_rings(client);
+		take_rings(r, c, client);
 	}
 	return n;
 }
 
-static int judge_request(struct scheme_client *client, size_t len)
+static int judge_request(const struct scheme_registrar *r, struct scheme_client *client, size_t len)
 {
 	int ret = scheme_request_check(&client->request, len);
 
@@ -363,14 +387,30 @@ static int judge_request(struct scheme_client *client, size_t len)
 	if (scheme_request_has_rings(&client->request)) {
 		return scheme_rings_judge(&client->request, client->ring_fds);
 	}
-	close_rings(client); /* nobody asked for them */
+	close_rings(r, client); /* nobody asked for them */
 	return 0;
+}
+
+/* From now on who is in the middle of sending descriptors along has sent them, and all others get
+ * EPERM: listen(2) fails on a connection, but only with the lock that they do it under
+ * (net/unix/af_unix.c). Then nothing may lie there: before it is answered a client has nothing to
+ * say, and what it sent would be for the driver, whose loop has nobody who closes for it.
+ */
+static int end_rights(int fd)
+{
+	char byte;
+
+	scheme_take_rights(fd, false);
+	(void)listen(fd, 0);
+	return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN
+		       ? 0
+		       : -EPROTO;
 }
 
 /* Reads the request of one that waits: 1 a client, 0 nothing yet, -errno: refused. */
 static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_client *client)
 {
-	ssize_t n = receive(r->waiting[i].fd, client);
+	ssize_t n = receive(r, r->waiting[i].fd, client);
 	int ret = 0;
 
 	if (n == -EAGAIN || n == -EINTR) {
@@ -381,15 +421,18 @@ static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_cl
 	} else if (n < 0) {
 		ret = (int)n;
 	} else {
-		ret = judge_request(client, (size_t)n);
+		ret = judge_request(r, client, (size_t)n);
 	}
 	struct waiting w = remove_waiting(r, i);
+	if (ret == 0) {
+		ret = end_rights(w.fd);
+	}
 	if (ret == 0) {
 		ret = make_page(client);
 	}
 	if (ret < 0) {
-		close_rings(client);
-		refuse(w.fd, ret);
+		close_rings(r, client);
+		refuse(r, w.fd, ret);
 		return ret;
 	}
 	client->fd = w.fd;
@@ -401,15 +444,34 @@ static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_cl
 	return 1;
 }
 
+/* Whether there is so much to be closed that who waits is not heard now. */
+static bool is_deaf(struct scheme_registrar *r)
+{
+	bool deaf = closer_full(r->closer);
+
+	for (unsigned i = 0; i < r->count && deaf != r->deaf; i++) {
+		(void)watch(r, deaf ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, r->waiting[i].fd);
+	}
+	r->deaf = deaf;
+	if (deaf) {
+		r->resume_at = scheme_now() + PAUSE_MS;
+		listen_or_not(r, false);
+	}
+	return deaf;
+}
+
 int scheme_registrar_next(struct scheme_registrar *r, struct scheme_client *client)
 {
 	int ret = 0;
 
+	if (is_deaf(r)) {
+		return 0;
+	}
 	if (r->resume_at == 0 || scheme_now() >= r->resume_at) {
 		ret = accept_all(r);
 		r->resume_at = ret < 0 ? scheme_now() + PAUSE_MS : 0;
 	}
-	for (unsigned i = 0; i < r->count;) {
+	for (unsigned i = 0; i < r->count && !closer_full(r->closer);) {
 		unsigned before = r->count;
 		if (read_request(r, i, client) == 1) {
 			ret = 1;
@@ -430,7 +492,7 @@ int scheme_registrar_timeout(const struct scheme_registrar *r)
 {
 	long next = r->resume_at;
 
-	for (unsigned i = 0; i < r->count; i++) {
+	for (unsigned i = 0; i < r->count && !r->deaf; i++) {
 		if (next == 0 || r->waiting[i].deadline < next) {
 			next = r->waiting[i].deadline;
 		}
@@ -442,15 +504,36 @@ int scheme_registrar_timeout(const struct scheme_registrar *r)
 	return left > 0 ? (int)left : 0;
 }
 
+void scheme_registrar_hang_up(const struct scheme_registrar *r, int fd)
+{
+	closer_hang_up(r->closer, fd);
+}
+
+void scheme_registrar_close(const struct scheme_registrar *r, int fd)
+{
+	closer_close(r->closer, fd);
+}
+
 void scheme_registrar_forget(struct scheme_registrar *r)
 {
 	for (unsigned i = 0; i < r->count; i++) {
 		close(r->waiting[i].fd);
 	}
+	closer_forget(r->closer);
 	close(r->listener);
 	close(r->epoll);
 	close(r->directory);
 	free(r);
+}
+
+void scheme_registrar_stop(struct scheme_registrar *r)
+{
+	unpublish(r);
+	while (r->count > 0) {
+		refuse(r, remove_waiting(r, 0).fd, -ENODEV);
+	}
+	closer_close(r->closer, r->listener); /* others may have connected, and sent */
+	r->listener = -1;
 }
 
 void scheme_registrar_destroy(struct scheme_registrar *r)
@@ -458,9 +541,11 @@ void scheme_registrar_destroy(struct scheme_registrar *r)
 	if (r == NULL) {
 		return;
 	}
-	unpublish(r);
-	while (r->count > 0) {
-		refuse(remove_waiting(r, 0).fd, -ENODEV);
+	if (r->listener >= 0) {
+		scheme_registrar_stop(r);
 	}
-	scheme_registrar_forget(r);
+	closer_destroy(r->closer);
+	close(r->epoll);
+	close(r->directory);
+	free(r);
 }

@@ -17,6 +17,10 @@
 #include "scheme/linux.h"
 #include "scheme/socket.h"
 
+#ifndef SO_PASSRIGHTS /* include/uapi/asm-generic/socket.h, Linux 6.16 */
+#define SO_PASSRIGHTS 83
+#endif
+
 long scheme_now(void)
 {
 	struct timespec now;
@@ -150,12 +154,22 @@ fail:
 	return ret;
 }
 
+void scheme_take_rights(int fd, bool take)
+{
+	const int on = take;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+}
+
 void scheme_hang_up(int fd)
 {
-	char byte;
+	struct msghdr msg = {0};
 
 	shutdown(fd, SHUT_RDWR); /* from here on nothing can be queued any more */
-	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) > 0) {
+	/* Who sent descriptors along need not read what it was sent: all that is left goes at once.
+	 */
+	while (recvmsg(fd, &msg, MSG_DONTWAIT) >= 0 &&
+		(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_TRUNC) {
 	}
 	close(fd);
 }

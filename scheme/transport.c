@@ -417,7 +417,8 @@ static size_t take(struct scheme_linux *t, struct connection *c)
 		return 0; /* parked: it stays readable */
 	}
 	describe(t, (size_t)n);
-	/* Descriptors sent along are closed by the kernel, since no room is given for them. */
+	/* Descriptors sent along, which Linux has refused since 6.16 (registrar.c), are closed by
+	 * the kernel, since no room is given for them. */
 	int got = recvmmsg(c->fd, t->messages, (unsigned)n, MSG_DONTWAIT | MSG_TRUNC, NULL);
 	if (got < 0) {
 		note_error(c);

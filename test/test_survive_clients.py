@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Clients that die or talk nonsense, while drivers die too: the others have what is theirs, and nothing is left."""
 import array
+import contextlib
 import errno
 import json
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import time
+
+import pytest
 
 import lab
 import ring_client
@@ -18,13 +22,17 @@ from stack import Stack
 from test_survive import echo, kill, up
 
 
+LINUX = tuple(map(int, os.uname().release.split(".")[:2]))
+
+
 def send(connection, data, fds=()):
     """Whatever it takes; a connection that was hung up, or takes no more now, is none of the test's business."""
     control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     try:
         connection.sendmsg([data], control, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
     except OSError as error:
-        assert error.errno in (errno.EPIPE, errno.EAGAIN, errno.ECONNRESET, errno.EMSGSIZE), error
+        assert error.errno in (errno.EPIPE, errno.EAGAIN, errno.ECONNRESET, errno.EMSGSIZE) or \
+            fds and error.errno == errno.EPERM, error
 
 
 def descriptors(*pids):
@@ -118,6 +126,68 @@ def test_nonsense_while_drivers_die(run):
     stats = stack.stats("a")
     assert (stats["restarts"], stats["handles"]) == (4, 0)
     assert nonsense.refused > 20
+
+
+class Slow:
+    """Descriptors whose close takes an hour: of sockets with SO_LINGER, and data that their peers do not read."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.peers = []
+
+    def give(self, connection, data, copies=1):
+        """Sends one along, and keeps none. False: it was refused. In a process that ends: an end waits for none."""
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                one = socket.create_connection(self.listener.getsockname())
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+                one.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        one.send(bytes(65536))
+                try:
+                    connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", copies * [one.fileno()]))])
+                    os._exit(0)
+                except PermissionError:
+                    os._exit(1)
+            os._exit(2)
+        self.peers.append(self.listener.accept()[0])
+        result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert result in (0, 1)
+        return result == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for one in (self.listener, *self.peers):
+            one.close()
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["pcid", "alone"])
+def test_nobody_waits_for_what_is_slow_to_close(run, alone):
+    stack = Stack(run, a="loop")
+    owner = stack.ixgbed("a") if alone else stack.pcid()
+    good = scheme_client.request("/stats", READ)
+    rings = ring_client.REQUEST.pack(scheme_client.MAGIC, ring_client.VERSION, 0, READ, 6, 6, 0, b"")
+    with Slow() as slow, stack.open("a") as steady, stack.open("a", access=WRITE) as other:
+        up(steady)
+        for data, copies in ((b"nonsense", 253), (rings, 1), (rings, 2), (rings, 253), (good, 1), (b"", 1)):
+            for _ in range(2):
+                with scheme_client.connect(stack.run.schemes, stack.name("a")) as asker:
+                    assert slow.give(asker, data, copies)
+        if LINUX >= (6, 16):
+            assert not slow.give(other.socket, bytes(60))
+            assert not slow.give(steady.socket, b"")
+        echo(steady, fill=1)
+        with stack.open("a", "/mac", READ) as handle:
+            assert len(handle.read()) == 6
+        echo(steady, fill=2)
+        assert steady.status("sent") == 2
+        with scheme_client.connect(stack.run.schemes, stack.name("a")) as late:
+            slow.give(late, b"")
+        assert owner.stop(lab.PATIENCE) == 0
 
 
 def test_thirty_killed_clients():

@@ -909,7 +909,7 @@ static void strange_messages_do_no_harm(void **state)
 	}
 	assert_int_equal(write(fd, big, 3000), 3000);
 	assert_int_equal(write(fd, big, sizeof(big)), sizeof(big));
-	/* Descriptors are closed. */
+	/* Descriptors are refused, by Linux before 6.16 closed; test_closer.c has more of them. */
 	assert_int_equal(pipe(pipes), 0);
 	struct iovec iov = {big, 60};
 	union {
@@ -923,7 +923,11 @@ static void strange_messages_do_no_harm(void **state)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
-	SERVE_UNTIL(b, sendmsg(fd, &msg, MSG_DONTWAIT) == 60);
+	ssize_t sent = -1;
+	SERVE_UNTIL(b, (sent = sendmsg(fd, &msg, MSG_DONTWAIT)) == 60 || errno == EPERM);
+	if (sent < 0) {
+		SERVE_UNTIL(b, write(fd, big, 60) == 60);
+	}
 	close(pipes[1]);
 	SERVE_UNTIL(b, status->sent == 1);
 	assert_int_equal(status->refused, 2);
