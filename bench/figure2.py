@@ -7,7 +7,7 @@ from scheme import sent
 
 SIZES = (60, 128, 256, 512, 1024, 1500)
 # A driver: its daemon, nicsim's name of its card, and the link's speed in Mbit/s.
-DRIVERS = {"ixgbed": ("x550", 10000), "e1000d": ("82574l", 1000)}
+DRIVERS = {"ixgbed": ("x550", 10000), "e1000d": ("82574l", 1000), "rtl8168d": ("rtl8168", 1000)}
 WAYS = {"": (), ", blocking": ("--blocking-tx",)}
 # Of the paper's 5.1: ixy's two rates; what e1000 and rtl8168 do, whatever the size, on emulated cards and up to on real ones.
 PAPER = {"ixgbe_fps": {"60": 120000, "1500": 100000}, "blocking_emulated_fps": [90, 150], "blocking_real_fps": 1000}

@@ -117,6 +117,8 @@ void rtl8168_tx_poll(const struct rtl8168_queue *q);
 
 /* rtl8168_init.c: the card quiet, its rings forgotten; why is set. -ETIMEDOUT, -ENODEV. */
 int rtl8168_reset(struct rtl8168 *dev);
+/* What a register holds that is hardly all-ones: a single access may fail. */
+uint32_t rtl8168_read_sure(struct rtl8168 *dev, uint32_t reg);
 
 /* rtl8168_queue.c: as the class has them; why is set. */
 int rtl8168_queue_create(struct rtl8168 *dev);

@@ -26,7 +26,12 @@ void rtl8168_filter_write(struct rtl8168 *dev)
 	/* A receiver that stands still takes no offence. */
 	reg_write(bar, MAR4, some ? dev->groups[1] : UINT32_MAX);
 	reg_write(bar, MAR0, some ? dev->groups[0] : UINT32_MAX);
-	reg_write(bar, RCR, dev->model->rcr | accept);
+	for (unsigned i = 0; i < 2; i++) {
+		reg_write(bar, RCR, dev->model->rcr | accept);
+		/* A single access may fail. */
+		if ((reg_read(bar, RCR) & RCR_ACCEPT) == accept)
+			break;
+	}
 }
 
 /* The upper 6 bits of the address's CRC (IEEE 802.3, 3.2.9), as it is sent. */

@@ -46,14 +46,22 @@ int rtl8168_reset(struct rtl8168 *dev)
 
 	calm(dev);
 	reg_write8(bar, CR, CR_RST);
-	rc = reg_poll8(bar, CR, CR_RST, 0, RESET_US);
+	/* One that the card has not heard shows by what it leaves enabled. */
+	rc = reg_poll8(bar, CR, CR_RST | CR_RE | CR_TE, 0, RESET_US);
 	if (rc == -ETIMEDOUT)
 		return nic_fail(&dev->nic, rc,
 			"reset did not end within %u ms (CR, 0x37): power-cycle the card",
 			RESET_US / 1000);
 	if (!rc)
-		reg_write16(bar, IMR, mask);
+		reg_write16(bar, IMR, mask == UINT16_MAX ? 0 : mask);
 	return rc;
+}
+
+uint32_t rtl8168_read_sure(struct rtl8168 *dev, uint32_t reg)
+{
+	uint32_t value = reg_read(&dev->nic.bar, reg);
+
+	return value == UINT32_MAX ? reg_read(&dev->nic.bar, reg) : value;
 }
 
 /* Register `reg` of the MAC, behind OCPDR. */
@@ -87,8 +95,8 @@ static void take(struct rtl8168 *dev)
 /* The card has read it from its EEPROM. */
 static int read_mac(struct rtl8168 *dev)
 {
-	uint32_t low = reg_read(&dev->nic.bar, IDR0);
-	uint32_t high = reg_read(&dev->nic.bar, IDR4);
+	uint32_t low = rtl8168_read_sure(dev, IDR0);
+	uint32_t high = rtl8168_read_sure(dev, IDR4);
 
 	for (unsigned i = 0; i < 6; i++)
 		dev->nic.mac[i] = (uint8_t)(i < 4 ? low >> 8 * i : high >> 8 * (i - 4));
@@ -146,7 +154,7 @@ static void stop(struct nic *nic)
 static int create(struct nic *nic)
 {
 	struct rtl8168 *dev = rtl8168_of(nic);
-	uint32_t tcr = reg_read(&nic->bar, TCR);
+	uint32_t tcr = rtl8168_read_sure(dev, TCR);
 
 	if (pci_gone(nic->fn))
 		return nic_fail(nic, -ENODEV, "the card is gone");
@@ -157,7 +165,7 @@ static int create(struct nic *nic)
 			tcr >> TCR_XID_SHIFT & 0x7CF, tcr);
 	if (dev->model->quirks & QUIRK_REFUSED)
 		return nic_fail(nic, -ENOTSUP,
-			"an %s, whose management processor has a part in it, is not driven",
+			"a %s, whose management processor has a part in it, is not driven",
 			dev->model->name);
 	nic->model = dev->model->name;
 	/* 4 KiB with header, tag and CRC. */

@@ -23,7 +23,7 @@ int rtl8168_irq_start(struct rtl8168 *dev)
 	if ((dev->model->quirks & QUIRK_INTX) && dev->nic.config.interrupts) {
 		if (dev->nic.config.pick_irq && dev->nic.config.irq != PCI_IRQ_INTX)
 			return nic_fail(&dev->nic, -ENOTSUP,
-				"an %s loses message interrupts: use INTx", dev->model->name);
+				"a %s loses message interrupts: use INTx", dev->model->name);
 		dev->nic.config.pick_irq = true;
 		dev->nic.config.irq = PCI_IRQ_INTX;
 	}

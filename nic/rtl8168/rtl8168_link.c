@@ -158,5 +158,5 @@ bool rtl8168_dash(struct rtl8168 *dev)
 	reg_write(bar, OCPAR, OCPAR_ALL | reg);
 	if (reg_poll(bar, OCPAR, OCPAR_FLAG, OCPAR_FLAG, OCP_US))
 		return false; /* nobody is at home */
-	return reg_read(bar, OCPDR) & BIT(15);
+	return rtl8168_read_sure(dev, OCPDR) & BIT(15);
 }

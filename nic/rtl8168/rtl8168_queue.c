@@ -101,9 +101,10 @@ static void forget(struct rtl8168_queue *q)
 
 /* --- started --- */
 
-static void place_ring(struct rtl8168 *dev, const struct ring *ring, size_t place, uint32_t base)
+static int place_ring(struct rtl8168 *dev, const struct ring *ring, size_t place, uint32_t base)
 {
 	uint64_t iova = dma_iova(dev->nic.config.rings, place);
+	int rc;
 
 	/* Nothing is the card's; it turns round at the last one. */
 	nic_ring_clear(ring);
@@ -111,8 +112,8 @@ static void place_ring(struct rtl8168 *dev, const struct ring *ring, size_t plac
 	/* The descriptors, before the enable bit that lets the card read them. */
 	dma_write_barrier();
 	/* High first: some hosts want it so (Linux). */
-	reg_write(&dev->nic.bar, base + 4, (uint32_t)(iova >> 32));
-	reg_write(&dev->nic.bar, base, (uint32_t)iova);
+	rc = nic_hold(&dev->nic, base + 4, (uint32_t)(iova >> 32), UINT32_MAX);
+	return rc ? rc : nic_hold(&dev->nic, base, (uint32_t)iova, UINT32_MAX);
 }
 
 static void change8(struct rtl8168 *dev, uint32_t reg, uint8_t bit, bool on)
@@ -127,6 +128,7 @@ void rtl8168_write_mtu(struct rtl8168 *dev)
 {
 	const struct pci_bar *bar = &dev->nic.bar;
 	bool large = dev->nic.config.mtu > NIC_MTU_DEFAULT;
+	uint16_t longest;
 
 	reg_write8(bar, CR9346, CR9346_UNLOCK);
 	switch (dev->model->jumbo) {
@@ -144,8 +146,17 @@ void rtl8168_write_mtu(struct rtl8168 *dev)
 	}
 	reg_write8(bar, CR9346, CR9346_LOCK);
 	measure(dev);
-	/* As many whole buffers as a frame takes; what is longer is dropped by the verbs. */
-	reg_write16(bar, RMS, (uint16_t)(rtl8168_queue_of(dev)->rx_parts * NIC_BUFFER_SIZE));
+	/* As many whole buffers as a frame takes; what is longer is dropped by the verbs. Without
+	 * it nothing comes, and a single access may fail.
+	 */
+	longest = (uint16_t)(rtl8168_queue_of(dev)->rx_parts * NIC_BUFFER_SIZE);
+	for (unsigned i = 0; i < 2 && reg_read16(bar, RMS) != longest; i++)
+		reg_write16(bar, RMS, longest);
+}
+
+static bool runs(struct rtl8168 *dev)
+{
+	return (reg_read8(&dev->nic.bar, CR) & (CR_TE | CR_RE)) == (CR_TE | CR_RE);
 }
 
 int rtl8168_queue_start(struct rtl8168 *dev, const struct dma_region *frames)
@@ -153,6 +164,7 @@ int rtl8168_queue_start(struct rtl8168 *dev, const struct dma_region *frames)
 	const struct pci_bar *bar = &dev->nic.bar;
 	struct nic_ring_place place = nic_place_rings(&dev->nic.config, 0);
 	struct nic_queue *q = dev->nic.queue[0];
+	int rc;
 
 	forget(rtl8168_queue_of(dev));
 	reg_write8(bar, CR9346, CR9346_UNLOCK);
@@ -160,17 +172,24 @@ int rtl8168_queue_start(struct rtl8168 *dev, const struct dma_region *frames)
 	reg_write16(bar, CPLUSCR, reg_read16(bar, CPLUSCR) & CPLUSCR_KEPT);
 	reg_write8(bar, MTPS, dev->model->mtps);
 	reg_write16(bar, INTMIT, 0);
-	place_ring(dev, &q->tx, place.tx, TNPDS);
-	place_ring(dev, &q->rx, place.rx, RDSAR);
+	rc = place_ring(dev, &q->tx, place.tx, TNPDS);
+	if (!rc)
+		rc = place_ring(dev, &q->rx, place.rx, RDSAR);
+	if (rc)
+		return rc;
 	rtl8168_write_mtu(dev);
 	if (dev->model->quirks & QUIRK_TAKEN)
 		reg_clear(bar, MISC, MISC_RXDV_GATED);
 	/* Before both configurations, which do not stick otherwise. */
-	reg_write8(bar, CR, CR_TE | CR_RE);
+	for (unsigned i = 0; i < 2; i++) {
+		reg_write8(bar, CR, CR_TE | CR_RE);
+		if (runs(dev))
+			break;
+	}
 	reg_write(bar, TCR,
 		TCR_IFG | TCR_BURST | (dev->model->stop == STOP_EMPTY ? TCR_AUTO_FIFO : 0));
 	rtl8168_filter_write(dev);
-	if ((reg_read8(bar, CR) & (CR_TE | CR_RE)) != (CR_TE | CR_RE)) {
+	if (!runs(dev)) {
 		(void)rtl8168_queue_stop(dev);
 		return pci_gone(dev->nic.fn)
 			       ? -ENODEV

@@ -24,6 +24,9 @@ static bool dump(struct rtl8168 *dev, uint64_t *words)
 		return false;
 	reg_write(bar, DTCCR_HIGH, (uint32_t)(iova >> 32));
 	reg_write(bar, DTCCR, (uint32_t)iova);
+	/* It writes there: a single access may have failed. */
+	if (reg_read(bar, DTCCR_HIGH) != (uint32_t)(iova >> 32))
+		return false;
 	reg_write(bar, DTCCR, (uint32_t)iova | DTCCR_DUMP);
 	if (reg_poll(bar, DTCCR, DTCCR_DUMP, 0, DUMP_US))
 		return false;
