@@ -78,7 +78,6 @@ int doorkeeper_start(struct scheme_registrar *registrar)
 		scheme_registrar_destroy(registrar);
 		return error;
 	}
-	scheme_take_rights(ends[1], false);
 	pid = fork();
 	if (pid == 0) {
 		/* What stops the daemon, at a terminal too, stops this by the channel alone. */

@@ -214,6 +214,7 @@ int life_spawn(const struct card *card, const char *program, pid_t *pid, int *ch
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
+	scheme_take_rights(ends[0], false); /* but with STOPPED, which is asked for */
 	*pid = fork();
 	if (*pid < 0) {
 		int error = -errno;
@@ -225,7 +226,6 @@ int life_spawn(const struct card *card, const char *program, pid_t *pid, int *ch
 	if (*pid == 0)
 		become_driver(card, program, ends[1]);
 	(void)close(ends[1]);
-	scheme_take_rights(ends[0], false); /* but with STOPPED, which is asked for */
 	*channel = ends[0];
 	return 0;
 }

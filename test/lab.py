@@ -17,6 +17,7 @@ BUILD = pathlib.Path(os.environ.get("IXGBED_BUILD", ROOT / "build")).resolve()
 PATIENCE = float(os.environ.get("IXGBED_PATIENCE", "30"))
 # "mapped": every nicsim is started with --doorbells mapped, unless a test says how itself.
 DOORBELLS = os.environ.get("IXGBED_DOORBELLS", "trapped")
+LINUX = tuple(map(int, os.uname().release.split(".")[:2]))
 
 
 def program(name):

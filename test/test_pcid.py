@@ -452,6 +452,22 @@ def test_a_driver_that_never_gets_ready(run, text, words):
     stack.pcid().stop()  # the card is free again
 
 
+def test_a_driver_that_sends_descriptors(run):
+    """It ends with what the system says to that."""
+    Stack(run, a="loop")
+    options = script_driver(run, """#!/usr/bin/python3
+import os, socket, struct, sys
+try:
+    with socket.socket(fileno=int(os.environ["PCID_CLIENT_CHANNEL"])) as channel:
+        socket.send_fds(channel, [struct.pack("<II", 3, 1)], [0])
+except OSError as error:
+    sys.exit(error.errno)
+""")
+    code, said = run.call("pcid", "--config", CONFIG, *options, "--vfio-user", "a.sock")
+    assert code == 1
+    assert f"ended with status {errno.EPERM if lab.LINUX >= (6, 16) else 0}" in said
+
+
 def test_a_driver_that_does_not_end(run):
     """pcid ends all the same, and takes it along."""
     Stack(run, a="loop")

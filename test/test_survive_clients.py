@@ -22,9 +22,6 @@ from stack import Stack
 from test_survive import echo, kill, up
 
 
-LINUX = tuple(map(int, os.uname().release.split(".")[:2]))
-
-
 def send(connection, data, fds=()):
     """Whatever it takes; a connection that was hung up, or takes no more now, is none of the test's business."""
     control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -177,7 +174,7 @@ def test_nobody_waits_for_what_is_slow_to_close(run, alone):
             for _ in range(2):
                 with scheme_client.connect(stack.run.schemes, stack.name("a")) as asker:
                     assert slow.give(asker, data, copies)
-        if LINUX >= (6, 16):
+        if lab.LINUX >= (6, 16):
             assert not slow.give(other.socket, bytes(60))
             assert not slow.give(steady.socket, b"")
         echo(steady, fill=1)

@@ -191,6 +191,10 @@ def test_requests_that_are_none(run, cable):
             connection.send(request)
             assert struct.unpack_from("<Ii", connection.recv(4096))[1] == -errno.EPROTO
     assert cable.stats("a")["upgrades"] == 0
+    if lab.LINUX >= (6, 16):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, pytest.raises(PermissionError):
+            connection.connect(str(path))
+            socket.send_fds(connection, [good], [connection.fileno()])
     # Who says nothing is waited for, and holds up nobody but others that ask; then it is another's turn.
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         silent.settimeout(lab.PATIENCE)
