@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frames.h"
+
 struct bench;
 
 struct card_words {
@@ -23,6 +25,12 @@ struct card_words {
 	void (*tail)(struct bench *b, bool send, unsigned queue, uint32_t index);
 	/* A descriptor, to send mostly. */
 	void (*descriptor)(uint64_t address, uint32_t what, uint32_t len, uint64_t row[2]);
+	/* An empty buffer of so many bytes for what is received; `last`: of the ring. */
+	void (*empty)(uint64_t address, uint32_t len, bool last, uint64_t row[2]);
+	/* To send that frame, with the offloads that `what` says: up to 3 rows, of which the first
+	 * is `at` places in front of the ring's end. Returns how many. */
+	unsigned (*send)(const struct shape *shape, uint64_t address, uint32_t what, uint32_t at,
+		uint64_t row[][2]);
 };
 
 extern const struct card_words ixgbe_words, e1000_words, rtl8168_words;

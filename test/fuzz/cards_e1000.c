@@ -48,10 +48,53 @@ static void descriptor(uint64_t address, uint32_t what, uint32_t len, uint64_t r
 		 (uint64_t)(len >> 14) << 48;
 }
 
+static void empty(uint64_t address, uint32_t len, bool last, uint64_t row[2])
+{
+	(void)len, (void)last;
+	row[0] = address;
+	row[1] = address & ~UINT64_C(2047); /* of a second buffer */
+}
+
+/* Legacy, or a context and one piece or two (82574 datasheet 7.2.10). */
+static unsigned transmit(
+	const struct shape *shape, uint64_t address, uint32_t what, uint32_t at, uint64_t row[][2])
+{
+	const uint32_t l2 = shape->l2 + (shape->tagged ? 4u : 0), l4 = l2 + shape->l3;
+	const uint64_t tag = what & 4 ? 1u << 30 | UINT64_C(5) << 48 : 0;
+	const uint64_t cut = what & 8 ? 1u << 26 : 0;
+	const uint32_t piece = what & 16 ? 60 : 0;
+	unsigned n = 0;
+
+	(void)at;
+	if (what & 32) {
+		row[0][0] = address;
+		row[0][1] = shape->len | 1u << 24 | 1u << 25 | 1u << 27 | tag |
+			    (what & 1 ? 1u << 26 | (uint64_t)(l4 + 16) << 16 : 0) |
+			    (uint64_t)l4 << 40;
+		return 1;
+	}
+	row[n][0] = l2 | (uint64_t)(l2 + 10) << 8 | (uint64_t)(l4 - 1) << 16 | (uint64_t)l4 << 32 |
+		    (uint64_t)(l4 + (shape->udp ? 6u : 16u)) << 40;
+	row[n++][1] = (shape->len - l4 - shape->l4) | 1u << 29 | (uint64_t)!shape->udp << 24 |
+		      (uint64_t)!shape->ipv6 << 25 | cut | (uint64_t)(l4 + shape->l4) << 40 |
+		      (uint64_t)shape->mss << 48;
+	if (piece) {
+		row[n][0] = address;
+		row[n++][1] = piece | 1u << 20 | 1u << 29 | 1u << 25 | cut | tag |
+			      (uint64_t)(what & 3) << 40;
+	}
+	row[n][0] = address + piece;
+	row[n++][1] = (shape->len - piece) | 1u << 20 | 1u << 24 | 1u << 25 | 1u << 27 | 1u << 29 |
+		      cut | tag | (uint64_t)(what & 3) << 40;
+	return n;
+}
+
 const struct card_words e1000_words = {.bar_size = 0x20000,
 	.often = often,
 	.count = sizeof(often) / sizeof(*often),
 	.queues = 2,
 	.set_up = set_up,
 	.tail = tail,
-	.descriptor = descriptor};
+	.descriptor = descriptor,
+	.empty = empty,
+	.send = transmit};

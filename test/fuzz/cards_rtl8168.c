@@ -44,6 +44,33 @@ static void descriptor(uint64_t address, uint32_t what, uint32_t len, uint64_t r
 	row[1] = address;
 }
 
+static void empty(uint64_t address, uint32_t len, bool last, uint64_t row[2])
+{
+	row[0] = DESC_OWN | len | (last ? DESC_EOR : 0);
+	row[1] = address;
+}
+
+/* Segments: their size, where the payload begins; sums; a tag: as Linux's r8169 has them. */
+static unsigned transmit(
+	const struct shape *shape, uint64_t address, uint32_t what, uint32_t at, uint64_t row[][2])
+{
+	const uint32_t l4 = shape->l2 + (uint32_t)shape->l3;
+	uint32_t first = DESC_OWN | DESC_FIRST | DESC_LAST | (at == 1 ? DESC_EOR : 0), second = 0;
+
+	if (what & 8) {
+		first |= (shape->ipv6 ? 0x02000000u : 0x04000000u) | l4 << 18;
+		second = (uint32_t)shape->mss << 18;
+	} else if (what & 3) {
+		second = (shape->ipv6 ? 0x10000000u : 0x20000000u) | l4 << 18 |
+			 (what & 2 ? (shape->udp ? 0x80000000u : 0x40000000u) : 0);
+	}
+	if (what & 4)
+		second |= 0x00020000u | 5;
+	row[0][0] = first | (shape->len & 0xffff) | (uint64_t)second << 32;
+	row[0][1] = address;
+	return 1;
+}
+
 const struct card_words rtl8168_words = {.bar = 2,
 	.bar_size = 0x1000,
 	.narrow = true,
@@ -52,4 +79,6 @@ const struct card_words rtl8168_words = {.bar = 2,
 	.queues = 2,
 	.set_up = set_up,
 	.tail = tail,
-	.descriptor = descriptor};
+	.descriptor = descriptor,
+	.empty = empty,
+	.send = transmit};

@@ -35,7 +35,8 @@ struct bench {
 	void *card;
 	struct dma *dma;
 	struct report report;
-	struct wire *peer; /* the cable's other end */
+	struct wire *peer; /* the cable's other end; NULL: it has another wire */
+	uint32_t sent;     /* rows of the ring that live() made, as far as they are used */
 	struct session session;
 	uint8_t *window;
 	size_t window_size;
@@ -45,10 +46,14 @@ static const struct {
 	const char *name;
 	const struct card_words *words;
 	bool mapped, second; /* its doorbells; the second port of the one before */
-} kinds[] = {{"x540", &ixgbe_words, false, false}, {"82599", &ixgbe_words, false, false},
-	{"x540", &ixgbe_words, true, false}, {"82574l", &e1000_words, false, false},
-	{"x550", &ixgbe_words, false, false}, {"x550", &ixgbe_words, false, true},
-	{"rtl8168", &rtl8168_words, false, false}, {"rtl8168c", &rtl8168_words, false, false}};
+	const char *wire;    /* NULL: a cable */
+} kinds[] = {{"x540", &ixgbe_words, false, false, NULL},
+	{"82599", &ixgbe_words, false, false, NULL}, {"x540", &ixgbe_words, true, false, NULL},
+	{"82574l", &e1000_words, false, false, NULL}, {"x550", &ixgbe_words, false, false, NULL},
+	{"x550", &ixgbe_words, false, true, NULL}, {"rtl8168", &rtl8168_words, false, false, NULL},
+	{"rtl8168c", &rtl8168_words, false, false, NULL},
+	{"x540", &ixgbe_words, false, false, "loop"},
+	{"82599", &ixgbe_words, false, false, "gen:300"}};
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -288,6 +293,52 @@ static void set_up_queue(struct bench *b, struct program *p)
 	b->words->set_up(b, what & 1, (what >> 1) % b->words->queues, ring, rows * 16, word(p, 2));
 }
 
+/* --- a driver that has done all of it rightly --- */
+
+#define LIVE_ROWS   32u
+#define LIVE_TX     0x1000u /* in the first file */
+#define LIVE_RX     0x2000u
+#define LIVE_FRAMES 0x4000u
+
+/* Both files mapped, a queue of each direction at work. */
+static void live(struct bench *b, struct program *p)
+{
+	const uint32_t how = word(p, 2);
+	const unsigned queue = how % b->words->queues;
+	const uint16_t on = PCI_CMD_MEMORY | PCI_CMD_MASTER;
+	struct vfio_user_dma_map message = {
+		.argsz = sizeof(message), .flags = 3, .size = FILE_SIZE - SPARE};
+
+	for (unsigned i = 0; i < 2; i++) {
+		message.address = (uint64_t)i << 20;
+		send_message(b, VFIO_USER_DMA_MAP, 0, &message, sizeof(message), dup(file[i]));
+	}
+	for (unsigned i = 0; i < LIVE_ROWS; i++)
+		b->words->empty((1u << 20) + i * 1024, 2048, i == LIVE_ROWS - 1,
+			(uint64_t(*))(void *)(memory[0] + LIVE_RX + i * 16));
+	access_region(b, true, VFIO_PCI_CONFIG_REGION_INDEX, PCI_CFG_COMMAND, 2, &on);
+	b->words->set_up(b, false, queue, LIVE_RX, LIVE_ROWS * 16, how);
+	b->words->set_up(b, true, queue, LIVE_TX, LIVE_ROWS * 16, how);
+	b->words->tail(b, false, queue, LIVE_ROWS - 1);
+	b->sent = 0;
+}
+
+static void send_frame(struct bench *b, struct program *p)
+{
+	const uint32_t what = word(p, 1);
+	uint8_t *to = memory[0] + LIVE_FRAMES;
+	uint64_t row[3][2];
+	struct shape shape;
+	unsigned n;
+
+	memset(to, 0, 128);
+	shape = make_frame(p, to, 16384);
+	n = b->words->send(&shape, LIVE_FRAMES, what, LIVE_ROWS - b->sent % LIVE_ROWS, row);
+	for (unsigned i = 0; i < n; i++)
+		memcpy(memory[0] + LIVE_TX + b->sent++ % LIVE_ROWS * 16, row[i], 16);
+	b->words->tail(b, true, (what >> 6) % b->words->queues, b->sent % LIVE_ROWS);
+}
+
 static void tail(struct bench *b, struct program *p)
 {
 	uint32_t what = word(p, 1);
@@ -340,7 +391,19 @@ static void from_wire(struct bench *b, struct program *p)
 	else
 		memcpy(frame, "\x02\0\0\0\0\1", 6);
 	take_bytes(p, frame + 12, number(p, 1) % 128);
-	(void)wire_send(b->peer, frame, len);
+	if (b->peer)
+		(void)wire_send(b->peer, frame, len);
+}
+
+static void packet_from_wire(struct bench *b, struct program *p)
+{
+	static uint8_t frame[9000];
+	struct shape shape;
+
+	memset(frame, 0, 128);
+	shape = make_frame(p, frame, sizeof(frame));
+	if (b->peer)
+		(void)wire_send(b->peer, frame, shape.len);
 }
 
 static void leave(struct bench *b)
@@ -437,7 +500,7 @@ static void happen(struct bench *b, struct program *p)
 
 static void step(struct bench *b, struct program *p)
 {
-	switch (word(p, 1) % 16) {
+	switch (word(p, 1) % 20) {
 	case 0: any_message(b, p); break;
 	case 1:
 	case 2: map(b, p); break;
@@ -453,6 +516,10 @@ static void step(struct bench *b, struct program *p)
 	case 12: scribble(b, p); break;
 	case 13: from_wire(b, p); break;
 	case 14: turn(word(p, 1) % 4); break;
+	case 15: live(b, p); break;
+	case 16:
+	case 17: send_frame(b, p); break;
+	case 18: packet_from_wire(b, p); break;
 	default: happen(b, p);
 	}
 	if (b->session.hangs_up) { /* a fault: there is another client */
@@ -467,7 +534,8 @@ static void step(struct bench *b, struct program *p)
 static void clean(void)
 {
 	for (unsigned i = KINDS; i-- > 0;) { /* a second port before its first */
-		wire_close(benches[i].peer);
+		if (benches[i].peer)
+			wire_close(benches[i].peer);
 		benches[i].family->destroy(benches[i].card);
 	}
 	rmdir(folder);
@@ -487,6 +555,8 @@ static void make_bench(struct bench *b, unsigned kind)
 		.first = kinds[kind].second ? b[-1].card : NULL,
 		.mapped = kinds[kind].mapped};
 
+	if (kinds[kind].wire)
+		options.wire = kinds[kind].wire;
 	snprintf(wire, sizeof(wire), "cable:%s/%u", folder, kind);
 	b->words = kinds[kind].words;
 	b->report = (struct report){.who = kinds[kind].name, .strict = true};
@@ -495,13 +565,14 @@ static void make_bench(struct bench *b, unsigned kind)
 	b->family = what.family;
 	options.model = what.model;
 	if (b->family->create(&b->card, &options, loop, b->dma, &b->report, &why) ||
-		wire_open(&b->peer, wire, loop, &port, &why)) {
+		(!kinds[kind].wire && wire_open(&b->peer, wire, loop, &port, &why))) {
 		fprintf(stderr, "%s\n", why.text);
 		abort();
 	}
 	b->session.fn = b->family->function(b->card);
 	function_reset(b->session.fn);
-	wire_set_link(b->peer, true);
+	if (b->peer)
+		wire_set_link(b->peer, true);
 	turn(4);
 }
 
