@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nic/driver.h"
+#include "nic/forward.h"
 #include "wild.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -176,6 +177,55 @@ static void check_held(struct bench *b, unsigned queue)
 		give(b, offsets[i], OWNER(queue, i < rx ? RECEIVES : SENDS));
 }
 
+/* The program's own look at what is forwarded: some it drops, some it makes too long. */
+static void look(void *ctx, uint8_t *base, struct frame *frames, size_t n)
+{
+	const uint32_t what = *(const uint32_t *)ctx;
+
+	for (size_t i = 0; i < n; i++) {
+		if (frames[i].len > NIC_BUFFER_SIZE)
+			abort();
+		base[frames[i].offset] ^= 1;
+		if (what >> i % 16 & 1)
+			frames[i].len = what & 0x10000 ? 0 : NIC_BUFFER_SIZE;
+	}
+}
+
+/* Buffers change places between the two; each is still there, and once. */
+static void forward(struct bench *b, struct program *p, unsigned from)
+{
+	enum { PENDING = 0xff };
+	static uint32_t offsets[2 * NIC_RING_MAX];
+	uint32_t what = word(p, 3);
+	unsigned side[2] = {from, (what >> 18) % b->config.queues};
+
+	if (!nic_queue_frames(b->nic, side[0]) || !nic_queue_frames(b->nic, side[1]))
+		return;
+	(void)nic_forward(nic_queue(b->nic, side[0]), nic_queue(b->nic, side[1]),
+		1 + (what >> 20) % NIC_FORWARD_MAX, what & 0x20000 ? look : NULL, &what);
+	for (unsigned i = 0; i < BUFFERS; i++)
+		if (b->owner[i] != IDLE &&
+			(b->owner[i] >> 2 == side[0] || b->owner[i] >> 2 == side[1]))
+			b->owner[i] = PENDING;
+	for (unsigned s = 0; s < (side[0] == side[1] ? 1 : 2); s++) {
+		struct nic_queue *q = nic_queue(b->nic, side[s]);
+		size_t rx = nic_rx_held(q), n = rx + nic_tx_held(q);
+
+		nic_held(q, offsets);
+		for (size_t i = 0; i < n; i++) {
+			take_back(b, offsets[i], PENDING);
+			give(b, offsets[i], OWNER(side[s], i < rx ? RECEIVES : SENDS));
+		}
+	}
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		if (b->owner[i] != PENDING)
+			continue;
+		if (!nic_gone(b->nic))
+			abort(); /* lost */
+		b->owner[i] = IDLE;
+	}
+}
+
 static void stop_or_start(struct bench *b, unsigned queue)
 {
 	if (!nic_queue_frames(b->nic, queue)) {
@@ -266,7 +316,12 @@ static void control(struct bench *b, struct program *p)
 	struct nic_stats stats;
 	uint32_t what = (uint32_t)number(p, 1);
 
-	switch (what % 8) {
+	static const uint8_t addresses[2][6] = {{2, 0, 0, 0, 0, 9}, {1, 0, 0x5e, 0, 0, 9}};
+	static const uint16_t vlans[2] = {5, 4095};
+	struct nic_queue_stats queue_stats;
+	struct pci_error why = {""};
+
+	switch (what % 12) {
 	case 0: (void)nic_link(b->nic, &link); break;
 	case 1: (void)nic_stats(b->nic, &stats); break;
 	case 2: (void)nic_set_promiscuous(b->nic, what & 8); break;
@@ -274,6 +329,13 @@ static void control(struct bench *b, struct program *p)
 	case 4: (void)nic_irq_ack(b->nic, what >> 3 & 7); break;
 	case 5: nic_irq_arm(b->nic); break;
 	case 6: nic_irq_arm_queue(b->nic, (what >> 3) % b->config.queues); break;
+	case 7: (void)nic_set_addresses(b->nic, what & 16 ? addresses : NULL, what >> 5 & 2); break;
+	case 8: (void)nic_set_vlans(b->nic, what & 16 ? vlans : NULL, what >> 5 & 2); break;
+	case 9: (void)nic_queue_stats(b->nic, (what >> 3) % b->config.queues, &queue_stats); break;
+	case 10:
+		if (nic_check(b->nic, &why) == -EIO && !why.text[0])
+			abort();
+		break;
 	default: wild_vanish(b->fn, 1 + word(p, 2));
 	}
 }
@@ -302,6 +364,8 @@ static void step(struct bench *b, struct program *p)
 	default:
 		if (what & 0x80)
 			scribble(b, p);
+		else
+			forward(b, p, queue);
 	}
 }
 
