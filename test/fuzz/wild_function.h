@@ -25,7 +25,8 @@ struct pci_function {
 	unsigned irq_have[PCI_IRQ_KINDS];
 	bool gone, master, direct;
 	unsigned bars, misuse;
-	unsigned variant; /* of the family's own */
+	unsigned variant;   /* of the family's own */
+	uint32_t cursor[2]; /* the same: where it is in rings without a head */
 	uint64_t now_us;
 	struct dma_region *rings;
 	const struct dma_region *frames;
