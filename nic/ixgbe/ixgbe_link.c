@@ -259,12 +259,12 @@ void ixgbe_link_check(struct nic *nic)
 	if (!ixgbe_has_cage(dev))
 		return;
 	dev->link.was_up = is_up(dev, read_links(dev));
-	if (dev->link.was_up && dev->module.kind != IXGBE_MODULE_ABSENT)
+	if ((dev->link.was_up && dev->module.kind != IXGBE_MODULE_ABSENT) || is_vetoed(dev))
 		return;
 	/* Interrupts may be lost, or off, and not every board tells of modules by SDP2. */
 	if (was_up || !dev->link.set_up || !ixgbe_sfp_same(dev))
 		ixgbe_link_renew(dev);
-	else if (dev->module.dual && !is_vetoed(dev))
+	else if (dev->module.dual)
 		try_speeds(dev);
 }
 

@@ -509,6 +509,15 @@ static void only_cages_are_looked_into(void **state)
 	assert_string_equal(module_text(&b, false), "");
 	assert_int_equal(autoc(&b) | fake_read(b.fn, I2CCTL), 0);
 	bench_free(&b);
+	/* Nor from the moment that it does. */
+	b = bench_new(0x10FB);
+	go_dark(&b);
+	assert_int_equal(open_it(&b), 0);
+	fake_set(b.fn, MMNGC, MMNGC_MNG_VETO);
+	fake_set(b.fn, I2CCTL, 0);
+	check(&b);
+	assert_int_equal(fake_read(b.fn, I2CCTL), 0);
+	bench_free(&b);
 }
 
 int main(void)
