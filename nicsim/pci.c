@@ -174,6 +174,7 @@ void function_reset(struct function *fn)
 {
 	irqs_reset(&fn->irqs);
 	config_defaults(fn);
+	memset(fn->msix, 0, sizeof(fn->msix));
 	put16(fn->config + PCI_CFG_COMMAND, PCI_CMD_MEMORY | (fn->ident->io_bars ? PCI_CMD_IO : 0));
 	fn->ops->reset(fn->card);
 }
@@ -222,6 +223,7 @@ void function_config_write(struct function *fn, unsigned offset, const void *fro
 		data[DEVCTL + 1 - offset] & (DEVCTL_FLR >> 8)) {
 		/* A function level reset leaves no address decoded; who asks for it restores. */
 		config_defaults(fn);
+		memset(fn->msix, 0, sizeof(fn->msix));
 		fn->ops->reset(fn->card);
 	}
 	irqs_line_disable(&fn->irqs, (get16(fn->config + PCI_CFG_COMMAND) & PCI_CMD_INTX) != 0);
@@ -241,6 +243,34 @@ static bool decodes(const struct function *fn, unsigned bar)
 	return awake(fn) && (fn->config[PCI_CFG_COMMAND] & space);
 }
 
+/* --- BARs --- */
+
+static bool is_msix(const struct function *fn, unsigned bar)
+{
+	return fn->ident->msix_bar && bar == fn->ident->msix_bar;
+}
+
+/* A doubleword of a BAR, or less of one that the card knows in parts. The MSI-X table is not the
+ * card's: over vfio-user vectors are eventfds; what is written there is kept and without effect,
+ * pending bits are 0. Vector control (every fourth word) resets to masked, but VFIO's clients own
+ * it.
+ */
+static uint32_t read_part(struct function *fn, unsigned bar, uint32_t offset, unsigned size)
+{
+	if (!is_msix(fn, bar))
+		return fn->ops->read(fn->card, bar, offset, size);
+	return offset < sizeof(fn->msix) ? fn->msix[offset / 4] : 0;
+}
+
+static void write_part(
+	struct function *fn, unsigned bar, uint32_t offset, unsigned size, uint32_t value)
+{
+	if (!is_msix(fn, bar))
+		fn->ops->write(fn->card, bar, offset, size, value);
+	else if (offset < 16 * fn->ident->msix_vectors)
+		fn->msix[offset / 4] = value;
+}
+
 uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsigned size)
 {
 	uint64_t value;
@@ -250,12 +280,12 @@ uint64_t function_read(struct function *fn, unsigned bar, uint32_t offset, unsig
 	if (!decodes(fn, bar))
 		return ~0ull;
 	if (size == 8) {
-		value = fn->ops->read(fn->card, bar, offset, 4);
-		return value | (uint64_t)fn->ops->read(fn->card, bar, offset + 4, 4) << 32;
+		value = read_part(fn, bar, offset, 4);
+		return value | (uint64_t)read_part(fn, bar, offset + 4, 4) << 32;
 	}
-	if (fn->ops->narrow)
-		return fn->ops->read(fn->card, bar, offset, size);
-	value = fn->ops->read(fn->card, bar, offset & ~3u, 4);
+	if (fn->ops->narrow && !is_msix(fn, bar))
+		return read_part(fn, bar, offset, size);
+	value = read_part(fn, bar, offset & ~3u, 4);
 	return value >> (8 * (offset & 3));
 }
 
@@ -269,10 +299,10 @@ void function_write(
 	if (!decodes(fn, bar))
 		return;
 	if (size == 8) {
-		fn->ops->write(fn->card, bar, offset, 4, (uint32_t)value);
-		fn->ops->write(fn->card, bar, offset + 4, 4, (uint32_t)(value >> 32));
-	} else if (size == 4 || fn->ops->narrow) {
-		fn->ops->write(fn->card, bar, offset, size, (uint32_t)value);
+		write_part(fn, bar, offset, 4, (uint32_t)value);
+		write_part(fn, bar, offset + 4, 4, (uint32_t)(value >> 32));
+	} else if (size == 4 || (fn->ops->narrow && !is_msix(fn, bar))) {
+		write_part(fn, bar, offset, size, (uint32_t)value);
 	}
 }
 

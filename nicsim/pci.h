@@ -66,7 +66,7 @@ struct function_ident {
 	uint8_t revision;
 	uint32_t bar_size[6]; /* of 64-bit memory BARs, at 0, 2 or 4; a power of two, or 0 */
 	uint8_t io_bars;      /* a bit each: it is one of I/O space instead, of 256 bytes at most */
-	unsigned msix_bar;
+	unsigned msix_bar;    /* of the table, and nothing else; 0: none */
 	unsigned msix_vectors;          /* 0: no MSI-X */
 	uint8_t serial[6];              /* a MAC address */
 	uint8_t pcie_speed, pcie_lanes; /* 1: 2.5 GT/s, 2: 5, 3: 8 */
@@ -85,6 +85,7 @@ struct function {
 	bool strict;                       /* report what a card must not be asked */
 	bool attended;                     /* it has a client */
 	bool multiple;                     /* there are other functions of the device */
+	uint32_t msix[4 * IRQ_VECTORS];    /* the table */
 	uint8_t config[PCI_CONFIG_SIZE];   /* little endian */
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bit set: the client may write it */
 	uint8_t clears[PCI_CONFIG_SIZE];   /* bit set: writing 1 clears it */

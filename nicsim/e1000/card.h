@@ -99,7 +99,6 @@ struct e1000 {
 	struct e1000_tx tx;
 	struct pause pause;
 	uint16_t nvm[E1000_NVM_WORDS];
-	uint8_t msix[E1000_MSIX_TABLE];
 	struct table_latch latch;
 	uint16_t row[E1000_CSR_SIZE / 4]; /* of the table, by register; 0: none */
 	uint32_t reg[E1000_CSR_SIZE / 4];

@@ -91,7 +91,6 @@ static void power_on(void *ctx)
 	e1000_phy_reset(card);
 	e1000_irq_stop(card);
 	e1000_irq_reset(card);
-	memset(card->msix, 0, sizeof(card->msix));
 }
 
 void e1000_look_again(struct e1000 *card)
@@ -108,37 +107,21 @@ static void on_change(void *ctx)
 
 /* --- BAR accesses --- */
 
-static uint32_t read_reg(struct e1000 *card, uint32_t offset)
-{
-	uint32_t value = e1000_reg_read(card, offset);
-
-	return card->faults.now ? fault_read(card->faults.now, offset, value) : value;
-}
-
-/* The MSI-X table and pending bits. Over vfio-user vectors are eventfds: what is written here is
- * kept and without effect.
- */
 static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size)
 {
 	struct e1000 *card = ctx;
-	uint32_t value;
+	uint32_t value = e1000_reg_read(card, offset);
 
+	(void)bar;
 	(void)size;
-	if (bar != card->ident.msix_bar)
-		return read_reg(card, offset);
-	memcpy(&value, card->msix + offset, sizeof(value));
-	return value;
+	return card->faults.now ? fault_read(card->faults.now, offset, value) : value;
 }
 
 static void write_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size, uint32_t value)
 {
-	struct e1000 *card = ctx;
-
+	(void)bar;
 	(void)size;
-	if (bar != card->ident.msix_bar)
-		e1000_reg_write(card, offset, value);
-	else if (offset < 16 * E1000_VECTORS)
-		memcpy(card->msix + offset, &value, sizeof(value));
+	e1000_reg_write(ctx, offset, value);
 }
 
 static const struct card_ops ops = {

@@ -197,7 +197,6 @@ struct ixgbe {
 	struct ixgbe_tx tx;
 	struct pause pause;
 	struct ixgbe_doorbells doorbells;
-	uint8_t msix[IXGBE_MSIX_TABLE];
 	struct table_latch latch;
 	uint16_t row[IXGBE_CSR_SIZE / 4]; /* of the table, by register; 0: none */
 	uint32_t reg[IXGBE_CSR_SIZE / 4];

@@ -73,7 +73,6 @@ static void power_on(void *ctx)
 	if (card->wire)
 		wire_forget(card->wire);
 	ixgbe_phy_reset(card);
-	memset(card->msix, 0, sizeof(card->msix));
 	card->link_fell = true;
 }
 
@@ -91,25 +90,12 @@ static void on_change(void *ctx)
 
 /* --- BAR accesses --- */
 
-/* The MSI-X table and pending bits. Over vfio-user vectors are eventfds: what is written here is
- * kept and without effect. Vector control (every fourth word) resets to masked, but VFIO's clients
- * own it.
- */
-static uint32_t read_msix(const struct ixgbe *card, uint32_t offset)
-{
-	uint32_t value;
-
-	memcpy(&value, card->msix + offset, sizeof(value));
-	return value;
-}
-
 static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size)
 {
 	struct ixgbe *card = ctx;
 
+	(void)bar;
 	(void)size;
-	if (bar == card->ident.msix_bar)
-		return read_msix(card, offset);
 	if (offset < IXGBE_CSR_SIZE) {
 		uint32_t value = ixgbe_reg_read(card, offset);
 
@@ -122,15 +108,12 @@ static void write_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size, u
 {
 	struct ixgbe *card = ctx;
 
+	(void)bar;
 	(void)size;
-	if (bar == card->ident.msix_bar) {
-		if (offset < 16 * IRQ_VECTORS)
-			memcpy(card->msix + offset, &value, sizeof(value));
-	} else if (offset < IXGBE_CSR_SIZE) {
+	if (offset < IXGBE_CSR_SIZE)
 		ixgbe_reg_write(card, offset, value);
-	} else {
+	else
 		report_strict(card->report, "write to the flash window at 0x%05x", offset);
-	}
 }
 
 static const struct card_ops ops = {

@@ -129,9 +129,8 @@ struct rtl8168 {
 	struct rtl8168_rx rx;
 	struct rtl8168_tx tx;
 	struct card_faults faults;
-	uint16_t ephy[128]; /* of the PCI Express PHY */
-	uint32_t eri[1024]; /* behind ERIAR */
-	uint8_t msix[RTL8168_MSIX_SIZE];
+	uint16_t ephy[128];        /* of the PCI Express PHY */
+	uint32_t eri[1024];        /* behind ERIAR */
 	uint8_t row[RTL8168_REGS]; /* of the table, by byte; 0: none */
 	uint8_t reg[RTL8168_REGS]; /* little endian */
 };

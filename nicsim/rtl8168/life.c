@@ -46,7 +46,6 @@ static void power_on(void *ctx)
 	memset(&card->counters, 0, sizeof(card->counters));
 	memset(card->ephy, 0, sizeof(card->ephy));
 	memset(card->eri, 0, sizeof(card->eri));
-	memset(card->msix, 0, sizeof(card->msix));
 	rtl8168_phy_reset(card);
 	rtl8168_irq_stop(card);
 	rtl8168_irq_reset(card);
@@ -109,30 +108,20 @@ void rtl8168_write_9346cr(struct rtl8168 *card, uint32_t written)
 
 /* --- BAR accesses --- */
 
-/* The registers are the same behind both BARs. The MSI-X table and pending bits: over vfio-user
- * vectors are eventfds; what is written here is kept and without effect.
- */
+/* The registers are the same behind both BARs. */
 static uint32_t read_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size)
 {
 	struct rtl8168 *card = ctx;
-	uint32_t value = 0;
+	uint32_t value = rtl8168_reg_read(card, offset, size);
 
-	if (bar == RTL8168_MSIX_BAR) {
-		memcpy(&value, card->msix + offset, size);
-		return value;
-	}
-	value = rtl8168_reg_read(card, offset, size);
+	(void)bar;
 	return card->faults.now ? fault_read(card->faults.now, offset, value) : value;
 }
 
 static void write_bar(void *ctx, unsigned bar, uint32_t offset, unsigned size, uint32_t value)
 {
-	struct rtl8168 *card = ctx;
-
-	if (bar != RTL8168_MSIX_BAR)
-		rtl8168_reg_write(card, offset, size, value);
-	else if (offset < 16u * card->model->vectors)
-		memcpy(card->msix + offset, &value, size);
+	(void)bar;
+	rtl8168_reg_write(ctx, offset, size, value);
 }
 
 static const struct card_ops ops = {
