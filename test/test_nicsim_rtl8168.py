@@ -59,6 +59,9 @@ def test_models(run, device, ident, xid, vectors):
         assert card.client.config(0, 4) == ident
         assert card.reg(TCR) >> 20 & 0x7cf == xid
         assert card.client.irq_info(MSIX)[1] == vectors
+        for offset, kept in (0, True), (16 * vectors - 4, True), (16 * vectors, False), (16384 - 4, False):
+            card.set(offset, 0x55aa, bar=4)
+            assert card.reg(offset, bar=4) == (0x55aa if kept else 0)
         # An I/O BAR of 256 bytes, memory BARs of 64 bits: what they are, and what sizing them finds.
         for bar, kind, size in (0, 0x1, 256), (2, 0xc, 4096), (4, 0xc, 16384):
             assert card.client.config(0x10 + 4 * bar, 4) == kind
@@ -274,6 +277,11 @@ def test_checksums(sim, base, ask_for, is_ip, protocol):
         assert status & 0x7c000 == found | fails | (1 << 16 if ask_for == IPV4_CS else 0)
         # A request that does not fit its frame changes nothing.
         card.send(sent, options2=ask_for | flag | 1000 << 18)
+        assert card.received()[2][l4:len(sent)] == sent[l4:]
+        # Nor does one for a packet that is cut off: of IPv4, the header's own sum is not of that.
+        cut = bytearray(sent)
+        cut[l4 - (4 if IPv6 in packet else 20) + (-36 + 4 if IPv6 in packet else 2)] = 0x7f
+        card.send(bytes(cut), options2=ask_for | flag | l4 << 18)
         assert card.received()[2][l4:len(sent)] == sent[l4:]
         card.set(CPCR, 0, 2)
         card.send(sent)
@@ -531,10 +539,11 @@ def test_a_ring_that_is_set_while_the_link_is_busy(run):
 def test_a_wire_that_can_wait_does(run):
     """A file is played when the card listens, and goes on as descriptors come back."""
     frames = [FRAME[:14] + n.to_bytes(2, "big") + bytes(1200) for n in range(200)]
-    wrpcap(str(run.dir / "in.pcap"), [Ether(frame) for frame in frames])
+    # In front of them one that is longer than a descriptor can say: lost, whatever is accepted.
+    wrpcap(str(run.dir / "in.pcap"), [Ether(frame) for frame in (FRAME[:14] + bytes(16384 - 14), *frames)])
     process = serve(run, wire=f"pcap:{run.dir}/in.pcap")
     with Card(process.path) as card:
-        card.start()
+        card.start(rcr=APM | AER)
         assert [card.received()[2][:-4] for _ in frames] == frames
         assert card.counters()["rx_missed"] == 0
     assert process.stop() == 0
@@ -597,14 +606,38 @@ def test_a_driver_that_means_harm(sim, run):
         card.set(TPPOLL, NPQ, 1)
         wait_for(lambda: not card.owned(FRAMES + 16 * 1023), "the chain of 1,024 is given back")
         assert card.owned(FRAMES + 16 * 1024)
+        card.put(IOVA + FRAMES, 100 | FS | LS)        # then it is at the first again
+        card.memory[FRAMES:FRAMES + 16] = card.memory[TX:TX + 16]
+        card.set(TPPOLL, NPQ, 1)
+        wait_for(lambda: not card.owned(FRAMES), "the first one again")
         card.alive()
-        # Frames that cannot be.
-        for length in 0, 1, 13, 1519, 0xffff:
+        # An end that was moved to where the card has been already.
+        for base, ring in (TNPDS, TX), (RDSAR, RX):
             card.start()
-            card.put(IOVA, length | FS | LS)
+            for _ in range(6):
+                card.send(FRAME)
+                card.received()
+            for n in range(1024):
+                card.memory[ring + 16 * n:ring + 16 * n + 16] = struct.pack(
+                    "<IIQ", OWN | (EOR if n == 2 else 0) | (1 if base == TNPDS else 0), 0, IOVA)
+            if base == TNPDS:
+                card.set(TPPOLL, NPQ, 1)
+                wait_for(lambda: not card.owned(TX + 16 * 1023), "the chain is given back")
+            else:
+                card.memory[HIGH + 0x8000:HIGH + 0x8010] = struct.pack("<IIQ", OWN | EOR | FS | LS | len(FRAME), 0, IOVA + FRAMES)
+                card.set(THPDS, IOVA + HIGH + 0x8000)
+                card.set(TPPOLL, HPQ, 1)
+                card.settle()
+            card.alive()
+        # Frames that cannot be.
+        card.counters(1)
+        for n, (length, tag) in enumerate(((0, 0), (1, 1 << 17), (11, 1 << 17), (13, 0), (1519, 0), (1515, 1 << 17), (0xffff, 0)), 1):
+            card.start()
+            card.put(IOVA, length | FS | LS, tag)
             card.set(TPPOLL, NPQ, 1)
             wait_for(lambda: not card.owned(TX), "it is given back")
-            card.alive()
+            assert card.counters()["tx_errors"] == n
+        card.alive()
         # Not a master: nothing is read or written.
         card.start()
         card.client.set_config(4, 2, 3)

@@ -132,8 +132,7 @@ static uint32_t find_ip(const struct rtl8168_tx *tx, bool ipv4)
 		at += TAG_LEN;
 	if (sim_be16(tx->data + at) != (ipv4 ? SIM_ETHERTYPE_IPV4 : SIM_ETHERTYPE_IPV6))
 		return 0;
-	at += 2;
-	return at + (ipv4 ? 20 : 40) <= tx->length ? at : 0;
+	return at + 2;
 }
 
 static uint32_t words(const uint8_t *at, unsigned n)
@@ -200,7 +199,7 @@ static bool prepare_segments(struct rtl8168 *card)
 	uint32_t ip = find_ip(tx, ipv4), l4 = SEGMENT_L4(tx->options1);
 	uint32_t tag = tx->options2 & INSERT_TAG ? TAG_LEN : 0;
 
-	if (!ip || l4 < ip + (ipv4 ? 20 : 40) || l4 + 20 > tx->length)
+	if (!ip || l4 < ip + (ipv4 ? 20 : 40))
 		return false;
 	tx->context = (struct sim_context){.mss = (uint16_t)SEGMENT_MSS(tx->options2),
 		.ip_len = (uint16_t)(l4 - ip),
