@@ -10,16 +10,27 @@
 
 #define BURST 64u
 
-/* As struct scheme_meta, and its bits, go to the driver and come from it. */
-_Static_assert(sizeof(struct scheme_meta) == sizeof(struct frame_meta) &&
-		       offsetof(struct scheme_meta, mss) == offsetof(struct frame_meta, mss) &&
-		       offsetof(struct scheme_meta, l4_len) == offsetof(struct frame_meta, l4_len),
+/* As struct scheme_meta, and its bits, go to the driver and come from it: neither header may know
+ * the other.
+ */
+#define LAID(field) (offsetof(struct scheme_meta, field) == offsetof(struct frame_meta, field))
+#define SAME(name)  ((int)SCHEME_##name == (int)name)
+#define MEANS(name) ((int)SCHEME_##name == (int)NIC_##name)
+_Static_assert(sizeof(struct scheme_meta) == sizeof(struct frame_meta) && LAID(flags) &&
+		       LAID(vlan) && LAID(hash) && LAID(type) && LAID(mss) && LAID(l3_len) &&
+		       LAID(l2_len) && LAID(l4_len),
 	"one layout");
-_Static_assert((int)SCHEME_META_SEGMENT == (int)META_SEGMENT &&
-		       (int)SCHEME_META_SCTP == (int)META_SCTP &&
-		       (int)SCHEME_TX_META == (int)NIC_TX_META && SCHEME_FRAME_META == FRAME_META &&
-		       SCHEME_FRAME_MORE == FRAME_MORE,
+_Static_assert(SAME(FRAME_MORE) && SAME(FRAME_ERROR) && SAME(FRAME_META), "one numbering");
+_Static_assert(SAME(META_VLAN) && SAME(META_HASH) && SAME(META_IP_GOOD) && SAME(META_IP_BAD) &&
+		       SAME(META_L4_GOOD) && SAME(META_L4_BAD) && SAME(META_IP_SUM) &&
+		       SAME(META_L4_SUM) && SAME(META_SEGMENT),
 	"one numbering");
+_Static_assert(SAME(META_IPV4) && SAME(META_IPV4_OPTIONS) && SAME(META_IPV6) &&
+		       SAME(META_IPV6_EXTENSIONS) && SAME(META_TCP) && SAME(META_UDP) &&
+		       SAME(META_SCTP),
+	"one numbering");
+_Static_assert(
+	MEANS(RX_CHECKSUM) && MEANS(RX_HASH) && MEANS(RX_TYPE) && MEANS(TX_META), "one numbering");
 
 /* How many the card's ring takes now, a burst at most. */
 static size_t burst(size_t ring, size_t held)

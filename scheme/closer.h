@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Closes what strangers gave, without waiting. A close may last as long as a stranger likes: that
- * of a socket with SO_LINGER until its peer has read, of a terminal until it is drained, of a FUSE
- * file until its server has answered, of large memory until it is freed; and so may that of a
- * connection in which such descriptors lie unread. So it is done by threads of their own.
+ * of a socket with SO_LINGER until its peer has read, of a FUSE file until its server has answered,
+ * of large memory until it is freed; and so may that of a connection in which such descriptors lie
+ * unread. So it is done by threads of their own.
  */
 #ifndef SCHEME_CLOSER_H
 #define SCHEME_CLOSER_H
