@@ -12,15 +12,15 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct daemon_program {
 	const char *name;   /* of the program, "ixgbed" */
 	const char *driver; /* of nic/, the only one that it serves with: "ixgbe" */
 	uint16_t mtu_max;   /* of its cards, at most */
-	/* That --offloads stands for, enum nic_offload. 0: neither that, nor --pause, nor --drop.
-	 */
-	uint32_t offloads;
+	uint32_t offloads;  /* that --offloads stands for, enum nic_offload; 0: none */
+	bool flow_control;  /* some of its cards have --pause and --drop */
 };
 
 /* Reads the command line, serves until told to stop, returns the exit status: 0 stopped by a

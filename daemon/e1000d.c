@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
 	static const struct daemon_program e1000d = {
-		.name = "e1000d", .driver = "e1000", .mtu_max = NIC_MTU_DEFAULT};
+		.name = "e1000d", .driver = "e1000", .mtu_max = NIC_MTU_MAX, .flow_control = true};
 
 	return daemon_main(&e1000d, argc, argv);
 }

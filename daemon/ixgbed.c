@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 	static const struct daemon_program ixgbed = {.name = "ixgbed",
 		.driver = "ixgbe",
 		.mtu_max = NIC_MTU_MAX,
+		.flow_control = true,
 		.offloads = NIC_RX_CHECKSUM | NIC_RX_HASH | NIC_RX_TYPE | NIC_TX_META};
 
 	return daemon_main(&ixgbed, argc, argv);

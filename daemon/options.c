@@ -47,7 +47,7 @@ static const char help[] =
 	"  --blocking-tx   send a frame, wait until the card has sent it, then the next\n"
 	"  --offloads      checksums, segmentation and more for clients who own a queue\n"
 	"  --pause WHAT    flow control of the link: rx, tx or both\n"
-	"  --drop WHEN     frames without a buffer: never, always; these three with ixgbed alone\n"
+	"  --drop WHEN     frames without a buffer: never, always; not each card has these three\n"
 	"  --user NAME     started by root, go on as this user, with NAME:GROUP this group\n"
 	"                  (65534, nobody)\n"
 	"  --no-cage       keep all rights: for debuggers and valgrind alone\n"
@@ -171,12 +171,14 @@ static int read_irq(const struct reading *r, enum pci_irq irq)
 	return 0;
 }
 
-/* Options of what not every driver's cards can. */
+/* Options of what not every driver's cards can; what one of them cannot, its driver says. */
 static int read_ability(const struct reading *r, int option, const char *value)
 {
 	struct daemon_options *o = r->options;
+	bool some =
+		option == OPTION_OFFLOADS ? r->program->offloads != 0 : r->program->flow_control;
 
-	if (r->program->offloads == 0)
+	if (!some)
 		return refuse(r->program, "--%s: its cards have none here",
 			option == OPTION_PAUSE  ? "pause"
 			: option == OPTION_DROP ? "drop"

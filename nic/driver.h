@@ -243,6 +243,11 @@ static inline void nic_count(uint64_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
+static inline void nic_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 /* Adds what a card counted since it was read last. */
 void nic_stats_add(struct nic_stats *sum, const struct nic_stats *now);
 

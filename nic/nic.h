@@ -151,7 +151,7 @@ enum nic_pause {
 
 /* What becomes of a frame for which its queue has no buffer: dropped at once
  * (nic_stats.rx_dropped), or it waits in the card, and all behind it, of other queues too, until
- * what comes finds no room there (rx_missed).
+ * what comes finds no room there (rx_missed). Of e1000's cards the 82576 alone drops.
  */
 enum nic_drop { NIC_DROP_AUTO /* with several queues */, NIC_DROP_NEVER, NIC_DROP_ALWAYS };
 
@@ -167,8 +167,8 @@ struct nic_config {
 	bool promiscuous;
 	uint16_t mtu;       /* payload of the largest frame: 68 to NIC_MTU_MAX, or nic_mtu_max() */
 	uint32_t offloads;  /* some of nic_offloads(), enum nic_offload; 0 in place */
-	unsigned pause;     /* enum nic_pause; e1000 and rtl8168 have none of it */
-	enum nic_drop drop; /* e1000, rtl8168: NIC_DROP_AUTO */
+	unsigned pause;     /* enum nic_pause; rtl8168 has none of it */
+	enum nic_drop drop; /* 8254x, 82574: not NIC_DROP_ALWAYS; rtl8168: NIC_DROP_AUTO */
 	bool interrupts;    /* have vectors set up; without, the queues are polled only */
 	bool pick_irq;      /* take `irq` instead of the best kind the function has */
 	enum pci_irq irq;
@@ -219,9 +219,11 @@ int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config
 
 /* Both take up to 20 ms. The queue is in nobody's use meanwhile; the others may be, by their
  * threads, but not by a second start or stop. With several queues configured, what comes is spread
- * by address and port over those that run (Toeplitz hash of IPv4 and IPv6, with TCP and UDP ports);
- * both directions of a connection come to the same queue, and stay there until that one is stopped.
- * Queue 0 gets the rest while it runs; nobody does while it stands still.
+ * by address and port over those that run (Toeplitz hash of IPv4 and IPv6, with TCP and UDP ports;
+ * the 82574: TCP's alone); both directions of a connection come to the same queue, and stay there
+ * until that one is stopped. Queue 0 gets the rest while it runs; nobody does while it stands
+ * still. The 82574 receives nothing while a queue of it is stopped, and what comes for one that
+ * stands still waits there, before all else.
  */
 
 /* Starts queue `index` with empty rings on that region, which stays until it is stopped. -EINVAL:
@@ -342,7 +344,10 @@ struct nic_stats {
 };
 
 struct nic_queue_stats {
-	uint64_t rx_frames, rx_bytes; /* that reached memory, bytes without the CRC */
+	/* That reached memory, bytes without the CRC; e1000, whose cards do not count them: that
+	 * were returned, and that were provided.
+	 */
+	uint64_t rx_frames, rx_bytes;
 	uint64_t tx_frames, tx_bytes; /* bytes with the CRC */
 	uint64_t rx_dropped;          /* for want of buffers */
 };
@@ -365,20 +370,21 @@ int nic_queue_stats(struct nic *nic, unsigned index, struct nic_queue_stats *sta
 /* Off: frames to the card's address, and all of multicast and broadcast. */
 int nic_set_promiscuous(struct nic *nic, bool on);
 /* Which frames come beside broadcast and those to the card's address, where it is not promiscuous:
- * those to n addresses, of stations (127 exactly, the others by 12 bits of a hash) and of groups
- * (by the hash). NULL: all of multicast again. Meanwhile all come. rtl8168 has 6 bits of a hash for
- * groups, and with one station beside its own all come. -ENOTSUP (e1000), -ENODEV.
+ * those to n addresses, of stations (127 exactly, the others by 12 bits of a hash; e1000: 15, with
+ * more of them all stations') and of groups (by the hash). NULL: all of multicast again. Meanwhile
+ * all come. rtl8168 has 6 bits of a hash for groups, and with one station beside its own all come.
+ * -ENOTSUP: the driver has no such filter; -ENODEV.
  */
 int nic_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n);
 /* Of tagged frames (0x8100) only those of n VLANs come, 0 to 4095, promiscuous or not; NULL: all.
- * -EINVAL, -ENOTSUP (e1000, rtl8168), -ENODEV.
+ * -EINVAL, -ENOTSUP (rtl8168), -ENODEV.
  */
 int nic_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n);
 /* 68 to nic_mtu_max(); -EINVAL. Frames of the former size may come meanwhile, in as many buffers.
  */
 int nic_set_mtu(struct nic *nic, uint16_t mtu);
-/* What the card can: NIC_MTU_MAX (ixgbe), 1500 (e1000), 4074 (RTL8168B), NIC_MTU_ONE_BUFFER (other
- * RTL8168, and in place).
+/* What the card can: NIC_MTU_MAX (ixgbe, 8254x), 9194 (82574), 9706 (82576), 4074 (RTL8168B),
+ * NIC_MTU_ONE_BUFFER (other RTL8168, and in place).
  */
 uint16_t nic_mtu_max(const struct nic *nic);
 /* What the card can, enum nic_offload: all (ixgbe), or nothing (e1000, rtl8168). */

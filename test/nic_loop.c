@@ -305,8 +305,11 @@ static int run(const struct options *o, struct run *r)
 		.mtu = o->mtu,
 		.interrupts = o->irq == NULL || strcmp(o->irq, "poll") != 0};
 	struct pci_error why = {"out of memory"};
-	/* The receive ring takes what it can; others are sent from. */
-	size_t bytes = (size_t)(o->ring + 1024) * NIC_BUFFER_STRIDE;
+	/* The receive ring takes what it can; others are sent from. In whole chunks: they may then
+	 * be of huge pages, beyond which some of QEMU's cards drop a frame that crosses a page.
+	 */
+	size_t chunks = (size_t)(o->ring + 1024) * NIC_BUFFER_STRIDE / DMA_CHUNK_SIZE + 1;
+	size_t bytes = chunks * DMA_CHUNK_SIZE;
 
 	if (o->irq != NULL && config.interrupts) {
 		config.pick_irq = true;

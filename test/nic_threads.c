@@ -19,7 +19,6 @@
 #include "nic/pool.h"
 
 #define RING        512u
-#define BUFFERS     1024u
 #define BURST       32u
 #define SIZE        60u
 #define FLOWS       64u
@@ -58,11 +57,13 @@ static void put16(uint8_t *at, unsigned value)
 	at[1] = (uint8_t)value;
 }
 
-/* UDP from the sender's address, a port for each flow; behind it: sender and number. */
+/* TCP, whose ports each card hashes, from the sender's address, a port for each flow; behind it:
+ * sender and number.
+ */
 static void fill(const struct worker *w, uint8_t *data, unsigned number)
 {
 	static const uint8_t ip[] = {
-		0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+		0x45, 0, 0, 46, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
 
 	memset(data, 0, SIZE);
 	nic_mac(w->shared->nic, data);
@@ -72,9 +73,9 @@ static void fill(const struct worker *w, uint8_t *data, unsigned number)
 	data[29] = (uint8_t)(1 + w->index);
 	put16(data + 34, 5000 + number % FLOWS);
 	put16(data + 36, 9);
-	put16(data + 38, 26);
-	data[42] = (uint8_t)w->index;
-	memcpy(data + 44, &number, sizeof(number));
+	data[46] = 0x50; /* the header's length */
+	data[54] = (uint8_t)w->index;
+	memcpy(data + 56, &number, sizeof(number));
 }
 
 static void fail(struct worker *w, const char *fault)
@@ -113,11 +114,11 @@ static bool send_some(struct worker *w)
 static void check(struct worker *w, const struct frame *frame)
 {
 	const uint8_t *data = nic_data(&w->pool, frame->offset);
-	unsigned sender = data[42];
+	unsigned sender = data[54];
 	unsigned flow = ((unsigned)data[34] << 8 | data[35]) - 5000;
 	unsigned number;
 
-	memcpy(&number, data + 44, sizeof(number));
+	memcpy(&number, data + 56, sizeof(number));
 	if (frame->flags || frame->len != SIZE || sender >= w->shared->queues || flow >= FLOWS) {
 		fail(w, "a frame that nobody sent");
 		return;
@@ -247,7 +248,8 @@ static int open_card(struct shared *shared, struct worker *workers, struct pci_f
 	if (pci_dma_create(fn, nic_ring_bytes(&config), &rings, why))
 		return 1;
 	for (unsigned i = 0; i < shared->queues; i++) {
-		if (pci_dma_create(fn, BUFFERS * NIC_BUFFER_STRIDE, &workers[i].region, why))
+		/* A chunk, which has 992 buffers: it may be a huge page. */
+		if (pci_dma_create(fn, DMA_CHUNK_SIZE, &workers[i].region, why))
 			return 1;
 		config.queue_frames[i] = workers[i].region;
 	}

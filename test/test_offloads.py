@@ -269,9 +269,11 @@ def test_flow_control(run, pause, obeys, sends):
 
 
 def test_not_every_card_has_them(run):
-    for words in ("--offloads",), ("--pause", "rx"), ("--drop", "never"):
-        code, said = run.call("e1000d", "--device", "x", *words)
-        assert (code, said) == (2, f"e1000d: {words[0]}: its cards have none here; see e1000d --help")
+    code, said = run.call("e1000d", "--device", "x", "--offloads")
+    assert (code, said) == (2, "e1000d: --offloads: its cards have none here; see e1000d --help")
+    stack = Stack(run, ("82574l",), a="loop")
+    code, said = run.call("e1000d", "--device", stack.address("a"), "--drop", "always")
+    assert code == 1 and said.endswith(": it cannot drop what finds no buffer"), said
     for option, wanted in ("--pause", "rx, tx or both"), ("--drop", "never or always"):
         code, said = run.call("ixgbed", "--device", "x", option, "x")
         assert (code, said) == (2, f"ixgbed: {option} x: expected {wanted}; see ixgbed --help")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The cards that the driver knows.
+ * The cards that the driver knows, and what they can.
  */
 #include "nic/e1000/e1000.h"
 
@@ -14,6 +14,20 @@ static const struct e1000_model models[] = {
 
 /* Linux's igbvf, over any of the 82576's functions. */
 #define DEVICE_82576_VF 0x10CA
+
+/* Frames: 8254x: Linux's limit, of a field of 14 bits (8254x 3.3.3); 82574 7.1.1: 9.0 KiB, 82576
+ * 1.3: 9.5 KiB.
+ */
+static const struct e1000_limits limits[] = {
+	[E1000_8254X] = {.queues = 1, .frame = 16128, .buffer_kib = 48},
+	[E1000_82574] = {.queues = 2, .frame = 9216, .buffer_kib = 20},
+	[E1000_82576] = {.queues = 16, .frame = 9728, .buffer_kib = 64},
+};
+
+const struct e1000_limits *e1000_limits(const struct e1000_model *model)
+{
+	return &limits[model->family];
+}
 
 const struct e1000_model *e1000_find_model(const struct pci_id *id)
 {

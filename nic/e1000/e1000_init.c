@@ -34,6 +34,11 @@ static int reset(struct e1000 *dev)
 	reg_write(bar, RCTL, 0);
 	reg_write(bar, TCTL, TCTL_PSP);
 	pci_delay_us(10000); /* what is under way ends (Linux waits as long) */
+	/* How the packet buffer is divided holds from the reset on, and outlives it: a driver
+	 * before may have left too little for a large frame to be sent (8254x 13.4.12).
+	 */
+	if (!e1000_is(dev, E1000_82576))
+		reg_write(bar, PBA, e1000_limits(dev->model)->buffer_kib);
 	disable_master(dev);
 	reg_set(bar, CTRL, CTRL_RST);
 	/* No register is touched for a while: 1 us in the manuals, 5 ms where the EEPROM is read
@@ -58,8 +63,8 @@ static int reset(struct e1000 *dev)
 /* The card has put the EEPROM's address into its first filter (8254x 13.5.2). */
 static int read_mac(struct e1000 *dev)
 {
-	uint32_t low = reg_read(&dev->nic.bar, RAL);
-	uint32_t high = reg_read(&dev->nic.bar, RAH);
+	uint32_t low = reg_read(&dev->nic.bar, RAL(0));
+	uint32_t high = reg_read(&dev->nic.bar, RAH(0));
 
 	for (unsigned i = 0; i < 6; i++)
 		dev->nic.mac[i] = (uint8_t)(i < 4 ? low >> 8 * i : high >> 8 * (i - 4));
@@ -70,18 +75,37 @@ static int read_mac(struct e1000 *dev)
 	return 0;
 }
 
-/* --- receive: 8254x 14.4, 82574 4.6.5, 82576 4.5.9 --- */
+/* --- receive and transmit: 8254x 14.4, 14.5, 82574 4.6.5, 4.6.6, 82576 4.5.9, 4.5.10 --- */
 
-static void init_filters(struct e1000 *dev)
+static void init_receive(struct e1000 *dev)
 {
-	for (unsigned i = 0; i < MTA_COUNT; i++)
-		reg_write(&dev->nic.bar, MTA(i), 0);
-	for (unsigned i = 0; i < VFTA_COUNT; i++)
-		reg_write(&dev->nic.bar, VFTA(i), 0);
-	if (dev->model->family != E1000_8254X) {
-		reg_write(&dev->nic.bar, RFCTL, 0); /* legacy descriptors (82574 10.2.5.25) */
-		reg_write(&dev->nic.bar, MRQC, 0);  /* all to queue 0 */
+	const struct pci_bar *bar = &dev->nic.bar;
+
+	e1000_filter_start(dev);
+	if (e1000_is(dev, E1000_82576)) {
+		reg_write(bar, RFCTL, 0);
+	} else {
+		/* Written back at once, interrupts without delay: throttling bounds them. */
+		reg_write(bar, RDTR, 0);
+		reg_write(bar, RADV, 0);
 	}
+	/* Extended descriptors, which two queues want (82574 10.2.5.25), for one, too. */
+	if (e1000_is(dev, E1000_82574))
+		reg_write(bar, RFCTL, RFCTL_EXSTEN);
+	if (!e1000_is(dev, E1000_8254X))
+		reg_write(bar, MRQC, 0); /* all to queue 0 */
+}
+
+static void init_transmit(struct e1000 *dev)
+{
+	const struct pci_bar *bar = &dev->nic.bar;
+
+	if (e1000_is(dev, E1000_82576))
+		return;
+	reg_write(bar, TIDV, 0);
+	reg_write(bar, TADV, 0);
+	/* 8254x 13.4.34, of copper: 10, 8 and 6 byte times. */
+	reg_write(bar, TIPG, 10u | 8u << 10 | 6u << 20);
 }
 
 /* --- start and stop --- */
@@ -103,13 +127,22 @@ static int start(struct nic *nic)
 	if (rc)
 		return rc;
 	e1000_stats_clear(dev);
-	init_filters(dev);
+	init_receive(dev);
+	init_transmit(dev);
 	/* Now that no ring of an earlier driver is left, the card may reach memory. */
 	rc = pci_set_bus_master(dev->nic.fn, true);
 	if (rc)
 		return nic_fail(&dev->nic, rc, "bus mastering cannot be turned on");
-	rc = e1000_queue_start(dev, dev->nic.config.frames);
-	return rc ? rc : e1000_irq_start(dev);
+	for (unsigned i = 0; i < nic->queues; i++) {
+		const struct dma_region *frames = nic_config_frames(&nic->config, i);
+
+		rc = frames ? e1000_queue_start(dev, i, frames) : 0;
+		if (rc)
+			return rc;
+	}
+	e1000_rss_start(dev);
+	e1000_run(dev);
+	return e1000_irq_start(dev);
 }
 
 /* Each wait is bounded, and what comes after it is done all the same: bus mastering goes off. */
@@ -118,7 +151,8 @@ static void stop(struct nic *nic)
 	struct e1000 *dev = e1000_of(nic);
 
 	e1000_irq_stop(dev);
-	(void)e1000_queue_stop(dev);
+	for (unsigned i = 0; i < nic->queues; i++)
+		(void)e1000_queue_stop(dev, i);
 	disable_master(dev);
 	if (dev->model->family != E1000_8254X)
 		reg_clear(&dev->nic.bar, CTRL_EXT, CTRL_EXT_DRV_LOAD);
@@ -130,22 +164,34 @@ static void stop(struct nic *nic)
 static int create(struct nic *nic)
 {
 	struct e1000 *dev = e1000_of(nic);
+	const struct e1000_limits *limits;
 
 	dev->model = e1000_find_model(pci_ident(nic->fn));
 	nic->model = dev->model->name;
-	nic->mtu_max = NIC_MTU_DEFAULT;
-	if (nic->queues != 1)
-		return nic_fail(nic, -EINVAL, "it has one queue pair here, not %u", nic->queues);
+	limits = e1000_limits(dev->model);
+	nic->mtu_max = (uint16_t)(limits->frame - (e1000_frame_max(0) + 4));
+	if (nic->mtu_max > NIC_MTU_MAX)
+		nic->mtu_max = NIC_MTU_MAX;
+	if (nic->queues > limits->queues)
+		return nic_fail(nic, -EINVAL, "it has %u queue pair%s, not %u", limits->queues,
+			limits->queues > 1 ? "s" : "", nic->queues);
 	if (nic->config.in_place)
 		return nic_fail(nic, -ENOTSUP, "it does not forward in place");
-	if (nic->config.pause || nic->config.drop != NIC_DROP_AUTO)
-		return nic_fail(nic, -ENOTSUP, "it has no flow control here");
-	return e1000_queue_create(dev);
+	if (nic->config.drop == NIC_DROP_ALWAYS && !e1000_is(dev, E1000_82576))
+		return nic_fail(nic, -ENOTSUP, "it cannot drop what finds no buffer");
+	for (unsigned i = 0; i < nic->queues; i++) {
+		int rc = e1000_queue_create(dev, i);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 static void destroy(struct nic *nic)
 {
-	e1000_queue_destroy(e1000_of(nic));
+	for (unsigned i = 0; i < nic->queues; i++)
+		e1000_queue_destroy(e1000_of(nic), i);
 }
 
 /* --- from one process to the next --- */
@@ -176,26 +222,44 @@ static void save(struct nic *nic)
 
 static int queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
 {
-	(void)index;
-	return e1000_queue_start(e1000_of(nic), frames);
+	struct e1000 *dev = e1000_of(nic);
+	int rc = e1000_queue_start(dev, index, frames);
+
+	if (rc)
+		return rc;
+	if (nic->queues > 1)
+		e1000_rss_spread(dev);
+	e1000_run(dev);
+	return 0;
 }
 
 static int queue_stop(struct nic *nic, unsigned index)
 {
-	(void)index;
-	return e1000_queue_stop(e1000_of(nic));
+	struct e1000 *dev = e1000_of(nic);
+
+	/* First nothing more is led there. */
+	nic->queue[index]->frames = NULL;
+	if (nic->queues > 1)
+		e1000_rss_spread(dev);
+	return e1000_queue_stop(dev, index);
 }
 
 static void set_promiscuous(struct nic *nic)
 {
-	e1000_write_rctl(e1000_of(nic), nic->queue[0]->frames != NULL);
+	e1000_write_rctl(e1000_of(nic), e1000_any_runs(e1000_of(nic)));
 }
 
 static void set_mtu(struct nic *nic)
 {
-	struct e1000_queue *q = e1000_queue_of(e1000_of(nic));
+	struct e1000 *dev = e1000_of(nic);
 
-	__atomic_store_n(&q->tx_max, e1000_frame_max(nic->config.mtu), __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < nic->queues; i++)
+		e1000_queue_set_mtu(e1000_queue(nic->queue[i]), nic->config.mtu);
+	/* The queues' bounds, before larger frames come. */
+	dma_write_barrier();
+	e1000_write_thresholds(dev);
+	e1000_write_size(dev);
+	e1000_write_rctl(dev, e1000_any_runs(dev));
 }
 
 const struct nic_driver e1000_driver = {
@@ -214,6 +278,7 @@ const struct nic_driver e1000_driver = {
 	.resume = resume,
 	.queue_start = queue_start,
 	.queue_stop = queue_stop,
+	.check = e1000_check,
 	.irq_ack = e1000_irq_ack,
 	.irq_arm = e1000_irq_arm,
 	.irq_arm_queue = e1000_irq_arm_queue,
@@ -221,5 +286,7 @@ const struct nic_driver e1000_driver = {
 	.stats = e1000_stats,
 	.queue_stats = e1000_queue_stats,
 	.set_promiscuous = set_promiscuous,
+	.set_addresses = e1000_set_addresses,
+	.set_vlans = e1000_set_vlans,
 	.set_mtu = set_mtu,
 };

@@ -122,7 +122,44 @@ static int negotiate(struct e1000 *dev)
 		BMCR << MDIC_REG_SHIFT | MDIC_OP_WRITE | control | BMCR_AUTONEG | BMCR_RESTART);
 }
 
-/* Flow control is off, so that a slow program here does not stop its neighbours. */
+#define PAUSE_TIME 0xFFFFu /* in 512 bit times, 34 ms at 1 Gbit/s; a frame of 0 ends it */
+
+void e1000_write_thresholds(struct e1000 *dev)
+{
+	uint32_t room = e1000_limits(dev->model)->buffer_kib * 1024;
+	uint32_t high = room - (e1000_frame_max(dev->nic.config.mtu) + 4);
+
+	if (!(dev->nic.config.pause & NIC_PAUSE_TX))
+		return;
+	/* What is on its way still has room: a tenth, or a whole frame (as Linux has it). The other
+	 * end goes on when half of it is free. In steps of 16 bytes on the 82576, of 8 elsewhere.
+	 */
+	if (high > room / 10 * 9)
+		high = room / 10 * 9;
+	reg_write(&dev->nic.bar, FCRTL, FCRTL_XONE | (high / 2 & ~0xFu));
+	reg_write(&dev->nic.bar, FCRTH, high & ~0xFu);
+}
+
+/* Flow control as configured (8254x 13.4.9 to 13.4.11, 13.4.36). By default it is off, so that a
+ * slow program here does not stop its neighbours. Nothing is negotiated: both ends are set up
+ * alike. What tells a pause frame is fixed in the standard (IEEE 802.3, annex 31B).
+ */
+static void init_flow_control(struct e1000 *dev)
+{
+	const struct pci_bar *bar = &dev->nic.bar;
+	bool any = dev->nic.config.pause, sends = dev->nic.config.pause & NIC_PAUSE_TX;
+
+	reg_write(bar, FCAL, any ? 0x00C28001 : 0);
+	reg_write(bar, FCAH, any ? 0x0100 : 0);
+	reg_write(bar, FCT, any ? 0x8808 : 0);
+	reg_write(bar, FCTTV, sends ? PAUSE_TIME : 0);
+	reg_write(bar, FCRTL, 0);
+	reg_write(bar, FCRTH, 0);
+	if (e1000_is(dev, E1000_82576))
+		reg_write(bar, FCRTV, sends ? PAUSE_TIME / 2 : 0);
+	e1000_write_thresholds(dev);
+}
+
 static void init_mac(struct e1000 *dev)
 {
 	const struct pci_bar *bar = &dev->nic.bar;
@@ -131,13 +168,12 @@ static void init_mac(struct e1000 *dev)
 		~(CTRL_LRST | CTRL_ILOS | CTRL_FRCSPD | CTRL_FRCDPX | CTRL_RFCE | CTRL_TFCE |
 			CTRL_VME | CTRL_PHY_RST | CTRL_RST | CTRL_GIO_MASTER_DISABLE);
 
+	if (dev->nic.config.pause & NIC_PAUSE_RX)
+		ctrl |= CTRL_RFCE;
+	if (dev->nic.config.pause & NIC_PAUSE_TX)
+		ctrl |= CTRL_TFCE;
+	init_flow_control(dev);
 	reg_write(bar, CTRL, ctrl | CTRL_SLU | CTRL_ASDE);
-	reg_write(bar, FCAL, 0);
-	reg_write(bar, FCAH, 0);
-	reg_write(bar, FCT, 0);
-	reg_write(bar, FCTTV, 0);
-	reg_write(bar, FCRTL, 0);
-	reg_write(bar, FCRTH, 0);
 }
 
 int e1000_link_start(struct e1000 *dev)

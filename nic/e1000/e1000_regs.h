@@ -45,9 +45,10 @@
 #define MDIC_OP_READ            (2u << 26)
 #define MDIC_READY              BIT(28)
 #define MDIC_ERROR              BIT(30)
-#define FCAL                    0x00028u
+#define FCAL                    0x00028u /* what pause frames are sent to */
 #define FCAH                    0x0002Cu
 #define FCT                     0x00030u
+#define VET                     0x00038u
 #define FCTTV                   0x00170u
 #define EXTCNF_CTRL             0x00F00u /* 82574 */
 #define EXTCNF_MDIO_SW          BIT(5)   /* sticks when firmware has not got it */
@@ -69,8 +70,9 @@
 #define EIAC_82574    0x000DCu
 #define IAM           0x000E0u
 #define IVAR_82574    0x000E4u
-#define IVAR_OTHER    16 /* where a field of 3 bits begins; RX queue 0 at 0, TX queue 0 at 8 */
-#define IVAR_TX       8
+#define IVAR_RX(n)    (4u * (n)) /* where a field of 3 bits begins */
+#define IVAR_TX(n)    (8u + 4u * (n))
+#define IVAR_OTHER    16u
 #define IVAR_ENABLED  0x8u
 #define EITR_82574(n) (0x000E8u + 4u * (n)) /* as ITR */
 #define IRQ_TXDW      BIT(0)
@@ -79,8 +81,8 @@
 #define IRQ_RXO       BIT(6)
 #define IRQ_RXT       BIT(7)
 #define IRQ_QUEUES    (IRQ_TXDW | IRQ_RXDMT | IRQ_RXO | IRQ_RXT)
-#define IRQ_RXQ0      BIT(20) /* 82574, with MSI-X */
-#define IRQ_TXQ0      BIT(22)
+#define IRQ_RXQ(n)    BIT(20 + (n)) /* 82574, with MSI-X */
+#define IRQ_TXQ(n)    BIT(22 + (n))
 #define IRQ_OTHER     BIT(24)
 
 /* 82576: the extended causes, one a vector. */
@@ -95,43 +97,73 @@
 #define EIAM             0x01530u
 #define EITR(n)          (0x01680u + 4u * (n)) /* us from one to the next, from bit 2 on */
 #define EITR_CNT_IGNR    BIT(31)
-#define IVAR0            0x01700u /* RX queue 0 in the lowest byte, TX queue 0 in the next */
-#define IVAR_MISC        0x01740u /* all else in the second byte */
+#define IVAR(n)          (0x01700u + 4u * (n)) /* RX n, TX n, RX n + 8, TX n + 8, a byte each */
+#define IVAR_MISC        0x01740u              /* all else in the second byte */
 #define IVAR_VALID       0x80u
 
 /* --- receive: 8254x 13.4.22 to 13.4.31, 13.5; 82574 10.2.5; 82576 8.10 --- */
 
-#define RCTL            0x00100u
-#define RCTL_EN         BIT(1)
-#define RCTL_UPE        BIT(3)
-#define RCTL_MPE        BIT(4)
-#define RCTL_LPE        BIT(5)
-#define RCTL_BAM        BIT(15)
-#define RCTL_SECRC      BIT(26)
-#define FCRTL           0x02160u
-#define FCRTH           0x02168u
-#define RDBAL           0x02800u /* of queue 0; the 82576 has it also at 0xC000 (8.10.5) */
-#define RDBAH           0x02804u
-#define RDLEN           0x02808u
-#define SRRCTL          0x0280Cu /* 82576 */
+#define RCTL       0x00100u
+#define RCTL_EN    BIT(1)
+#define RCTL_UPE   BIT(3)
+#define RCTL_MPE   BIT(4)
+#define RCTL_LPE   BIT(5)
+#define RCTL_BAM   BIT(15)
+#define RCTL_VFE   BIT(18)
+#define RCTL_SECRC BIT(26)
+#define PBA        0x01000u /* 8254x, 82574: KiB to receive with */
+#define FCRTL      0x02160u
+#define FCRTL_XONE BIT(31) /* tells when there is room again */
+#define FCRTH      0x02168u
+#define FCRTV      0x02460u /* 82576 */
+/* The registers of a queue: the 82574 has two, the 82576 sixteen, of which the first four are at
+ * the places of the others' (82576 8.10.5).
+ */
+#define RX_QUEUE(n)     ((n) < 4 ? 0x02800u + 0x100u * (n) : 0x0C000u + 0x40u * (n))
+#define RDBAL(n)        (RX_QUEUE(n) + 0x00u)
+#define RDBAH(n)        (RX_QUEUE(n) + 0x04u)
+#define RDLEN(n)        (RX_QUEUE(n) + 0x08u)
+#define SRRCTL(n)       (RX_QUEUE(n) + 0x0Cu) /* 82576 */
 #define SRRCTL_KIB(k)   (k)
 #define SRRCTL_ADVANCED BIT(25) /* DESCTYPE 001: advanced, one buffer */
-#define RDH             0x02810u
-#define RDT             0x02818u
+#define SRRCTL_DROP_EN  BIT(31)
+#define RDH(n)          (RX_QUEUE(n) + 0x10u)
+#define RDT(n)          (RX_QUEUE(n) + 0x18u)
+#define RXDCTL(n)       (RX_QUEUE(n) + 0x28u)
+#define RXDCTL_ENABLE   BIT(25)               /* 82576 */
+#define RQDPC(n)        (RX_QUEUE(n) + 0x30u) /* 82576: frames dropped, cleared by reading */
+#define RQDPC_MASK      0xFFFu
 #define RDTR            0x02820u
-#define RXDCTL          0x02828u
-#define RXDCTL_ENABLE   BIT(25) /* 82576 */
 #define RADV            0x0282Cu
+#define RXCSUM          0x05000u
+#define RXCSUM_PCSD     BIT(13)  /* the hash in the descriptor */
 #define RLPML           0x05004u /* 82576: the longest frame with LPE */
 #define RFCTL           0x05008u
-#define MRQC            0x05818u
+#define RFCTL_EXSTEN    BIT(15) /* 82574: extended descriptors */
 #define MTA(n)          (0x05200u + 4u * (n))
 #define MTA_COUNT       128u
-#define RAL             0x05400u
-#define RAH             0x05404u
+#define RAL(n)          (0x05400u + 8u * (n))
+#define RAH(n)          (0x05404u + 8u * (n))
 #define RAH_AV          BIT(31)
+#define RA_COUNT        16u
 #define VFTA(n)         (0x05600u + 4u * (n))
 #define VFTA_COUNT      128u
+/* Which queue: 82574 10.2.5.26 to 28, 82576 8.10.20 to 22. */
+#define MRQC            0x05818u
+#define MRQC_RSS_82574  0x1u
+#define MRQC_RSS_82576  0x2u
+#define MRQC_TCP_IPV4   BIT(16)
+#define MRQC_IPV4       BIT(17)
+#define MRQC_TCP_IPV6   BIT(18) /* 82576: with extension headers */
+#define MRQC_IPV6       BIT(20)
+#define MRQC_TCP_IPV6_X BIT(21) /* the 82576's other one, and UDP */
+#define MRQC_UDP_IPV4   BIT(22)
+#define MRQC_UDP_IPV6   BIT(23)
+#define RETA(n)         (0x05C00u + 4u * (n))
+#define RETA_COUNT      32u
+#define RETA_82574      7 /* the bit of an entry that names the queue */
+#define RSSRK(n)        (0x05C80u + 4u * (n))
+#define RSSRK_COUNT     10u
 
 /* --- transmit: 8254x 13.4.33 to 13.4.43, 82574 10.2.6, 82576 8.12 --- */
 
@@ -142,17 +174,20 @@
 #define TCTL_COLD_SHIFT 12
 #define TCTL_RTLC       BIT(24)
 #define TIPG            0x00410u
-#define TDBAL           0x03800u
-#define TDBAH           0x03804u
-#define TDLEN           0x03808u
-#define TDH             0x03810u
-#define TDT             0x03818u
-#define TIDV            0x03820u
-#define TXDCTL          0x03828u
+#define TX_QUEUE(n)     ((n) < 4 ? 0x03800u + 0x100u * (n) : 0x0E000u + 0x40u * (n))
+#define TDBAL(n)        (TX_QUEUE(n) + 0x00u)
+#define TDBAH(n)        (TX_QUEUE(n) + 0x04u)
+#define TDLEN(n)        (TX_QUEUE(n) + 0x08u)
+#define TDH(n)          (TX_QUEUE(n) + 0x10u)
+#define TDT(n)          (TX_QUEUE(n) + 0x18u)
+#define TXDCTL(n)       (TX_QUEUE(n) + 0x28u)
 #define TXDCTL_COUNT    BIT(22) /* 82574: must be 1 (10.2.6.9) */
 #define TXDCTL_GRAN     BIT(24) /* 8254x, 82574: thresholds count descriptors, not lines */
 #define TXDCTL_ENABLE   BIT(25) /* 82576 */
+#define TIDV            0x03820u
 #define TADV            0x0382Cu
+#define TARC(n)         (0x03840u + 0x100u * (n)) /* 82574 */
+#define TARC_ENABLE     BIT(10)
 
 /* --- statistics, cleared by reading: 8254x 13.7, 82574 10.2.7, 82576 8.19 --- */
 
@@ -176,17 +211,18 @@
 
 /* --- the second quadword of a receive descriptor, as written back --- */
 
-/* legacy: 8254x 3.2.3, 82574 7.1.4.1 */
+/* legacy: 8254x 3.2.3 */
 #define RX_LEGACY_LENGTH 0 /* where its 16 bits begin */
 #define RX_LEGACY_DD     (UINT64_C(1) << 32)
 #define RX_LEGACY_EOP    (UINT64_C(1) << 33)
 /* CRC or alignment, symbol, sequence, carrier extension, data */
 #define RX_LEGACY_ERRORS (UINT64_C(0x97) << 40)
-/* advanced: 82576 7.1.5.2 */
-#define RX_ADVANCED_LENGTH 32
-#define RX_ADVANCED_DD     (UINT64_C(1) << 0)
-#define RX_ADVANCED_EOP    (UINT64_C(1) << 1)
-#define RX_ADVANCED_ERRORS (UINT64_C(1) << 31) /* any error of the MAC */
+/* extended: 82574 7.1.4.2; advanced: 82576 7.1.5.2 */
+#define RX_EXTENDED_LENGTH 32
+#define RX_EXTENDED_DD     (UINT64_C(1) << 0)
+#define RX_EXTENDED_EOP    (UINT64_C(1) << 1)
+#define RX_EXTENDED_ERRORS (UINT64_C(0x97) << 24) /* as legacy */
+#define RX_ADVANCED_ERRORS (UINT64_C(1) << 31)    /* any error of the MAC */
 
 /* --- the second quadword of a legacy transmit descriptor: 8254x 3.3.3, 82574 7.2.10.1, 82576
  * 7.2.2.1 --- */

@@ -4,33 +4,6 @@
  */
 #include "nic/e1000/e1000.h"
 
-#define TX_MIN 14u
-/* Descriptors of one frame: ours, as the class says; the cards set no limit of their own. */
-#define TX_CHAIN_MAX 40u
-
-/* The descriptors of the frame that begins at frames[0 .. n); 0: it is not in order. */
-static uint32_t measure(const struct e1000_queue *q, const struct frame *frames, size_t n)
-{
-	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
-	uint32_t bytes = 0;
-
-	if (n > TX_CHAIN_MAX)
-		n = TX_CHAIN_MAX;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct frame *f = &frames[i];
-		uint32_t within = f->offset & (DMA_CHUNK_SIZE - 1);
-
-		if (f->len == 0 || f->len > max - bytes || f->flags & ~FRAME_MORE ||
-			(uint64_t)f->offset + f->len > q->region_size ||
-			within + f->len > DMA_CHUNK_SIZE)
-			return 0;
-		bytes += f->len;
-		if (!(f->flags & FRAME_MORE))
-			return bytes >= TX_MIN ? i + 1 : 0;
-	}
-	return 0;
-}
-
 static void fill(struct e1000_queue *q, const struct frame *piece, uint64_t command)
 {
 	struct ring *ring = &q->head.tx;
@@ -53,23 +26,32 @@ static void report(struct e1000_queue *q, uint16_t len)
 	dma_write(ring_word(ring, at, 1), TX_IFCS | TX_EOP | TX_RS | len);
 }
 
+/* With the CRC, and padded. */
+static uint32_t on_the_wire(uint32_t bytes)
+{
+	return (bytes < 60 ? 60 : bytes) + 4;
+}
+
 size_t e1000_tx_provide(struct nic_queue *head, const struct frame *frames, size_t n)
 {
-	struct e1000_queue *q = (struct e1000_queue *)head;
+	struct e1000_queue *q = e1000_queue(head);
 	struct ring *ring = &head->tx;
+	uint32_t max = __atomic_load_n(&q->tx_max, __ATOMIC_RELAXED);
 	uint32_t reported = ring->tail;
 	size_t done = 0;
 
 	while (done < n) {
-		uint32_t entries = measure(q, frames + done, n - done);
+		struct chain chain = tx_measure(q->region_size, frames + done, n - done, max, 0);
 
-		if (!entries)
+		if (!chain.entries)
 			nic_count(&head->bad_offsets);
-		if (!entries || entries > ring_room(ring))
+		if (!chain.entries || chain.entries > ring_room(ring))
 			break;
-		for (uint32_t i = 0; i < entries; i++)
-			fill(q, &frames[done + i], TX_IFCS | (i + 1 < entries ? 0 : TX_EOP));
-		done += entries;
+		for (uint32_t i = 0; i < chain.entries; i++)
+			fill(q, &frames[done + i], TX_IFCS | (i + 1 < chain.entries ? 0 : TX_EOP));
+		done += chain.entries;
+		nic_count(&q->count.tx_frames);
+		nic_add(&q->count.tx_bytes, on_the_wire(chain.bytes));
 		if (ring->tail - reported >= q->tx_every) {
 			report(q, frames[done - 1].len);
 			reported = ring->tail;
@@ -83,13 +65,13 @@ size_t e1000_tx_provide(struct nic_queue *head, const struct frame *frames, size
 	ring->shown = ring->tail;
 	/* The descriptors (and the frames), before the tail that gives them to the card. */
 	dma_write_barrier();
-	reg_publish(q->bar, TDT, ring->tail & ring->mask);
+	reg_publish(q->bar, q->tdt, ring->tail & ring->mask);
 	return done;
 }
 
 size_t e1000_tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
-	struct e1000_queue *q = (struct e1000_queue *)head;
+	struct e1000_queue *q = e1000_queue(head);
 	struct ring *ring = &head->tx;
 
 	/* Descriptors are done in order: one DD tells of all back to the RS before. */
