@@ -16,7 +16,7 @@
  *     report.c   lines for people              control.c   what nicsim ctl asks for
  *     replay.c   a trace against the card      registers.c what a card has
  *     pause.c    flow control of a link        table.h     the rows of registers
- *     request.c  what is to be sent
+ *     request.c  what is to be sent           filter.h    addresses, tags, sizes
  *     place.c    sockets with a name           detach.c    into the background, for one client
  *
  * It shares nothing with the drivers here but the numbers of the vfio-user protocol and the format

@@ -67,8 +67,12 @@ done
 echo "== off"
 ethtool -k $eth
 echo "== on"
-for feature in {" ".join(reversed(FEATURES))}; do ethtool -K $eth $feature on; done
-carrier $eth 1
+# Each begins with the link up. The driver, which is reset by some of them, must not be asked for the next while its watchdog
+# finds the link again: it may then take the carrier for what it set up itself, and leave the transmitter off.
+for feature in {" ".join(reversed(FEATURES))}; do
+	ethtool -K $eth $feature on
+	carrier $eth 1
+done
 fetch
 ethtool -k $eth
 for when in "autoneg on" "autoneg off rx on tx off"; do

@@ -4,9 +4,8 @@
  * frames have here in mind only: `len` is without it. Packet counters stick at their end, octet
  * counters wrap.
  */
-#include <string.h>
-
 #include "nicsim/e1000/card.h"
+#include "nicsim/filter.h"
 
 #define CRC_LEN 4u
 
@@ -27,20 +26,13 @@ static void add64(struct e1000 *card, uint32_t low, uint64_t octets)
 /* 64, to 127, 255, 511, 1023, and above: six registers in a row. */
 static void count_size(struct e1000 *card, uint32_t first, uint32_t len)
 {
-	static const uint32_t upto[] = {64, 127, 255, 511, 1023};
-	unsigned i = 0;
-
-	while (i < 5 && len > upto[i])
-		i++;
-	e1000_count(card, first + 4 * i);
+	e1000_count(card, first + 4 * sim_size_bin(len));
 }
 
 static void count_groups(
 	struct e1000 *card, const uint8_t *frame, uint32_t broadcasts, uint32_t multicasts)
 {
-	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-	if (memcmp(frame, broadcast, 6) == 0)
+	if (sim_is_broadcast(frame))
 		e1000_count(card, broadcasts);
 	else if (frame[0] & 1)
 		e1000_count(card, multicasts);

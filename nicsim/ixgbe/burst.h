@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "nicsim/filter.h"
 #include "nicsim/ixgbe/card.h"
 
 #define IXGBE_BURST 64u /* frames at most */
@@ -62,10 +63,8 @@ static inline void ixgbe_tally(
 	tally->frames++;
 	tally->octets += octets;
 	if (octets != tally->last) {
-		unsigned bin = octets <= 64 ? 0 : 26u - (unsigned)__builtin_clz(octets);
-
 		tally->last = octets;
-		tally->bin = bin < 5 ? bin : 5;
+		tally->bin = sim_size_bin(octets);
 	}
 	tally->size[tally->bin]++;
 	if (ixgbe_head_group(head)) {

@@ -4,8 +4,7 @@
  * which frames have here in mind only: `len` is without it. Packet counters are 32 bits and wrap,
  * octet counters 36 bits in two registers.
  */
-#include <string.h>
-
+#include "nicsim/filter.h"
 #include "nicsim/ixgbe/card.h"
 
 #define CRC_LEN 4u
@@ -27,19 +26,7 @@ static void add36(struct ixgbe *card, uint32_t low, uint64_t octets)
 /* 64, to 127, 255, 511, 1023, and above: six registers in a row. */
 static void count_size(struct ixgbe *card, uint32_t first, uint32_t len)
 {
-	static const uint32_t upto[] = {64, 127, 255, 511, 1023};
-	unsigned i = 0;
-
-	while (i < 5 && len > upto[i])
-		i++;
-	ixgbe_count(card, first + 4 * i);
-}
-
-static bool is_broadcast(const uint8_t *frame)
-{
-	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-	return memcmp(frame, broadcast, 6) == 0;
+	ixgbe_count(card, first + 4 * sim_size_bin(len));
 }
 
 /* Everything that comes in, before any filter. */
@@ -56,7 +43,7 @@ void ixgbe_count_rx_good(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 	ixgbe_count(card, GPRC);
 	add36(card, GORCL, len);
 	count_size(card, PRC64, len);
-	if (is_broadcast(frame))
+	if (sim_is_broadcast(frame))
 		ixgbe_count(card, BPRC);
 	else if (frame[0] & 1)
 		ixgbe_count(card, MPRC);
@@ -145,7 +132,7 @@ void ixgbe_count_tx_mac(struct ixgbe *card, const uint8_t *frame, uint32_t len)
 	add36(card, GOTCL, len);
 	ixgbe_count(card, TPT);
 	count_size(card, PTC64, len);
-	if (is_broadcast(frame))
+	if (sim_is_broadcast(frame))
 		ixgbe_count(card, BPTC);
 	else if (frame[0] & 1)
 		ixgbe_count(card, MPTC);
