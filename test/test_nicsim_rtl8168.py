@@ -667,7 +667,11 @@ def test_strict(run):
                 card.put(IOVA + FRAMES, *row)
             card.set(TPPOLL, NPQ, 1)
             wait_for(lambda: not card.owned(TX), "it is given back")
-        card.settle()
+        for address, size in (BUFFERS + 4, BUFFER), (BUFFERS, 7), (BUFFERS, 8):
+            card.start()
+            card.give(0, size, IOVA + address)
+            card.send(FRAME)
+            wait_for(lambda: not card.owned(RX), "it is received")
     assert process.stop() == 0
     assert re.findall(r"strict: (.*)", process.text) == [
         "write of 0x0 to register 0x00, which is locked by 9346CR", "write of 2 bytes to register 0x08, which takes four",
@@ -676,7 +680,8 @@ def test_strict(run):
         "write of 0x7 to unknown register 0x200", "a frame of 1519 bytes to be sent", "a transmit chain with FS not on its first",
         "a transmit request of more than 81920 bytes", "a checksum request that does not fit its frame",
         "a segmentation request that does not fit its frame", "a transmit chain without an end",
-        "a frame of 104 bytes is more than the whole ring holds", "a frame of 104 bytes is more than the whole ring holds"]
+        *["a frame of 104 bytes is more than the whole ring holds"] * 2,
+        *["a receive buffer of less than 8 bytes, or off a multiple of 8"] * 2]
 
 
 @pytest.mark.parametrize("options, tcr", [((), 0x28b00000), (("--device", "rtl8168c"), 0x3c200000)])

@@ -50,8 +50,10 @@ int rtl8168_ring_take(struct rtl8168 *card, struct rtl8168_ring *ring)
 	 * read again. */
 	atomic_thread_fence(memory_order_acquire);
 	if (function_dma_read(&card->fn, &ring->hint, address(card, ring, at), &descriptor,
-		    sizeof(descriptor)))
+		    sizeof(descriptor))) {
+		rtl8168_bus_error(card);
 		return -EFAULT;
+	}
 	ring->taken[ring->count].at = at;
 	ring->taken[ring->count++].descriptor = descriptor;
 	return 0;

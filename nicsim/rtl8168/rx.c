@@ -11,12 +11,13 @@
 #include "nicsim/headers.h"
 #include "nicsim/rtl8168/card.h"
 
-#define CRC_LEN  4u
-#define TAG_TYPE 0x8100u
-#define BURST    64u      /* frames a turn */
-#define WAIT_MIN 20000u   /* ns */
-#define WAIT_MAX 1000000u /* ns */
-#define LENGTH   0x3fffu  /* of a buffer, and of a frame with its CRC */
+#define CRC_LEN      4u
+#define TAG_TYPE     0x8100u
+#define BURST        64u      /* frames a turn */
+#define WAIT_MIN     20000u   /* ns */
+#define WAIT_MAX     1000000u /* ns */
+#define BUFFER_ALIGN 8u       /* and its least size (9.1.2) */
+#define LENGTH       0x3fffu  /* of a buffer, and of a frame with its CRC */
 
 /* The first doubleword, when the frame is there. */
 #define STATUS_MULTICAST 0x08000000u
@@ -93,10 +94,13 @@ static enum outcome take(struct rtl8168 *card, uint32_t len)
 {
 	struct rtl8168_ring *ring = &card->rx.ring;
 	uint32_t room = 0;
+	bool forbidden = false;
 
 	ring->count = 0;
 	while (room < len) {
 		int rc = rtl8168_ring_take(card, ring);
+		const struct rtl8168_descriptor *descriptor;
+		uint32_t size;
 
 		if (rc == -EAGAIN)
 			return NO_DESCRIPTOR;
@@ -105,8 +109,14 @@ static enum outcome take(struct rtl8168 *card, uint32_t len)
 				"a frame of %u bytes is more than the whole ring holds", len);
 		if (rc)
 			return IN_VAIN;
-		room += ring->taken[ring->count - 1].descriptor.options1 & LENGTH;
+		descriptor = &ring->taken[ring->count - 1].descriptor;
+		size = descriptor->options1 & LENGTH;
+		forbidden |= size < BUFFER_ALIGN || descriptor->address % BUFFER_ALIGN;
+		room += size;
 	}
+	if (forbidden)
+		report_strict(card->report,
+			"a receive buffer of less than 8 bytes, or off a multiple of 8");
 	return STORED;
 }
 
