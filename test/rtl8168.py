@@ -5,6 +5,7 @@ import struct
 from scapy.all import Ether, Raw
 
 from lab import wait_for
+from stack import ask
 from vfio_user import Client, Memory
 
 IDR, MAR, DTCCR, TNPDS, THPDS, CR, TPPOLL, IMR, ISR = 0x0, 0x8, 0x10, 0x20, 0x28, 0x37, 0x38, 0x3c, 0x3e
@@ -133,3 +134,21 @@ class Card:
 
 
 FRAME = bytes(Ether(dst=MAC, src="02:00:00:00:00:02", type=0x88b5) / Raw(bytes(range(100))))
+
+
+def serve(run, device="rtl8168", wire="loop", options=()):
+    process = run.start("nicsim", "--control", run.dir / "control", *options, "--device", device, "--socket", run.dir / "card",
+                        "--wire", wire, "--mac", MAC)
+    process.expect(f"^nicsim: {device} ")
+    process.path = run.dir / "card"
+    return process
+
+
+def ctl(run, *words):
+    done, said = ask(run.dir / "control", "", *words)
+    assert done, said
+    return said
+
+
+def counter(run, name):
+    return int(dict(line.split() for line in ctl(run, "counters").splitlines())[name], 0)
