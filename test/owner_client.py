@@ -57,7 +57,7 @@ class Owner:
     """network:NAME/queue/N with rings of 64 entries and more. Raises OSError with the server's error."""
 
     def __init__(self, root, name, path="/queue/0", rx=64, tx=64, frames=None, size=1 << 20, access=READ | WRITE,
-                 limit=30.0):
+                 limit=lab.PATIENCE):
         own = memory(size) if frames is None else frames
         self.size = os.fstat(own).st_size
         self.entries = {RX: rx, TX: tx}

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 
+import lab
 import scheme_client
 from scheme_client import MAGIC, READ, REPLY, WRITE
 
@@ -39,7 +40,7 @@ def punch(fd, at, size):
 class Ring:
     """An open handle with rings of 64 entries. Buffers 0 to 63 are for frames received, 64 to 127 to send."""
 
-    def __init__(self, root, name, access=READ | WRITE, order=6, limit=30.0):
+    def __init__(self, root, name, access=READ | WRITE, order=6, limit=lab.PATIENCE):
         self.size = 1 << order
         self.kept = 0  # entries that are not published
         self.frames_fd = memory(256 << 12)

@@ -7,6 +7,8 @@ import os
 import socket
 import struct
 
+import lab
+
 MAGIC = 0x656d6863
 VERSION = 1
 READ, WRITE = 1, 2
@@ -24,7 +26,7 @@ def request(path="", access=READ | WRITE, magic=MAGIC, version=VERSION):
     return REQUEST.pack(magic, version, len(path), access, 0, path.encode())
 
 
-def connect(root, name, limit=30.0):
+def connect(root, name, limit=lab.PATIENCE):
     """The bare connection, before the handshake."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.settimeout(limit)
@@ -43,7 +45,7 @@ def connect(root, name, limit=30.0):
 class Handle:
     """An open handle of network:NAME/path. Raises OSError with the server's error."""
 
-    def __init__(self, root, name, path="", access=READ | WRITE, limit=30.0):
+    def __init__(self, root, name, path="", access=READ | WRITE, limit=lab.PATIENCE):
         self.socket = connect(root, name, limit)
         self.page = None
         try:
@@ -111,7 +113,6 @@ def stats(root, name):
 
 def set_value(root, name, path, text):
     """Writes a value; raises OSError with the driver's verdict."""
-    import lab
     with Handle(root, name, path, WRITE) as handle:
         handle.write(text.encode())
         lab.wait_for(lambda: handle.status("writes") == 1, f"a verdict on {path}")

@@ -19,8 +19,8 @@ from test_survive import kill, next_driver, up
 
 # Of its driver the largest MTU; of its link Mbit/s.
 Card = collections.namedtuple("Card", "mtu mbit")
-CARDS = {"x540": Card(9710, 10000), "82599": Card(9710, 10000), "x550": Card(9710, 10000), "82574l": Card(9194, 1000),
-         "rtl8168": Card(2026, 1000), "rtl8168c": Card(2026, 1000)}
+CARDS = {"x540": Card(9710, 10000), "82599": Card(9710, 10000), "82599-kx4": Card(9710, 10000), "x550": Card(9710, 10000),
+         "82574l": Card(9194, 1000), "rtl8168": Card(2026, 1000), "rtl8168c": Card(2026, 1000)}
 RING = ("--rx-ring", "64", "--tx-ring", "64")
 # How a driver waits, and what it says of that.
 WAYS = {("--irq", "--msix"): "MSI-X", ("--irq", "--msi"): "MSI", ("--irq", "--intx"): "INTx", ("--poll",): "none"}

@@ -12,6 +12,8 @@ import select
 import socket
 import struct
 
+import lab
+
 VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION_INFO, GET_REGION_IO_FDS, GET_IRQ_INFO, SET_IRQS, \
     REGION_READ, REGION_WRITE, DMA_READ, DMA_WRITE, DEVICE_RESET = range(1, 14)
 REPLY, NO_REPLY, ERROR = 1, 0x10, 0x20
@@ -85,7 +87,7 @@ class Pages:
 
 
 class Client:
-    def __init__(self, path, limit=30.0, handshake=True):
+    def __init__(self, path, limit=lab.PATIENCE, handshake=True):
         """`path`: where the server listens, or a socket that is connected to it."""
         connected = isinstance(path, socket.socket)
         self.socket = path if connected else socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -243,7 +245,7 @@ class Event:
     def __init__(self):
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def wait(self, limit=30.0):
+    def wait(self, limit=lab.PATIENCE):
         """How often it was signalled, at least once within the limit; else 0."""
         if not select.select([self.fd], [], [], limit)[0]:
             return 0
