@@ -310,13 +310,19 @@ static void large_frames_come(void **state)
 		assert_int_equal(nic_rx_return(b->q, frames, RING), 5);
 		for (unsigned k = 0; k < 5; k++)
 			assert_int_equal(frames[k].flags, FRAME_ERROR);
-		assert_int_equal(stats_of(b).rx_length_errors, 1);
+		/* And one that was under way when the MTU fell. */
+		assert_int_equal(nic_set_mtu(b->nic, 1500), 0);
+		assert_int_equal(deliver_large(b, 4000, false), 2);
+		assert_int_equal(nic_rx_return(b->q, frames, RING), 2);
+		assert_true(frames[0].flags == FRAME_ERROR && frames[1].flags == FRAME_ERROR);
+		assert_int_equal(nic_set_mtu(b->nic, 9000), 0);
+		assert_int_equal(stats_of(b).rx_length_errors, 2);
 		assert_int_equal(stats_of(b).bad_writebacks, 0);
 		assert_int_equal(nic_queue_stats(b->nic, 0, &stats), 0);
 		assert_int_equal(stats.rx_frames, 7);
 		assert_int_equal(stats.rx_bytes, sum);
 		adopt(b);
-		assert_int_equal(stats_of(b).rx_length_errors, 1);
+		assert_int_equal(stats_of(b).rx_length_errors, 2);
 	}
 }
 
@@ -351,6 +357,11 @@ static void large_lies_of_the_card(void **state)
 		for (unsigned k = 0; k < 4; k++)
 			assert_true(frames[k].flags == FRAME_ERROR && frames[k].len == 0);
 		assert_int_equal(stats_of(b).bad_writebacks, 8);
+		/* More in one buffer than that has. */
+		deliver(b, 2049, true, false);
+		assert_int_equal(nic_rx_return(b->q, frames, RING), 1);
+		assert_true(frames[0].flags == FRAME_ERROR && frames[0].len == 0);
+		assert_int_equal(stats_of(b).bad_writebacks, 9);
 		/* One that has begun is another process's to end. */
 		deliver_large(b, 5 * 2048, false);
 		deliver(b, 2048, false, false);
