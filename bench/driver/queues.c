@@ -328,10 +328,11 @@ int queues_memory(
 {
 	size_t heap[2] = {0, 0};
 	size_t ring[2] = {0, 0};
-	int rc = heap_of(setting, 1, &heap[0], &ring[0], why);
+	/* One queue alone has the card's own memory beside it (nic_ring_bytes()). */
+	int rc = heap_of(setting, 2, &heap[0], &ring[0], why);
 
 	if (!rc)
-		rc = heap_of(setting, 2, &heap[1], &ring[1], why);
+		rc = heap_of(setting, 3, &heap[1], &ring[1], why);
 	*driver = heap[1] - heap[0];
 	*rings = ring[1] - ring[0];
 	return rc;
