@@ -35,6 +35,8 @@ def ask(control, card, *words):
 class Stack:
     """Cards a, b, ... in one nicsim; network:a_ixgbe, network:b_ixgbe, ... by one pcid."""
 
+    daemon, family = OTHERS
+
     def __init__(self, run, devices=(), nicsim=(), **wires):
         """Cards of the devices named, in turn, all of one daemon; X540s without. `nicsim`: options of it."""
         self.run = run
