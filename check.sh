@@ -145,8 +145,8 @@ step_outside() {
 
 step_fuzz() {
 	configure fuzz clang -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined -Db_lundef=false
-	say "fuzzers, a short run each"
-	yielding test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-20}"
+	say "fuzzers: what is kept, then a minute each at most"
+	yielding test/fuzz/run "$build/fuzz" "${IXGBED_FUZZ_SECONDS:-60}"
 }
 
 step_docs() {
