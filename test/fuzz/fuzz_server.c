@@ -114,7 +114,7 @@ static void put(struct client *c, const void *data, size_t size, unsigned fds)
 		(void)sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A message with a true head, in two pieces. */
+/* A message with a true head, in two pieces, both with descriptors. */
 static void message(struct client *c, uint32_t what)
 {
 	uint8_t bytes[sizeof(struct vfio_user_header) + 256];
@@ -128,7 +128,7 @@ static void message(struct client *c, uint32_t what)
 
 	memcpy(bytes, &head, sizeof(head));
 	if (cut)
-		put(c, bytes, cut, 0);
+		put(c, bytes, cut, fds);
 	if (cut && what & 0x80)
 		turn(2);
 	put(c, bytes + cut, head.size - cut, fds);
