@@ -14,7 +14,7 @@
  * the other.
  */
 #define LAID(field) (offsetof(struct scheme_meta, field) == offsetof(struct frame_meta, field))
-#define SAME(name)  ((int)SCHEME_##name == (int)name)
+#define SAME(name)  ((int)SCHEME_##name == (int)(name))
 #define MEANS(name) ((int)SCHEME_##name == (int)NIC_##name)
 _Static_assert(sizeof(struct scheme_meta) == sizeof(struct frame_meta) && LAID(flags) &&
 		       LAID(vlan) && LAID(hash) && LAID(type) && LAID(mss) && LAID(l3_len) &&
