@@ -27,6 +27,7 @@ struct options {
 	unsigned first_size, last_size, random_frames;
 	unsigned link_changes;
 	bool filtered, to_others;
+	bool armed; /* an interrupt for each frame, which is sent when none can be missed */
 	uint16_t mtu;
 	int patience; /* ms without any progress */
 };
@@ -104,24 +105,12 @@ static int print_link(struct run *r)
 	return 0;
 }
 
-/* Arms, and sleeps until an interrupt unless `again` finds something to do. False: none came. */
-static bool wait_for_it(struct run *r, bool (*again)(void *), void *arg, int patience)
+/* Sleeps until an interrupt, or the card is gone. False: neither. */
+static bool sleep_for_it(struct run *r, int patience)
 {
 	struct pollfd polls[NIC_MAX_QUEUES + 2];
 	bool any = false;
 
-	nic_flush(r->q);
-	if (!r->fds) {
-		for (int i = 0; i < patience; i++) {
-			if (again(arg) || pci_check_gone(r->fn))
-				return true;
-			usleep(1000);
-		}
-		return false;
-	}
-	nic_irq_arm(r->nic);
-	if (again(arg))
-		return true;
 	for (size_t i = 0; i < r->fds; i++)
 		polls[i] = (struct pollfd){.fd = r->fd[i], .events = POLLIN};
 	/* Where doorbells are memory no access tells that the card is gone. */
@@ -145,6 +134,22 @@ static bool wait_for_it(struct run *r, bool (*again)(void *), void *arg, int pat
 		any = true;
 	}
 	return any;
+}
+
+/* Arms, and sleeps until an interrupt unless `again` finds something to do. False: none came. */
+static bool wait_for_it(struct run *r, bool (*again)(void *), void *arg, int patience)
+{
+	nic_flush(r->q);
+	if (r->fds) {
+		nic_irq_arm(r->nic);
+		return again(arg) || sleep_for_it(r, patience);
+	}
+	for (int i = 0; i < patience; i++) {
+		if (again(arg) || pci_check_gone(r->fn))
+			return true;
+		usleep(1000);
+	}
+	return false;
 }
 
 static bool never(void *arg)
@@ -248,6 +253,25 @@ static bool turn(void *arg)
 	return send_frames(arg) || got;
 }
 
+/* Sends one frame and has it back, by an interrupt at least. False: none came, or the frame does
+ * not. */
+static bool send_armed(struct progress *p)
+{
+	struct run *r = p->r;
+
+	nic_flush(r->q);
+	nic_irq_arm(r->nic);
+	send_frames(p);
+	do {
+		if (!sleep_for_it(r, p->o->patience) || nic_gone(r->nic))
+			return false;
+		if (take_frames(p))
+			return true;
+		nic_irq_arm(r->nic);
+	} while (!take_frames(p));
+	return true;
+}
+
 static int loop_frames(const struct options *o, struct run *r)
 {
 	struct progress p = {
@@ -259,11 +283,11 @@ static int loop_frames(const struct options *o, struct run *r)
 	while (p.sent < p.total || (!lost && p.received < p.total)) {
 		if (lost)
 			p.received = p.sent;
-		if (turn(&p))
+		if (o->armed ? send_armed(&p) : turn(&p))
 			continue;
 		if (nic_gone(r->nic))
 			return fail(o->address, "the card is gone");
-		if (!wait_for_it(r, turn, &p, o->patience))
+		if (o->armed || !wait_for_it(r, turn, &p, o->patience))
 			return fail(o->address, "nothing moves");
 	}
 	while (nic_tx_held(r->q))
@@ -360,7 +384,7 @@ int main(int argc, char **argv)
 		{"burst", 1, NULL, 'b'}, {"window", 1, NULL, 'w'}, {"from", 1, NULL, 'f'},
 		{"to", 1, NULL, 't'}, {"more", 1, NULL, 'm'}, {"link", 1, NULL, 'l'},
 		{"mtu", 1, NULL, 'u'}, {"patience", 1, NULL, 'p'}, {"filtered", 0, NULL, 'F'},
-		{"to-others", 0, NULL, 'O'}, {NULL, 0, NULL, 0}};
+		{"to-others", 0, NULL, 'O'}, {"armed", 0, NULL, 'a'}, {NULL, 0, NULL, 0}};
 	struct options o = {.ring = 512,
 		.burst = 32,
 		.window = 256,
@@ -389,6 +413,10 @@ int main(int argc, char **argv)
 		case 'p': o.patience = (int)value; break;
 		case 'F': o.filtered = true; break;
 		case 'O': o.to_others = true; break;
+		case 'a':
+			o.armed = true;
+			o.window = 1;
+			break;
 		default: return 2;
 		}
 	}

@@ -192,7 +192,9 @@ def test_deaths_with_other_interrupts_and_none(run):
     for kind in ("msi", "intx", "poll"):
         result, restarts, interrupts, *ends, off, after = said[kind]
         result = summary(result)
-        assert result["rx_frames"] > 300 and result["lost"] <= 2 * WINDOW
+        # A window is lost with each; and a window given up after 3 s without an answer makes room for another, which
+        # may go the same way.
+        assert result["rx_frames"] > 300 and result["lost"] <= (2 + result["duration_s"] // 3) * WINDOW
         assert result["rx_frames"] + result["lost"] == result["tx_frames"]
         assert restarts == "2"
         if kind == "poll":
