@@ -382,6 +382,10 @@ static void a_check(void **state)
 	assert_int_equal(nic_check(b->nic, &why), -EIO);
 	assert_non_null(strstr(why.text, "passed over"));
 
+	put(&b->fn, ISR, 2, UINT16_MAX);
+	why.text[0] = '\0';
+	assert_int_equal(nic_check(b->nic, &why), -EIO);
+	assert_non_null(strstr(why.text, "passed over"));
 	put(&b->fn, ISR, 2, IRQ_SERR);
 	assert_int_equal(nic_check(b->nic, &why), -EIO);
 	assert_non_null(strstr(why.text, "refused"));
