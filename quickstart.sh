@@ -76,7 +76,8 @@ cat <<'T'
 That was a user space driver on each side of a wire. For a real card (82599, X540, X550), as root, with the
 IOMMU switched on and the card's interface down (doc/real-card.md has each step):
 
-    build/pcid/pcid --list                                which cards there are, and whose
-    build/pcid/pcid --bind 0000:01:00.0                   takes that one, starts ixgbed on it
+    pcid="build/pcid/pcid --config pcid/pcid.toml --driver-path build/daemon"
+    $pcid --list                                          which cards there are, and whose
+    $pcid --bind 0000:01:00.0                             takes that one, starts ixgbed on it
     build/rheinfall/rheinfall --generate                  frames out of it; without --generate: mirror
 T

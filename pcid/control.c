@@ -269,7 +269,7 @@ static int ask(const char *name, const struct control_request *request, const ch
 	if (error == 0)
 		complain("%s", reply.text);
 	else if (error == -ENOENT)
-		complain("network:%s: no pcid serves it: see scheme list, and SCHEME_ROOT", name);
+		complain("network:%s: no pcid serves it: see scheme ls, and SCHEME_ROOT", name);
 	else if (error == -EACCES)
 		complain("network:%s: only root and pcid's own user may %s", name, what);
 	else

@@ -309,5 +309,5 @@ def test_a_post_mortem_of_a_driver_that_lives(run):
     assert result["records"][0]["kind"] == "start" and "ready" in [r["kind"] for r in result["records"]]
     stack.wait_link("a")  # it was not disturbed
     assert run.call("pcid", "--post-mortem", "b_ixgbe") == (
-        1, "pcid: network:b_ixgbe: no pcid serves it: see scheme list, and SCHEME_ROOT")
+        1, "pcid: network:b_ixgbe: no pcid serves it: see scheme ls, and SCHEME_ROOT")
     assert process.stop() == 0
