@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Traffic of real kernels through all of it: recorded, from a wire to a client and from a client to a wire,
-and live, between two kernels with two of our drivers in between."""
+and live, between two kernels with two of our drivers of each kind in between."""
 import json
 import os
+
+import pytest
 
 import lab
 import netns
 import traffic
-from stack import MAC, Stack
+from stack import DAEMONS, MAC, OTHERS, Stack
 
 
 def padded(frame):
@@ -108,25 +110,28 @@ def test_through_two_drivers_and_back_to_a_file(run, real_traffic):
 class TapStack(Stack):
     """Card a on a TAP interface of one namespace, card b on one of the other."""
 
-    def __init__(self, run, pair):
+    def __init__(self, run, pair, device):
         self.run, self.cards = run, ["a", "b"]
+        self.daemon, self.family = DAEMONS.get(device, OTHERS)
         for card, end in ("a", pair.a), ("b", pair.b):
-            nicsim = run.start("nicsim", "--strict", "--verbose", "--device", "x540", "--socket", f"{card}.sock",
+            nicsim = run.start("nicsim", "--strict", "--verbose", "--device", device, "--socket", f"{card}.sock",
                                "--wire", "tap:t0", "--mac", MAC[card], wrap=end.wrap)
             nicsim.expect(rf"on {card}\.sock")
 
 
-def test_live_between_two_kernels(run):
+@pytest.mark.parametrize("device", ["x540", "82574l", "rtl8168"])
+def test_live_between_two_kernels(run, device):
     """Each kernel has its card's other end for a network interface; rheinfall --bridge joins the two cards."""
     with netns.Pair() as pair:
-        stack = TapStack(run, pair)
+        stack = TapStack(run, pair, device)
         for end, address in (pair.a, traffic.HERE), (pair.b, traffic.THERE):
             end.ip(f"addr add {address}/24 dev t0")
             end.ip("link set t0 up")
         stack.pcid()
         for card in stack.cards:
             stack.wait_link(card)
-        bridge = run.start("rheinfall", "--quiet", "--json", "--bridge", "network:a_ixgbe", "network:b_ixgbe")
+        bridge = run.start("rheinfall", "--quiet", "--json", "--bridge",
+                           *(f"network:{stack.name(card)}" for card in stack.cards))
         for card in stack.cards:
             wait_reading(stack, card)
         traffic.pass_through(pair.a, pair.b, traffic.THERE)
