@@ -25,6 +25,12 @@ static inline bool piece_in_order(uint64_t region_size, uint32_t offset, uint32_
 	       (offset & (DMA_CHUNK_SIZE - 1)) + len <= DMA_CHUNK_SIZE;
 }
 
+/* Where it is for the card: `iova` by chunks. */
+static inline uint64_t piece_iova(const uint64_t *iova, uint32_t offset)
+{
+	return iova[offset >> DMA_CHUNK_SHIFT] + (offset & (DMA_CHUNK_SIZE - 1));
+}
+
 struct chain {
 	uint32_t entries; /* 0: none */
 	uint32_t bytes;
@@ -57,6 +63,15 @@ static inline struct chain tx_measure(
 }
 
 /* --- received --- */
+
+/* A buffer lies in the region, behind its metadata, and in one chunk. `span`: how far beyond
+ * NIC_BUFFER_HEAD the last one begins.
+ */
+static inline bool rx_buffer_in_order(uint32_t span, uint32_t offset)
+{
+	return offset - NIC_BUFFER_HEAD <= span &&
+	       (offset & (DMA_CHUNK_SIZE - 1)) <= DMA_CHUNK_SIZE - NIC_BUFFER_SIZE;
+}
 
 /* How a card writes the second quadword of a receive descriptor back. */
 struct rx_format {

@@ -42,14 +42,6 @@ static bool tx_late(const struct nic *nic, const struct ring *ring, const struct
 	       !tx_done(ring, p);
 }
 
-/* How often in a row, with the same slot. */
-static unsigned again(unsigned times, bool late, bool moved)
-{
-	if (!late)
-		return 0;
-	return moved ? 1 : times + 1;
-}
-
 int nic_check_queue(
 	struct nic *nic, unsigned index, const struct nic_pulse *p, struct nic_seen *seen)
 {
@@ -57,8 +49,8 @@ int nic_check_queue(
 	bool rx_moved = seen->rx_head != q->rx.head;
 	bool tx_moved = seen->rs_head != p->rs_head;
 
-	seen->rx_late = again(seen->rx_late, rx_late(nic, &q->rx, p), rx_moved);
-	seen->tx_late = again(seen->tx_late, tx_late(nic, &q->tx, p), tx_moved);
+	seen->rx_late = nic_late(seen->rx_late, rx_late(nic, &q->rx, p), rx_moved);
+	seen->tx_late = nic_late(seen->tx_late, tx_late(nic, &q->tx, p), tx_moved);
 	seen->rx_head = q->rx.head;
 	seen->rs_head = p->rs_head;
 	if (pci_gone(nic->fn))

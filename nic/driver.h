@@ -221,6 +221,13 @@ struct nic_seen {
 	uint32_t rx_head, rs_head;
 	unsigned rx_late, tx_late;
 };
+/* How often in a row it was late with the same slot; `moved`: that is another one now. */
+static inline unsigned nic_late(unsigned times, bool late, bool moved)
+{
+	if (!late)
+		return 0;
+	return moved ? 1 : times + 1;
+}
 int nic_check_queue(
 	struct nic *nic, unsigned index, const struct nic_pulse *pulse, struct nic_seen *seen);
 

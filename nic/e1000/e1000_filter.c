@@ -4,8 +4,7 @@
  * by a hash of it, by their VLAN, by their size.
  */
 #include "nic/e1000/e1000.h"
-
-#define WORDS 128u /* of each table of 4,096 bits */
+#include "nic/filter.h"
 
 /* nic.filters */
 enum {
@@ -13,17 +12,6 @@ enum {
 	ALL_STATIONS = 1 << 1, /* more are listed than there are filters for */
 	SOME_VLANS = 1 << 2,
 };
-
-static void write_table(struct e1000 *dev, uint32_t first, const uint32_t words[WORDS])
-{
-	for (unsigned i = 0; i < WORDS; i++)
-		reg_write(&dev->nic.bar, first + 4 * i, words[i]);
-}
-
-static void set_bit(uint32_t words[WORDS], unsigned bit)
-{
-	words[bit / 32] |= UINT32_C(1) << bit % 32;
-}
 
 void e1000_write_rctl(struct e1000 *dev, bool on)
 {
@@ -51,36 +39,25 @@ void e1000_write_size(struct e1000 *dev)
 /* The exact filter's entry: entry 0 is the card's own. NULL: none. */
 static void write_exact(struct e1000 *dev, unsigned entry, const uint8_t *address)
 {
-	uint32_t low = 0, high = 0;
+	struct nic_exact exact = nic_exact(address);
 
-	if (address) {
-		for (unsigned i = 0; i < 4; i++)
-			low |= (uint32_t)address[i] << 8 * i;
-		high = RAH_AV | address[4] | (uint32_t)address[5] << 8;
-	}
 	/* Not valid while it is half written. */
 	reg_write(&dev->nic.bar, RAH(entry), 0);
-	reg_write(&dev->nic.bar, RAL(entry), low);
-	reg_write(&dev->nic.bar, RAH(entry), high);
+	reg_write(&dev->nic.bar, RAL(entry), exact.low);
+	reg_write(&dev->nic.bar, RAH(entry), exact.high);
 }
 
 void e1000_filter_start(struct e1000 *dev)
 {
-	static const uint32_t none[WORDS];
+	static const uint32_t none[NIC_TABLE_WORDS];
 
 	for (unsigned i = 1; i < RA_COUNT; i++)
 		write_exact(dev, i, NULL);
-	write_table(dev, MTA(0), none);
-	write_table(dev, VFTA(0), none);
+	nic_table_write(&dev->nic.bar, MTA(0), none);
+	nic_table_write(&dev->nic.bar, VFTA(0), none);
 	reg_write(&dev->nic.bar, VET, 0x8100); /* 8254x 13.4.12: none after a reset */
 	e1000_write_size(dev);
 	dev->nic.filters = 0;
-}
-
-/* RCTL.MO 0: the upper 12 of an address's last 16 bits (8254x 13.5.1). */
-static unsigned hash(const uint8_t address[6])
-{
-	return (address[4] | (unsigned)address[5] << 8) >> 4;
 }
 
 void e1000_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n)
@@ -88,7 +65,7 @@ void e1000_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t 
 	struct e1000 *dev = e1000_of(nic);
 	bool runs = e1000_any_runs(dev);
 	unsigned filters = nic->filters & ~(unsigned)(SOME_GROUPS | ALL_STATIONS);
-	uint32_t groups[WORDS] = {0};
+	uint32_t groups[NIC_TABLE_WORDS] = {0};
 	unsigned entry = 1;
 
 	/* Meanwhile all come: no frame that is let through before and after is lost. */
@@ -96,7 +73,7 @@ void e1000_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t 
 	e1000_write_rctl(dev, runs);
 	for (size_t i = 0; i < n; i++) {
 		if (addresses[i][0] & 1)
-			set_bit(groups, hash(addresses[i]));
+			nic_table_set(groups, nic_address_hash(addresses[i]));
 		else if (entry < RA_COUNT)
 			write_exact(dev, entry++, addresses[i]);
 		else
@@ -104,7 +81,7 @@ void e1000_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t 
 	}
 	for (; entry < RA_COUNT; entry++)
 		write_exact(dev, entry, NULL);
-	write_table(dev, MTA(0), groups);
+	nic_table_write(&dev->nic.bar, MTA(0), groups);
 	if (addresses)
 		filters |= SOME_GROUPS;
 	nic->filters = (uint16_t)filters;
@@ -115,15 +92,15 @@ void e1000_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n)
 {
 	struct e1000 *dev = e1000_of(nic);
 	bool runs = e1000_any_runs(dev);
-	uint32_t words[WORDS] = {0};
+	uint32_t words[NIC_TABLE_WORDS] = {0};
 
 	for (size_t i = 0; i < n; i++)
-		set_bit(words, vlans[i]);
+		nic_table_set(words, vlans[i]);
 	if (!vlans) {
 		nic->filters &= (uint16_t)~SOME_VLANS;
 		e1000_write_rctl(dev, runs);
 	}
-	write_table(dev, VFTA(0), words);
+	nic_table_write(&dev->nic.bar, VFTA(0), words);
 	if (vlans) {
 		nic->filters |= SOME_VLANS;
 		e1000_write_rctl(dev, runs);

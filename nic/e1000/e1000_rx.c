@@ -32,17 +32,13 @@ size_t e1000_rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t 
 		n = room;
 	for (i = 0; i < n; i++, ring->tail++) {
 		uint32_t offset = offsets[i];
-		uint32_t within = offset & (DMA_CHUNK_SIZE - 1);
 
-		/* In the region, behind its metadata, and in one chunk. */
-		if (offset - NIC_BUFFER_HEAD > q->rx_span ||
-			within > DMA_CHUNK_SIZE - NIC_BUFFER_SIZE) {
+		if (!rx_buffer_in_order(q->rx_span, offset)) {
 			nic_count(&head->bad_offsets);
 			break;
 		}
 		ring->buffer[ring->tail & ring->mask] = offset;
-		dma_write(ring_word(ring, ring->tail, 0),
-			q->iova[offset >> DMA_CHUNK_SHIFT] + within);
+		dma_write(ring_word(ring, ring->tail, 0), piece_iova(q->iova, offset));
 		/* Advanced: the header's address; its bit 0 is where DD will be. */
 		dma_write(ring_word(ring, ring->tail, 1), 0);
 	}

@@ -7,11 +7,9 @@
 static void fill(struct e1000_queue *q, const struct frame *piece, uint64_t command)
 {
 	struct ring *ring = &q->head.tx;
-	uint32_t within = piece->offset & (DMA_CHUNK_SIZE - 1);
 
 	ring->buffer[ring->tail & ring->mask] = piece->offset;
-	dma_write(
-		ring_word(ring, ring->tail, 0), q->iova[piece->offset >> DMA_CHUNK_SHIFT] + within);
+	dma_write(ring_word(ring, ring->tail, 0), piece_iova(q->iova, piece->offset));
 	dma_write(ring_word(ring, ring->tail, 1), command | piece->len);
 	ring->tail++;
 }

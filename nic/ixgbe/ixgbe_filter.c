@@ -3,28 +3,16 @@
  * Which frames come (82599 datasheet 7.1.1): by their address, exactly or by a hash of it, and by
  * their VLAN.
  */
+#include "nic/filter.h"
 #include "nic/ixgbe/ixgbe.h"
 
 /* nic.filters: groups by the table, instead of all */
 #define SOME_GROUPS 1u
 
-#define WORDS 128u /* of each table of 4,096 bits */
-
 static void clear_table(struct ixgbe *dev, uint32_t first, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		reg_write(&dev->nic.bar, first + 4 * i, 0);
-}
-
-static void write_table(struct ixgbe *dev, uint32_t first, const uint32_t words[WORDS])
-{
-	for (unsigned i = 0; i < WORDS; i++)
-		reg_write(&dev->nic.bar, first + 4 * i, words[i]);
-}
-
-static void set_bit(uint32_t words[WORDS], unsigned bit)
-{
-	words[bit / 32] |= UINT32_C(1) << bit % 32;
 }
 
 void ixgbe_filter_write(struct ixgbe *dev)
@@ -52,46 +40,35 @@ void ixgbe_filter_start(struct ixgbe *dev)
 /* The exact filter's entry: entry 0 is the card's own. NULL: none. */
 static void write_exact(struct ixgbe *dev, unsigned entry, const uint8_t *address)
 {
-	uint32_t low = 0, high = 0;
+	struct nic_exact exact = nic_exact(address);
 
-	if (address) {
-		for (unsigned i = 0; i < 4; i++)
-			low |= (uint32_t)address[i] << 8 * i;
-		high = RAH_VALID | address[4] | (uint32_t)address[5] << 8;
-	}
 	/* Not valid while it is half written. */
 	reg_write(&dev->nic.bar, RAH(entry), 0);
-	reg_write(&dev->nic.bar, RAL(entry), low);
+	reg_write(&dev->nic.bar, RAL(entry), exact.low);
 	reg_write(&dev->nic.bar, MPSAR(2 * entry), address ? 1 : 0);
-	reg_write(&dev->nic.bar, RAH(entry), high);
-}
-
-/* MCSTCTRL.MO 0: the upper 12 of an address's last 16 bits (8.2.3.7.5). */
-static unsigned hash(const uint8_t address[6])
-{
-	return (address[4] | (unsigned)address[5] << 8) >> 4;
+	reg_write(&dev->nic.bar, RAH(entry), exact.high);
 }
 
 void ixgbe_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t n)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
-	uint32_t groups[WORDS] = {0}, stations[WORDS] = {0};
+	uint32_t groups[NIC_TABLE_WORDS] = {0}, stations[NIC_TABLE_WORDS] = {0};
 	unsigned entry = 1;
 
 	/* Meanwhile all come: no frame that is let through before and after is lost. */
 	reg_write(&nic->bar, FCTRL, FCTRL_BAM | FCTRL_MPE | FCTRL_UPE);
 	for (size_t i = 0; i < n; i++) {
 		if (addresses[i][0] & 1)
-			set_bit(groups, hash(addresses[i]));
+			nic_table_set(groups, nic_address_hash(addresses[i]));
 		else if (entry < RA_COUNT)
 			write_exact(dev, entry++, addresses[i]);
 		else
-			set_bit(stations, hash(addresses[i]));
+			nic_table_set(stations, nic_address_hash(addresses[i]));
 	}
 	for (; entry < RA_COUNT; entry++)
 		write_exact(dev, entry, NULL);
-	write_table(dev, MTA(0), groups);
-	write_table(dev, PFUTA(0), stations);
+	nic_table_write(&dev->nic.bar, MTA(0), groups);
+	nic_table_write(&dev->nic.bar, PFUTA(0), stations);
 	nic->filters = addresses ? SOME_GROUPS : 0;
 	reg_write(&nic->bar, MCSTCTRL, addresses ? MCSTCTRL_MFE : 0);
 	ixgbe_filter_write(dev);
@@ -100,13 +77,13 @@ void ixgbe_set_addresses(struct nic *nic, const uint8_t (*addresses)[6], size_t 
 void ixgbe_set_vlans(struct nic *nic, const uint16_t *vlans, size_t n)
 {
 	struct ixgbe *dev = ixgbe_of(nic);
-	uint32_t words[WORDS] = {0};
+	uint32_t words[NIC_TABLE_WORDS] = {0};
 
 	for (size_t i = 0; i < n; i++)
-		set_bit(words, vlans[i]);
+		nic_table_set(words, vlans[i]);
 	if (!vlans)
 		reg_clear(&nic->bar, VLNCTRL, VLNCTRL_VFE);
-	write_table(dev, VFTA(0), words);
+	nic_table_write(&dev->nic.bar, VFTA(0), words);
 	if (vlans)
 		reg_set(&nic->bar, VLNCTRL, VLNCTRL_VFE);
 }

@@ -102,11 +102,6 @@ static inline struct rtl8168_queue *rtl8168_queue_of(struct rtl8168 *dev)
 	return (struct rtl8168_queue *)dev->nic.queue[0];
 }
 
-static inline void rtl8168_add(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
 /* rtl8168_rx.c, rtl8168_tx.c */
 size_t rtl8168_rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t n);
 size_t rtl8168_rx_return(struct nic_queue *head, struct frame *frames, size_t n);

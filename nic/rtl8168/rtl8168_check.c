@@ -27,14 +27,6 @@ static bool tx_late(const struct rtl8168_queue *q)
 	       !(reg_read8(q->bar, TPPOLL) & TPPOLL_NPQ);
 }
 
-/* How often in a row, with the same slot. */
-static unsigned again(unsigned times, bool late, bool moved)
-{
-	if (!late)
-		return 0;
-	return moved ? 1 : times + 1;
-}
-
 int rtl8168_check(struct nic *nic, unsigned index)
 {
 	struct rtl8168_queue *q = rtl8168_queue_of(rtl8168_of(nic));
@@ -44,8 +36,8 @@ int rtl8168_check(struct nic *nic, unsigned index)
 
 	(void)index;
 	seen->rx_late =
-		again(seen->rx_late, rx_late(&q->head.rx), seen->rx_head != q->head.rx.head);
-	seen->tx_late = again(seen->tx_late, tx_late(q), tx_moved);
+		nic_late(seen->rx_late, rx_late(&q->head.rx), seen->rx_head != q->head.rx.head);
+	seen->tx_late = nic_late(seen->tx_late, tx_late(q), tx_moved);
 	seen->rx_head = q->head.rx.head;
 	seen->rs_head = q->rs_head;
 	if (pci_gone(nic->fn))

@@ -19,19 +19,15 @@ size_t rtl8168_rx_provide(struct nic_queue *head, const uint32_t *offsets, size_
 		n = room;
 	for (i = 0; i < n; i++, ring->tail++) {
 		uint32_t offset = offsets[i];
-		uint32_t within = offset & (DMA_CHUNK_SIZE - 1);
 		uint64_t last = (ring->tail & ring->mask) == ring->mask ? DESC_EOR : 0;
 
-		/* In the region, behind its metadata, in one chunk; and where the card can write.
-		 */
-		if (offset - NIC_BUFFER_HEAD > q->rx_span ||
-			within > DMA_CHUNK_SIZE - NIC_BUFFER_SIZE || within % BUFFER_ALIGN) {
+		/* The card writes to multiples of 8. */
+		if (!rx_buffer_in_order(q->rx_span, offset) || offset % BUFFER_ALIGN) {
 			nic_count(&head->bad_offsets);
 			break;
 		}
 		ring->buffer[ring->tail & ring->mask] = offset;
-		dma_write(ring_word(ring, ring->tail, 1),
-			q->iova[offset >> DMA_CHUNK_SHIFT] + within);
+		dma_write(ring_word(ring, ring->tail, 1), piece_iova(q->iova, offset));
 		/* The address, before the bit that gives it to the card. */
 		dma_write_barrier();
 		dma_write(ring_word(ring, ring->tail, 0), DESC_OWN | last | NIC_BUFFER_SIZE);
@@ -113,8 +109,8 @@ static size_t take(struct rtl8168_queue *q, struct frame *frames, size_t n)
 		nic_count(&q->rx_long);
 		damaged(frames, i, true);
 	} else {
-		rtl8168_add(&q->stats.rx_frames, 1);
-		rtl8168_add(&q->stats.rx_bytes, total);
+		nic_count(&q->stats.rx_frames);
+		nic_add(&q->stats.rx_bytes, total);
 	}
 	return i;
 }

@@ -31,11 +31,9 @@ static void queue(
 		bool data = i < entries;
 		uint32_t at = ring->tail + i;
 		uint32_t offset = data ? frames[i].offset : NO_BUFFER;
-		uint32_t within = offset & (DMA_CHUNK_SIZE - 1);
 
 		ring->buffer[at & ring->mask] = offset;
-		dma_write(ring_word(ring, at, 1),
-			data ? q->iova[offset >> DMA_CHUNK_SHIFT] + within : q->pad);
+		dma_write(ring_word(ring, at, 1), data ? piece_iova(q->iova, offset) : q->pad);
 	}
 	/* The addresses (and the frames), before the bits that give them to the card; the first
 	 * one's last, so that it finds no half of a frame.
@@ -78,8 +76,8 @@ size_t rtl8168_tx_provide(struct nic_queue *head, const struct frame *frames, si
 			break;
 		queue(q, frames + done, chain.entries, pad);
 		done += chain.entries;
-		rtl8168_add(&q->stats.tx_frames, 1);
-		rtl8168_add(&q->stats.tx_bytes, wire + TX_CRC);
+		nic_count(&q->stats.tx_frames);
+		nic_add(&q->stats.tx_bytes, wire + TX_CRC);
 		if (ring->tail - looked >= q->tx_every) {
 			look(q);
 			looked = ring->tail;
