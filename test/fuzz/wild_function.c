@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define FAKE_PCI_SIZED
+#include "../unit/fake_pci.h"
+
 /* --- a card and memory --- */
 
 struct pci_function *wild_new(uint16_t vendor, uint16_t device, unsigned bar, uint32_t bar_size)
@@ -158,61 +161,11 @@ static void store(const struct pci_bar *bar, uint32_t offset, unsigned size, uin
 	wild_family_write(fn, at, *wild_reg(fn, at));
 }
 
-uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
-{
-	return load(bar, offset, 4);
-}
-
-void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	store(bar, offset, 4, value);
-}
-
-uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
-{
-	return (uint16_t)load(bar, offset, 2);
-}
-
-void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
-{
-	store(bar, offset, 2, value);
-}
-
-uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
-{
-	return (uint8_t)load(bar, offset, 1);
-}
-
-void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	store(bar, offset, 1, value);
-}
-
-void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	store(bar, offset, 4, value);
-}
-
-void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	store(bar, offset, 1, value);
-}
-
 volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
 {
 	return bar->fn->direct && offset < bar->fn->bar_size
 		       ? (volatile uint8_t __iomem *)&bar->fn->reg[offset]
 		       : NULL;
-}
-
-void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) | bits);
-}
-
-void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
 }
 
 static int wait_for(const struct pci_bar *bar, uint32_t offset, unsigned size, uint32_t mask,
@@ -251,32 +204,6 @@ int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t 
 void pci_delay_us(unsigned us)
 {
 	(void)us;
-}
-
-bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
-{
-	return a->base == b->base;
-}
-
-const char *pci_address(const struct pci_function *fn)
-{
-	(void)fn;
-	return "0000:01:00.0";
-}
-
-const struct pci_id *pci_ident(const struct pci_function *fn)
-{
-	return &fn->id;
-}
-
-bool pci_gone(const struct pci_function *fn)
-{
-	return fn->gone;
-}
-
-const bool *pci_gone_flag(const struct pci_function *fn)
-{
-	return &fn->gone;
 }
 
 void pci_set_gone(struct pci_function *fn)
@@ -325,17 +252,6 @@ int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct 
 	*bar = (struct pci_bar){.fn = fn, .size = fn->bar_size, .alive = alive, .index = index};
 	fn->bars++;
 	return 0;
-}
-
-void pci_bar_unmap(struct pci_bar *bar)
-{
-	bar->fn->bars--;
-	*bar = (struct pci_bar){0};
-}
-
-unsigned pci_irq_count(struct pci_function *fn, enum pci_irq kind)
-{
-	return fn->irq_have[kind];
 }
 
 int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors, int fd[])

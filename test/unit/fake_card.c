@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fake_card.h"
+#include "fake_pci.h"
 
 #define MAC_LOW  0x44332202u
 #define MAC_HIGH 0x6655u
@@ -459,32 +460,6 @@ void fake_region_free(struct dma_region *region)
 
 /* --- pci.h --- */
 
-bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
-{
-	return a->base == b->base;
-}
-
-const char *pci_address(const struct pci_function *fn)
-{
-	(void)fn;
-	return "0000:01:00.0";
-}
-
-const struct pci_id *pci_ident(const struct pci_function *fn)
-{
-	return &fn->id;
-}
-
-bool pci_gone(const struct pci_function *fn)
-{
-	return fn->gone;
-}
-
-const bool *pci_gone_flag(const struct pci_function *fn)
-{
-	return &fn->gone;
-}
-
 int pci_quiesce(struct pci_function *fn)
 {
 	fn->bus_master = false;
@@ -508,12 +483,6 @@ int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct 
 	*bar = (struct pci_bar){.fn = fn, .size = fn->bar_size, .alive = alive};
 	fn->bars++;
 	return 0;
-}
-
-void pci_bar_unmap(struct pci_bar *bar)
-{
-	bar->fn->bars--;
-	*bar = (struct pci_bar){0};
 }
 
 /* Counts an access; false: the card does not answer any more. */
@@ -545,24 +514,9 @@ void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 		card_write(bar->fn, offset, value);
 }
 
-void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	reg_write(bar, offset, value);
-}
-
 volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
 {
 	return bar->fn->direct ? (volatile uint8_t __iomem *)reg_at(bar->fn, offset) : NULL;
-}
-
-void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) | bits);
-}
-
-void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
 }
 
 int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value,
@@ -583,53 +537,9 @@ int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t
 	}
 }
 
-/* An 82599 has none. */
-uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)offset;
-	bar->fn->misuse++;
-	return UINT8_MAX;
-}
-
-uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)offset;
-	bar->fn->misuse++;
-	return UINT16_MAX;
-}
-
-void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	(void)offset, (void)value;
-	bar->fn->misuse++;
-}
-
-void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
-{
-	(void)offset, (void)value;
-	bar->fn->misuse++;
-}
-
-void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	reg_write8(bar, offset, value);
-}
-
-int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value, unsigned us)
-{
-	(void)mask, (void)us;
-	reg_write8(bar, offset, value);
-	return -ETIMEDOUT;
-}
-
 void pci_delay_us(unsigned us)
 {
 	fake_now_us += us;
-}
-
-unsigned pci_irq_count(struct pci_function *fn, enum pci_irq kind)
-{
-	return fn->irq_have[kind];
 }
 
 int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors, int fd[])

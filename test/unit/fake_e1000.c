@@ -2,9 +2,10 @@
  *
  * A function of the e1000 driver's in plain memory.
  */
-#include <errno.h>
-
 #include "fake_e1000.h"
+
+#define FAKE_PCI_STILL
+#include "fake_pci.h"
 
 const uint16_t devices[4] = {0x100E, 0x100F, 0x10D3, 0x10C9};
 
@@ -61,117 +62,6 @@ void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 		*at(fn, offset) = value;
 }
 
-void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	reg_write(bar, offset, value);
-}
-
-volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)bar, (void)offset;
-	return NULL;
-}
-
-void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) | bits);
-}
-
-void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
-}
-
-int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value, unsigned us)
-{
-	(void)us;
-	if (bar->fn->gone)
-		return -ENODEV;
-	return (reg_read(bar, offset) & mask) == value ? 0 : -ETIMEDOUT;
-}
-
-/* It has none. */
-uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)offset;
-	bar->fn->misuse++;
-	return UINT8_MAX;
-}
-
-uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)offset;
-	bar->fn->misuse++;
-	return UINT16_MAX;
-}
-
-void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	(void)offset, (void)value;
-	bar->fn->misuse++;
-}
-
-void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
-{
-	(void)offset, (void)value;
-	bar->fn->misuse++;
-}
-
-void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	reg_write8(bar, offset, value);
-}
-
-int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value, unsigned us)
-{
-	(void)mask, (void)us;
-	reg_write8(bar, offset, value);
-	return -ETIMEDOUT;
-}
-
-void pci_delay_us(unsigned us)
-{
-	(void)us;
-}
-
-const char *pci_address(const struct pci_function *fn)
-{
-	(void)fn;
-	return "memory";
-}
-
-const struct pci_id *pci_ident(const struct pci_function *fn)
-{
-	return &fn->id;
-}
-
-bool pci_gone(const struct pci_function *fn)
-{
-	return fn->gone;
-}
-
-const bool *pci_gone_flag(const struct pci_function *fn)
-{
-	return &fn->gone;
-}
-
-bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
-{
-	return a == b;
-}
-
-int pci_quiesce(struct pci_function *fn)
-{
-	fn->master = false;
-	return fn->gone ? -ENODEV : 0;
-}
-
-int pci_set_bus_master(struct pci_function *fn, bool on)
-{
-	fn->master = on;
-	return 0;
-}
-
 int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct pci_bar *bar,
 	struct pci_error *why)
 {
@@ -179,11 +69,6 @@ int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct 
 	*bar = (struct pci_bar){.fn = fn, .index = index, .alive = alive, .size = REGS * 4};
 	fn->bars++;
 	return 0;
-}
-
-void pci_bar_unmap(struct pci_bar *bar)
-{
-	bar->fn->bars--;
 }
 
 unsigned pci_irq_count(struct pci_function *fn, enum pci_irq kind)
@@ -197,17 +82,6 @@ int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors,
 	for (unsigned i = 0; i < vectors; i++)
 		fd[i] = (int)i;
 	fn->irqs = vectors;
-	return 0;
-}
-
-void pci_irq_disable(struct pci_function *fn)
-{
-	fn->irqs = 0;
-}
-
-int pci_irq_unmask(struct pci_function *fn)
-{
-	(void)fn;
 	return 0;
 }
 

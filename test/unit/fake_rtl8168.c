@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+#define FAKE_PCI_SIZED
+#define FAKE_PCI_STILL
+#include "fake_pci.h"
+
 uint32_t get(const struct pci_function *fn, uint32_t reg, unsigned size)
 {
 	uint32_t value = 0;
@@ -125,119 +129,12 @@ static void store(const struct pci_bar *bar, uint32_t offset, unsigned size, uin
 	act(bar->fn, offset, size, old, value);
 }
 
-uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
-{
-	return load(bar, offset, 4);
-}
-
-uint16_t reg_read16(const struct pci_bar *bar, uint32_t offset)
-{
-	return (uint16_t)load(bar, offset, 2);
-}
-
-uint8_t reg_read8(const struct pci_bar *bar, uint32_t offset)
-{
-	return (uint8_t)load(bar, offset, 1);
-}
-
-void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	store(bar, offset, 4, value);
-}
-
-void reg_write16(const struct pci_bar *bar, uint32_t offset, uint16_t value)
-{
-	store(bar, offset, 2, value);
-}
-
-void reg_write8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	store(bar, offset, 1, value);
-}
-
-void reg_publish(const struct pci_bar *bar, uint32_t offset, uint32_t value)
-{
-	store(bar, offset, 4, value);
-}
-
-void reg_publish8(const struct pci_bar *bar, uint32_t offset, uint8_t value)
-{
-	store(bar, offset, 1, value);
-}
-
-volatile uint8_t __iomem *reg_direct(const struct pci_bar *bar, uint32_t offset)
-{
-	(void)bar, (void)offset;
-	return NULL;
-}
-
-void reg_set(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) | bits);
-}
-
-void reg_clear(const struct pci_bar *bar, uint32_t offset, uint32_t bits)
-{
-	reg_write(bar, offset, reg_read(bar, offset) & ~bits);
-}
-
-int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t value, unsigned us)
-{
-	(void)us;
-	if (bar->fn->gone)
-		return -ENODEV;
-	return (reg_read(bar, offset) & mask) == value ? 0 : -ETIMEDOUT;
-}
-
 int reg_poll8(const struct pci_bar *bar, uint32_t offset, uint8_t mask, uint8_t value, unsigned us)
 {
 	(void)us;
 	if (bar->fn->gone)
 		return -ENODEV;
 	return (reg_read8(bar, offset) & mask) == value ? 0 : -ETIMEDOUT;
-}
-
-void pci_delay_us(unsigned us)
-{
-	(void)us;
-}
-
-const char *pci_address(const struct pci_function *fn)
-{
-	(void)fn;
-	return "memory";
-}
-
-const struct pci_id *pci_ident(const struct pci_function *fn)
-{
-	return &fn->id;
-}
-
-bool pci_gone(const struct pci_function *fn)
-{
-	return fn->gone;
-}
-
-const bool *pci_gone_flag(const struct pci_function *fn)
-{
-	return &fn->gone;
-}
-
-bool pci_dma_same(const struct dma_region *a, const struct dma_region *b)
-{
-	return a == b;
-}
-
-int pci_quiesce(struct pci_function *fn)
-{
-	fn->master = false;
-	return fn->gone ? -ENODEV : 0;
-}
-
-int pci_set_bus_master(struct pci_function *fn, bool on)
-{
-	fn->master = on;
-	return 0;
 }
 
 int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct pci_bar *bar,
@@ -248,11 +145,6 @@ int pci_bar_map(struct pci_function *fn, unsigned index, uint32_t alive, struct 
 	fn->bars++;
 	fn->bar = index;
 	return 0;
-}
-
-void pci_bar_unmap(struct pci_bar *bar)
-{
-	bar->fn->bars--;
 }
 
 unsigned pci_irq_count(struct pci_function *fn, enum pci_irq kind)
@@ -267,17 +159,6 @@ int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors,
 	for (unsigned i = 0; i < vectors; i++)
 		fd[i] = (int)i;
 	fn->irqs = vectors;
-	return 0;
-}
-
-void pci_irq_disable(struct pci_function *fn)
-{
-	fn->irqs = 0;
-}
-
-int pci_irq_unmask(struct pci_function *fn)
-{
-	(void)fn;
 	return 0;
 }
 

@@ -4,58 +4,10 @@
  * and leaves nothing behind.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "fake_card.h"
-
-struct bench {
-	struct pci_function *fn;
-	struct dma_region *rings, *frames;
-	struct nic_config config;
-	struct nic *nic;
-	struct pci_error why;
-};
-
-static struct bench bench_new(uint16_t device)
-{
-	struct bench b = {.fn = fake_card_new(device)};
-
-	b.frames = fake_region_new(b.fn, 8192);
-	b.rings = fake_region_new(b.fn, 8192);
-	b.config = (struct nic_config){.queues = 1,
-		.rx_ring = 128,
-		.tx_ring = 64,
-		.rings = b.rings,
-		.frames = b.frames,
-		.mtu = 1500,
-		.interrupts = true};
-	fake_now_us = 0;
-	return b;
-}
-
-static void bench_free(struct bench *b)
-{
-	nic_close(b->nic);
-	/* Whatever happened: the card is quiet and nothing is left open. */
-	assert_false(b->fn->bus_master);
-	assert_int_equal(b->fn->bars, 0);
-	assert_int_equal(b->fn->irq_enabled, 0);
-	assert_int_equal(b->fn->misuse, 0);
-	assert_int_equal(b->fn->wild, 0);
-	fake_region_free(b->frames);
-	fake_region_free(b->rings);
-	fake_card_free(b->fn);
-}
-
-static int open_it(struct bench *b)
-{
-	return nic_open(&b->nic, b->fn, &b->config, &b->why);
-}
+#include "ixgbe_bench.h"
 
 /* Bits that never come or never go. */
 static void each_poll_names_its_step(void **state)

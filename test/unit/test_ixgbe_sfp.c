@@ -4,56 +4,13 @@
  * that is missing, of no use, replaced, or whose bus is out of order.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "fake_card.h"
+#include "ixgbe_bench.h"
 
 #define FAST (AUTOC_LMS_10G_SERIAL | AUTOC_RESTART_AN)
 #define SLOW (AUTOC_LMS_1G_AN | AUTOC_RESTART_AN)
-
-struct bench {
-	struct pci_function *fn;
-	struct dma_region *rings, *frames;
-	struct nic_config config;
-	struct nic *nic;
-	struct pci_error why;
-};
-
-static struct bench bench_new(uint16_t device)
-{
-	struct bench b = {.fn = fake_card_new(device)};
-
-	b.frames = fake_region_new(b.fn, 8192);
-	b.rings = fake_region_new(b.fn, 8192);
-	b.config = (struct nic_config){.queues = 1,
-		.rx_ring = 128,
-		.tx_ring = 64,
-		.rings = b.rings,
-		.frames = b.frames,
-		.mtu = 1500,
-		.interrupts = true};
-	fake_now_us = 0;
-	return b;
-}
-
-static void bench_free(struct bench *b)
-{
-	nic_close(b->nic);
-	assert_int_equal(b->fn->misuse, 0);
-	fake_region_free(b->frames);
-	fake_region_free(b->rings);
-	fake_card_free(b->fn);
-}
-
-static int open_it(struct bench *b)
-{
-	return nic_open(&b->nic, b->fn, &b->config, &b->why);
-}
 
 /* As it is without a link, whatever a reset sets. */
 static void go_dark(struct bench *b)
