@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "program.h"
 #include "scheme/ring.h"
 #include "scheme/ring_layout.h"
@@ -410,16 +411,6 @@ static void prepare(void)
 		listen(driver.listener, 4))
 		abort();
 	atexit(clean);
-}
-
-static int lowest_free(void)
-{
-	int fd = dup(STDERR_FILENO);
-
-	if (fd < 0)
-		abort();
-	(void)close(fd);
-	return fd;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

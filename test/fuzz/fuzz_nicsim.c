@@ -19,6 +19,7 @@
 #include "nicsim/wire.h"
 #include "pci/vfio_user.h"
 #include "program.h"
+#include "turns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -97,32 +98,6 @@ static void peer_carrier(void *ctx, bool up)
 static void peer_sendable(void *ctx)
 {
 	(void)ctx;
-}
-
-/* --- turns of the loop --- */
-
-struct turns {
-	struct loop_work work;
-	unsigned left;
-};
-
-static void count_turn(struct loop_work *work)
-{
-	struct turns *turns = (struct turns *)work; /* its first member */
-
-	if (turns->left--)
-		loop_defer(loop, work);
-	else
-		loop_stop(loop);
-}
-
-static void turn(unsigned n)
-{
-	struct turns turns = {.work = {.run = count_turn}, .left = n};
-
-	loop_defer(loop, &turns.work);
-	if (loop_run(loop))
-		abort();
 }
 
 /* --- messages --- */
@@ -515,7 +490,7 @@ static void step(struct bench *b, struct program *p)
 	case 11: descriptors(b, p); break;
 	case 12: scribble(b, p); break;
 	case 13: from_wire(b, p); break;
-	case 14: turn(word(p, 1) % 4); break;
+	case 14: turn(loop, word(p, 1) % 4); break;
 	case 15: live(b, p); break;
 	case 16:
 	case 17: send_frame(b, p); break;
@@ -573,7 +548,7 @@ static void make_bench(struct bench *b, unsigned kind)
 	function_reset(b->session.fn);
 	if (b->peer)
 		wire_set_link(b->peer, true);
-	turn(4);
+	turn(loop, 4);
 }
 
 /* The window is another file for each client. */
@@ -631,12 +606,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	greet(b);
 	while (program.at < program.end)
 		step(b, &program);
-	turn(2);
+	turn(loop, 2);
 	ask(b, "fault\nnone");
 	ask(b, "plug\nsr");
 	ask(b, "link\nup");
 	leave(b);
-	turn(1);
+	turn(loop, 1);
 	if (b->window)
 		munmap(b->window, b->window_size);
 	check_calm(memory[READ_ONLY], FILE_SIZE);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "pci/pci.h"
 #include "pci/vfio_user.h"
 #include "program.h"
@@ -484,16 +485,6 @@ static void act(struct client *c, const uint8_t what[4])
 		else
 			(void)pci_config_write(c->fn, number, 1u << (what[1] >> 1 & 3), number);
 	}
-}
-
-static int lowest_free(void)
-{
-	int fd = dup(STDERR_FILENO);
-
-	if (fd < 0)
-		abort();
-	(void)close(fd);
-	return fd;
 }
 
 static void prepare(void)

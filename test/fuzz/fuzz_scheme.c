@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "program.h"
 #include "scheme/linux.h"
 #include "scheme/ring_layout.h"
@@ -492,16 +493,6 @@ static void prepare(void)
 		abort();
 	snprintf(path_of_socket, sizeof(path_of_socket), "%s/network/card", folder);
 	atexit(clean);
-}
-
-static int lowest_free(void)
-{
-	int fd = dup(STDERR_FILENO);
-
-	if (fd < 0)
-		abort();
-	(void)close(fd);
-	return fd;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

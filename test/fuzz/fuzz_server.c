@@ -18,6 +18,7 @@
 #include "nicsim/control.h"
 #include "pci/vfio_user.h"
 #include "program.h"
+#include "turns.h"
 
 #define CARDS   3u
 #define FDS_MAX 80u /* more than a message may have */
@@ -40,32 +41,6 @@ struct client {
 	struct vfio_user_header head;
 	size_t got, left;
 };
-
-/* --- turns of the loop --- */
-
-struct turns {
-	struct loop_work work;
-	unsigned left;
-};
-
-static void count_turn(struct loop_work *work)
-{
-	struct turns *turns = (struct turns *)work; /* its first member */
-
-	if (turns->left--)
-		loop_defer(loop, work);
-	else
-		loop_stop(loop);
-}
-
-static void turn(unsigned n)
-{
-	struct turns turns = {.work = {.run = count_turn}, .left = n};
-
-	loop_defer(loop, &turns.work);
-	if (loop_run(loop))
-		abort();
-}
 
 /* --- a client --- */
 
@@ -130,7 +105,7 @@ static void message(struct client *c, uint32_t what)
 	if (cut)
 		put(c, bytes, cut, fds);
 	if (cut && what & 0x80)
-		turn(2);
+		turn(loop, 2);
 	put(c, bytes + cut, head.size - cut, fds);
 }
 
@@ -215,7 +190,7 @@ static void ask(struct program *p)
 		close(fd);
 		return;
 	}
-	turn(3);
+	turn(loop, 3);
 	n = recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
 	if (n < 3 || (size_t)n > CONTROL_MAX ||
 		(memcmp(answer, "ok\n", 3) != 0 && (n < 7 || memcmp(answer, "error\n", 6) != 0)))
@@ -238,9 +213,9 @@ static void step(struct client *c)
 	case 1:
 	case 2: message(c, word(c->program, 1)); break;
 	case 3: raw(c); break;
-	case 4: turn(1 + (what >> 4) % 4); break;
+	case 4: turn(loop, 1 + (what >> 4) % 4); break;
 	case 5:
-		turn(2);
+		turn(loop, 2);
 		read_replies(c);
 		break;
 	case 6: ask(c->program); break;
@@ -347,7 +322,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	restore();
 	/* One after the other is let in, and found to have left. */
 	for (unsigned i = 0, calm = 0; calm < 4; i++) {
-		turn(1);
+		turn(loop, 1);
 		calm = open_descriptors() == before ? calm + 1 : 0;
 		if (i == 1000)
 			abort();
