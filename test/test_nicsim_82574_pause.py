@@ -1,25 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Flow control of nicsim's 82574L, two of them with a cable between: when a pause is sent, by CTRL, FCRTH and FCRTL, what it
 looks like, by FCAL, FCAH, FCT and FCTTV, and what holds. How a pause holds in general is in test_nicsim_pause.py."""
-import struct
-
 import pytest
 
 from i82574 import *
 from lab import wait_for
+from pauses import GROUP, pause, seen
+from x540 import B as OTHER_MAC, raw
 
 FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH = 0x28, 0x2c, 0x30, 0x170, 0x2160, 0x2168
 XON_SEEN, XON_SENT, XOFF_SEEN, XOFF_SENT, TPT, TPR, MPTC = 0x4048, 0x404c, 0x4050, 0x4054, 0x40d4, 0x40d0, 0x40f0
 RFCE, TFCE, TXOFF, UPE, MPE, DPF, PMCF, SWXOFF, XON = 1 << 27, 1 << 28, 1 << 4, 1 << 3, 1 << 4, 1 << 22, 1 << 23, 1 << 22, 1 << 31
-OTHER_MAC, GROUP = "02:00:00:00:00:02", "01:80:c2:00:00:01"
-
-
-def raw(mac):
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def pause(quanta, to=GROUP, source=OTHER_MAC, opcode=1):
-    return raw(to) + raw(source) + struct.pack(">HHH", 0x8808, opcode, quanta) + bytes(42)
 
 
 def begin(card, ctrl=0, rctl=0):
@@ -42,18 +33,6 @@ def pair(run):
     assert process.stop() == 0
 
 
-def ask(card, counter, least=1):
-    """Waits for a counter, which reading clears."""
-    total = 0
-
-    def enough():
-        nonlocal total
-        total += card.reg(counter)
-        return total >= least
-    wait_for(enough, f"counter {counter:#x}")
-    return total
-
-
 def test_a_pause_holds_what_is_sent(pair):
     a, b = pair
     begin(a, RFCE, DPF)
@@ -63,7 +42,7 @@ def test_a_pause_holds_what_is_sent(pair):
         """Sends while nothing may be sent: whether that was so all the time (33 ms)."""
         nonlocal sent
         b.send(pause(0xffff))
-        ask(a, XOFF_SEEN)
+        seen(a.reg, XOFF_SEEN)
         at, first = a.post(FRAME), a.reg(STATUS) & TXOFF
         head, last = a.reg(TX + HEAD), a.reg(STATUS) & TXOFF
         if first and last:
@@ -75,10 +54,10 @@ def test_a_pause_holds_what_is_sent(pair):
     assert not a.reg(STATUS) & TXOFF and a.reg(RX + HEAD) == 0     # they ended in the MAC
     for _ in range(3):
         b.send(pause(0xffff)), b.send(pause(0))
-        ask(a, XON_SEEN)
+        seen(a.reg, XON_SEEN)
         assert not a.reg(STATUS) & TXOFF
     b.send(pause(0xffff))
-    ask(a, XOFF_SEEN)
+    seen(a.reg, XOFF_SEEN)
     a.set(CTRL, RST)
     assert not a.reg(STATUS) & TXOFF
 
@@ -105,7 +84,7 @@ def test_other_pauses_by_registers(pair):
     a.set(FCAH, 0x200), a.set(FCT, 0x8809)
     other = raw(GROUP[:-1] + "2") + pause(5)[6:12] + b"\x88\x09" + pause(5)[14:]
     b.send(pause(5)), b.send(other)
-    ask(a, XOFF_SEEN)
+    seen(a.reg, XOFF_SEEN)
     assert a.reg(RX + HEAD) == 1 and a.reg(XOFF_SEEN) == 0
     a.set(FCT, 0)
     b.send(other)
@@ -160,7 +139,7 @@ def test_an_overflow_tells_once_more(run):
     with Card(run.dir / "a") as card:
         card.set(FCRTL, 2000 | XON), card.set(FCRTH, 4096)
         begin(card, TFCE)
-        assert ask(card, XOFF_SENT, 2) == 2
-        ask(card, MPC, 5)
+        assert seen(card.reg, XOFF_SENT, 2) == 2
+        seen(card.reg, MPC, 5)
         assert card.reg(XOFF_SENT) == 0
     assert process.stop() == 0

@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """nicsim's flow control: pause frames that hold what a card sends, and those that it sends when its packet buffer
 fills. What is held is held for 33 ms at most, so that each look at it is made as often as it takes to come in time."""
-import struct
-
 import pytest
 
 import x540
 from lab import wait_for
-from x540 import A, B, GPRC, GPTC, MPE, RAL0, RDT, UPE, Card, frame, post, raw, send
+from pauses import pause, seen
+from x540 import A, B, GPRC, GPTC, MPE, RAL0, RDT, UPE, Card, frame, post, send
 
 MFLCN, PMCF, DPF, RFCE = 0x4294, 1, 2, 8
 FCTTV, FCRTL, FCRTH, FCRTV, FCCFG, TFCS = 0x3200, 0x3220, 0x3260, 0x32a0, 0x3d00, 0xce00
 XON_SENT, XOFF_SENT, XON_SEEN, XOFF_SEEN = 0x3f60, 0x3f68, 0x41a4, 0x41a8
 MPTC, PTC64, ENABLE = 0x40f0, 0x40d8, 1 << 31                                              # of FCRTH, FCRTL: XON
 AUTOC, SLOW = 0x42a0, 0                                       # link mode 0: 1 Gbit/s
-GROUP = "01:80:c2:00:00:01"
-
-
-def pause(quanta, to=GROUP, opcode=1, source=B):
-    return raw(to) + raw(source) + struct.pack(">HHH", 0x8808, opcode, quanta) + bytes(42)
 
 
 @pytest.fixture
@@ -35,18 +29,6 @@ def pair(run):
         yield a, b
 
 
-def seen(card, counter, least=1):
-    """Waits for a counter, which reading clears."""
-    total = 0
-
-    def enough():
-        nonlocal total
-        total += card.ask(counter)
-        return total >= least
-    wait_for(enough, f"counter {counter:#x}")
-    return total
-
-
 # --- received ---
 
 def test_a_pause_holds_what_is_sent(pair):
@@ -60,7 +42,7 @@ def test_a_pause_holds_what_is_sent(pair):
         """Sends while nothing may be sent: whether that was so all the time."""
         nonlocal sent
         post(b, pause(0xffff))
-        seen(a, XOFF_SEEN)
+        seen(a.ask, XOFF_SEEN)
         last = post(a, frame(100 + sent % 64))
         before, head, after = a.ask(TFCS), a.ask(x540.TDH), a.ask(TFCS)
         if before & after & 1:
@@ -81,11 +63,11 @@ def test_a_pause_is_ended(pair):
     a.set(MFLCN, RFCE | DPF)
     for _ in range(5):
         post(b, pause(0xffff), pause(0))
-        seen(a, XON_SEEN)
+        seen(a.ask, XON_SEEN)
         assert a.ask(TFCS) == 0
-        assert seen(a, XOFF_SEEN) == 1
+        assert seen(a.ask, XOFF_SEEN) == 1
     post(b, pause(0xffff))
-    seen(a, XOFF_SEEN)
+    seen(a.ask, XOFF_SEEN)
     a.set(x540.CTRL, 1 << 26)                                 # and by a reset
     assert a.ask(TFCS) == 0
     assert a.ask(XON_SEEN) == a.ask(XOFF_SEEN) == 0
@@ -190,7 +172,7 @@ def test_xoff_is_sent_again(pair):
     a, b = pair
     fill(a, b, 2000 | ENABLE, 4096 | ENABLE, time=0xffff, refresh=0xff00)
     send(b, *[frame(1000)] * 14)
-    seen(a, XOFF_SENT, least=4)
+    seen(a.ask, XOFF_SENT, least=4)
     for n in range(4):
         assert b.received(n) == pause(0xffff, source=A)
 
@@ -204,8 +186,8 @@ def test_nothing_is_lost(pair):
     post(b, *[frame(600 + n) for n in range(60)])
     drain(a, 0, [frame(600 + n) for n in range(60)])
     assert a.ask(x540.RXMPC0) == 0
-    assert seen(b, XOFF_SEEN) >= 1
-    assert seen(b, XON_SEEN) >= 1
+    assert seen(b.ask, XOFF_SEEN) >= 1
+    assert seen(b.ask, XON_SEEN) >= 1
     # Once the buffer is empty there are no more of them.
     send(a, frame(60, to=B))
     assert b.received(0) == frame(60, to=B)

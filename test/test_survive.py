@@ -54,6 +54,32 @@ def echo(handle, size=300, fill=1):
     assert handle.read() == frame(size, "a", "a", fill)
 
 
+def end_drivers(run, devices, ends):
+    """A card that is out of order for good: its driver says so and ends, the next one resets it. All at once, a card for
+    each fault, with the frames that it takes to show and what is said."""
+    cards = dict(zip("abcd", ends))
+    stack = Stack(run, devices, **{card: "loop" for card in cards})
+    pcid = stack.pcid("--max-deaths", 0)
+    handles = {card: stack.open(card) for card in cards}
+    for card, fault in cards.items():
+        up(handles[card])
+        handles[card].write(frame(300, card, card, 1))
+        assert handles[card].read() == frame(300, card, card, 1)
+        stack.ctl(card, "fault", fault)
+        for n in range(ends[fault][0]):
+            handles[card].write(frame(300, card, card, 2 + n))
+    for card, fault in cards.items():
+        pcid.expect(rf"^pcid: network:{stack.name(card)}: {stack.daemon} pid \d+: .*{ends[fault][1]}")
+        next_driver(stack, card, 1)
+        up(handles[card])
+        last = frame(300, card, card, 4)
+        handles[card].write(last)
+        while handles[card].read() != last:  # the ones before may have come
+            pass
+        assert stack.stats(card)["restarts"] == 1
+        handles[card].close()
+
+
 def hung_up(handle):
     while handle.read():
         pass
