@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from scapy.all import Ether, wrpcap
+from scapy.all import Ether, rdpcap, wrpcap
 
 from lab import wait_for
 from rtl8168 import *
@@ -199,6 +199,22 @@ def test_frames_over_several_buffers(sim):
             [FS | 64, 64, LS | 1 << 26 | 168]
         joined = b"".join(card.memory[BUFFERS + BUFFER * n:BUFFERS + BUFFER * n + 64] for n in range(3))
         assert joined[:164] == FRAME + bytes(50)
+
+
+def test_short_frames(run):
+    """Zeros make them 60 bytes, behind a tag too; what longer frames left there does not go out."""
+    wrpcap(str(run.dir / "in.pcap"), [Ether(FRAME)])
+    process = serve(run, wire=f"pcap:{run.dir}/in.pcap,{run.dir}/out.pcap")
+    with Card(process.path) as card:
+        card.start()
+        for tag in 0, 1 << 17 | 0x4523:
+            for length in len(FRAME), 20, 59, 60:
+                card.send(FRAME[:length], options2=tag)
+    assert process.stop() == 0
+    tagged = FRAME[:12] + bytes.fromhex("81002345") + FRAME[12:]
+    assert [bytes(p) for p in rdpcap(str(run.dir / "out.pcap"))] == [
+        FRAME, FRAME[:20] + bytes(40), FRAME[:59] + bytes(1), FRAME[:60],
+        tagged, tagged[:24] + bytes(36), tagged[:63], tagged[:64]]
 
 
 def hashed(address):

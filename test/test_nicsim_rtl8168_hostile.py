@@ -65,9 +65,11 @@ def test_a_driver_that_means_harm(sim, run):
         assert card.received()[:2] == (FS | LS | 1 << 21, 0)
         assert card.received()[2][len(FRAME):-4] == b"next"
         assert card.reg(ISR, 2) & SYSERR and counter(run, "refused") == refused + 1
+        card.set(ISR, 0xffff, 2)
         card.put(OUTSIDE, 100 | FS | LS)
         card.send(FRAME + b"more")
         assert card.received()[2][len(FRAME):-4] == b"more"
+        assert card.reg(ISR, 2) & (SYSERR | TER) == SYSERR | TER and counter(run, "refused") == refused + 2
         assert card.counters()["tx_errors"] == 1
         # Buffers of no bytes, and a ring that has less room than a frame needs.
         for buffer in 0, 4:

@@ -16,6 +16,7 @@
 
 #include "nicsim/kind.h"
 #include "nicsim/offload.h"
+#include "nicsim/request.h"
 #include "nicsim/rtl8168/regs.h"
 #include "nicsim/wire.h"
 
@@ -97,17 +98,11 @@ struct rtl8168_tx {
 	struct rtl8168_ring ring[2]; /* normal, high priority */
 	unsigned busy;               /* rings that may have something to send, a bit each */
 	bool wire_full;
-	/* The frame at that ring's place, gathered and not wholly sent. */
-	bool loaded;
-	bool broken; /* it is not sent, but done */
-	unsigned turn;
+	unsigned turn; /* the ring that is served */
+	/* At that ring's place. */
+	struct request request;
 	uint32_t options1, options2; /* of its first descriptor */
-	uint32_t length;             /* bytes in data[] */
-	uint32_t sent, segments;     /* payload bytes that went out, in how many segments */
 	struct sim_context context;
-	uint8_t data[RTL8168_TX_DATA + RTL8168_FRAME_MIN];
-	uint8_t frame[SIM_FRAME_MAX + RTL8168_FRAME_MIN];
-	uint8_t tagged[SIM_FRAME_MAX + RTL8168_FRAME_MIN];
 };
 
 struct rtl8168 {

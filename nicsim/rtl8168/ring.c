@@ -125,12 +125,12 @@ void rtl8168_write_rdsar(struct rtl8168 *card, uint32_t written)
 
 void rtl8168_write_tnpds(struct rtl8168 *card, uint32_t written)
 {
-	card->tx.loaded = false;
+	card->tx.request.loaded = false;
 	rewind_ring(card, &card->tx.ring[0], written);
 }
 
 void rtl8168_write_thpds(struct rtl8168 *card, uint32_t written)
 {
-	card->tx.loaded = false;
+	card->tx.request.loaded = false;
 	rewind_ring(card, &card->tx.ring[1], written);
 }

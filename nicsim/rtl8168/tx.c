@@ -97,40 +97,32 @@ static void gather(struct rtl8168 *card, struct rtl8168_ring *ring)
 
 	tx->options1 = ring->taken[0].descriptor.options1;
 	tx->options2 = ring->taken[0].descriptor.options2;
-	tx->length = tx->sent = tx->segments = 0;
-	tx->broken = false;
-	for (unsigned n = 0; n < ring->count; n++) {
+	request_begin(&tx->request);
+	for (unsigned n = 0; n < ring->count && !tx->request.broken; n++) {
 		const struct rtl8168_descriptor *descriptor = &ring->taken[n].descriptor;
-		uint32_t len = descriptor->options1 & FRAME_LENGTH;
+		int rc = request_gather(&tx->request, &card->fn, &ring->hint_buffer,
+			descriptor->address, descriptor->options1 & FRAME_LENGTH, RTL8168_TX_DATA);
 
-		if (len > RTL8168_TX_DATA - tx->length) {
+		if (rc == -E2BIG)
 			report_strict(card->report, "a transmit request of more than %u bytes",
 				RTL8168_TX_DATA);
-			tx->broken = true;
-			return;
-		}
-		if (len && function_dma_read(&card->fn, &ring->hint_buffer, descriptor->address,
-				   tx->data + tx->length, len)) {
+		else if (rc)
 			rtl8168_bus_error(card);
-			tx->broken = true;
-			return;
-		}
-		tx->length += len;
 	}
 }
 
 /* --- what the card writes into a frame --- */
 
 /* Where the IP header is, as far as the card looks; 0: there is none of that version. */
-static uint32_t find_ip(const struct rtl8168_tx *tx, bool ipv4)
+static uint32_t find_ip(const struct request *request, bool ipv4)
 {
 	uint32_t at = 12;
 
-	if (tx->length < 40)
+	if (request->length < 40)
 		return 0;
-	if (sim_be16(tx->data + at) == TAG_TYPE)
+	if (sim_be16(request->data + at) == TAG_TYPE)
 		at += TAG_LEN;
-	if (sim_be16(tx->data + at) != (ipv4 ? SIM_ETHERTYPE_IPV4 : SIM_ETHERTYPE_IPV6))
+	if (sim_be16(request->data + at) != (ipv4 ? SIM_ETHERTYPE_IPV4 : SIM_ETHERTYPE_IPV6))
 		return 0;
 	return at + 2;
 }
@@ -167,27 +159,27 @@ static void put_pseudo_header(
 static bool insert_checksums(struct rtl8168_tx *tx)
 {
 	bool ipv4 = tx->options2 & INSERT_IPV4, tcp = tx->options2 & INSERT_TCP;
-	uint32_t ip = find_ip(tx, ipv4), l4 = INSERT_L4(tx->options2), end, field;
+	uint32_t ip = find_ip(&tx->request, ipv4), l4 = INSERT_L4(tx->options2), end, field;
+	uint8_t *data = tx->request.data;
 
 	if (!ip)
 		return false;
 	if (ipv4) {
-		put16(tx->data + ip + 10, 0);
-		if (!sim_insert_legacy_checksum(
-			    tx->data, ip + 4u * (tx->data[ip] & 15u), ip, ip + 10))
+		put16(data + ip + 10, 0);
+		if (!sim_insert_legacy_checksum(data, ip + 4u * (data[ip] & 15u), ip, ip + 10))
 			return false;
 	}
 	if (!(tx->options2 & (INSERT_TCP | INSERT_UDP)))
 		return true;
-	end = ipv4 ? ip + sim_be16(tx->data + ip + 2) : ip + 40 + sim_be16(tx->data + ip + 4);
-	if (end > tx->length || l4 < ip + (ipv4 ? 20 : 40) || l4 + (tcp ? 20 : 8) > end)
+	end = ipv4 ? ip + sim_be16(data + ip + 2) : ip + 40 + sim_be16(data + ip + 4);
+	if (end > tx->request.length || l4 < ip + (ipv4 ? 20 : 40) || l4 + (tcp ? 20 : 8) > end)
 		return false;
 	field = l4 + (tcp ? 16 : 6);
-	put_pseudo_header(tx->data + ip, ipv4, tx->data + field,
-		tcp ? SIM_PROTOCOL_TCP : SIM_PROTOCOL_UDP, end - l4);
-	sim_insert_legacy_checksum(tx->data, end, l4, field);
-	if (!tcp && sim_be16(tx->data + field) == 0)
-		put16(tx->data + field, 0xffff);
+	put_pseudo_header(
+		data + ip, ipv4, data + field, tcp ? SIM_PROTOCOL_TCP : SIM_PROTOCOL_UDP, end - l4);
+	sim_insert_legacy_checksum(data, end, l4, field);
+	if (!tcp && sim_be16(data + field) == 0)
+		put16(data + field, 0xffff);
 	return true;
 }
 
@@ -196,22 +188,23 @@ static bool prepare_segments(struct rtl8168 *card)
 {
 	struct rtl8168_tx *tx = &card->tx;
 	bool ipv4 = tx->options1 & SEGMENT_IPV4;
-	uint32_t ip = find_ip(tx, ipv4), l4 = SEGMENT_L4(tx->options1);
+	uint32_t ip = find_ip(&tx->request, ipv4), l4 = SEGMENT_L4(tx->options1);
 	uint32_t tag = tx->options2 & INSERT_TAG ? TAG_LEN : 0;
+	uint8_t *data = tx->request.data;
 
 	if (!ip || l4 < ip + (ipv4 ? 20 : 40))
 		return false;
 	tx->context = (struct sim_context){.mss = (uint16_t)SEGMENT_MSS(tx->options2),
 		.ip_len = (uint16_t)(l4 - ip),
 		.mac_len = (uint8_t)ip,
-		.l4_len = (uint8_t)(4 * (tx->data[l4 + 12] >> 4)),
+		.l4_len = (uint8_t)(4 * (data[l4 + 12] >> 4)),
 		.l4_type = SIM_L4_TCP,
 		.ipv4 = ipv4};
-	if (!sim_segment_possible(&tx->context, tx->length, rtl8168_longest(card) - tag))
+	if (!sim_segment_possible(&tx->context, tx->request.length, rtl8168_longest(card) - tag))
 		return false;
 	if (ipv4)
-		put16(tx->data + ip + 10, 0);
-	put_pseudo_header(tx->data + ip, ipv4, tx->data + l4 + 16, SIM_PROTOCOL_TCP, 0);
+		put16(data + ip + 10, 0);
+	put_pseudo_header(data + ip, ipv4, data + l4 + 16, SIM_PROTOCOL_TCP, 0);
 	return true;
 }
 
@@ -224,18 +217,20 @@ static bool segments(const struct rtl8168_tx *tx)
 static void prepare(struct rtl8168 *card)
 {
 	struct rtl8168_tx *tx = &card->tx;
+	struct request *request = &tx->request;
 	uint32_t tag = tx->options2 & INSERT_TAG ? TAG_LEN : 0;
 
-	if (tx->broken)
+	if (request->broken)
 		return;
 	if (segments(tx)) {
-		tx->broken = !prepare_segments(card);
-		if (tx->broken)
+		request->broken = !prepare_segments(card);
+		if (request->broken)
 			report_strict(
 				card->report, "a segmentation request that does not fit its frame");
-	} else if (tx->length < SIM_FRAME_MIN || tx->length + tag > rtl8168_longest(card)) {
-		report_strict(card->report, "a frame of %u bytes to be sent", tx->length);
-		tx->broken = true;
+	} else if (request->length < SIM_FRAME_MIN ||
+		   request->length + tag > rtl8168_longest(card)) {
+		report_strict(card->report, "a frame of %u bytes to be sent", request->length);
+		request->broken = true;
 	} else if (tx->options2 & (INSERT_IPV4 | INSERT_IPV6) && !insert_checksums(tx)) {
 		report_strict(card->report, "a checksum request that does not fit its frame");
 	}
@@ -246,25 +241,16 @@ static void prepare(struct rtl8168 *card)
 /* One frame, with its tag and padding; `frame` has room for the latter behind it. -EAGAIN: the wire
  * is full.
  */
-static int send_frame(struct rtl8168 *card, uint8_t *frame, uint32_t len)
+static int send_frame(void *ctx, uint8_t *frame, uint32_t len)
 {
+	struct rtl8168 *card = ctx;
 	struct rtl8168_tx *tx = &card->tx;
 	int rc = 0;
 
-	if (tx->options2 & INSERT_TAG) {
-		memcpy(tx->tagged, frame, 12);
-		put16(tx->tagged + 12, TAG_TYPE);
-		/* It lies in the descriptor as on the wire. */
-		tx->tagged[14] = (uint8_t)tx->options2;
-		tx->tagged[15] = (uint8_t)(tx->options2 >> 8);
-		memcpy(tx->tagged + 16, frame + 12, len - 12);
-		frame = tx->tagged;
-		len += TAG_LEN;
-	}
-	if (len < RTL8168_FRAME_MIN) {
-		memset(frame + len, 0, RTL8168_FRAME_MIN - len);
-		len = RTL8168_FRAME_MIN;
-	}
+	if (tx->options2 & INSERT_TAG) /* it lies in the descriptor as on the wire */
+		frame = request_tag(&tx->request, frame, &len, TAG_TYPE,
+			__builtin_bswap16((uint16_t)tx->options2));
+	len = request_pad(frame, len);
 	if (rtl8168_loops(card))
 		rtl8168_rx_frame(card, frame, len, false);
 	else
@@ -279,19 +265,19 @@ static int send_segments(struct rtl8168 *card)
 {
 	static const struct sim_segment_flags flags = {0xff6, 0xff6, 0xfff};
 	struct rtl8168_tx *tx = &card->tx;
-	uint32_t payload = tx->length - sim_segment_header(&tx->context);
 
-	while (tx->sent < payload) {
-		uint32_t len = sim_segment(tx->frame, tx->data, tx->length, tx->sent, tx->segments,
-			&tx->context, &flags);
-		int rc = send_frame(card, tx->frame, len);
+	return request_send_segments(&tx->request, &tx->context, &flags, send_frame, card);
+}
 
-		if (rc)
-			return rc;
-		tx->sent += len - sim_segment_header(&tx->context);
-		tx->segments++;
-	}
-	return 0;
+static int send_request(struct rtl8168 *card)
+{
+	struct request *request = &card->tx.request;
+
+	if (request->broken)
+		return 0;
+	if (segments(&card->tx))
+		return send_segments(card);
+	return send_frame(card, request->data, request->length);
 }
 
 /* Sends the frame that is loaded, or the next of that ring. */
@@ -300,23 +286,22 @@ static enum found send_next(struct rtl8168 *card)
 	struct rtl8168_tx *tx = &card->tx;
 	struct rtl8168_ring *ring = &tx->ring[tx->turn];
 
-	if (!tx->loaded) {
+	if (!tx->request.loaded) {
 		enum found found = take(card, ring);
 
 		if (found != FRAME)
 			return found;
 		gather(card, ring);
 		prepare(card);
-		tx->loaded = true;
+		tx->request.loaded = true;
 	}
-	if (!tx->broken &&
-		(segments(tx) ? send_segments(card) : send_frame(card, tx->data, tx->length))) {
+	if (send_request(card)) {
 		tx->wire_full = true;
 		return SKIPPED;
 	}
-	tx->loaded = false;
+	tx->request.loaded = false;
 	complete(card, ring);
-	if (tx->broken)
+	if (tx->request.broken)
 		failed(card);
 	else
 		rtl8168_cause(card, INT_TOK);
@@ -331,7 +316,7 @@ static void on_work(struct loop_work *work)
 	for (unsigned n = 0; n < BURST; n++) {
 		if (!sending(card) || !tx->busy || tx->wire_full)
 			return;
-		if (!tx->loaded)
+		if (!tx->request.loaded)
 			tx->turn = tx->busy >> HIGH & 1 ? HIGH : NORMAL;
 		if (send_next(card) == NOTHING) {
 			tx->busy &= ~(1u << tx->turn);
@@ -356,7 +341,7 @@ void rtl8168_tx_sendable(void *ctx)
 void rtl8168_tx_look_again(struct rtl8168 *card)
 {
 	if (!(card->reg[RTL_CR] & CR_TX))
-		card->tx.loaded = false; /* what was fetched is forgotten */
+		card->tx.request.loaded = false; /* what was fetched is forgotten */
 	if (card->tx.busy && !card->tx.wire_full)
 		loop_defer(card->loop, &card->tx.work);
 }
@@ -394,7 +379,7 @@ void rtl8168_tx_reset(struct rtl8168 *card)
 {
 	struct rtl8168_tx *tx = &card->tx;
 
-	tx->loaded = false;
+	tx->request.loaded = false;
 	tx->wire_full = false;
 	tx->busy = 0;
 	tx->turn = NORMAL;
