@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * How Intel's cards look at addresses and tags, and by which sizes they count. Of frames that are
- * at least SIM_FRAME_MIN long.
+ * How cards look at addresses and tags, and by which sizes they count: all but the broadcast
+ * address as Intel's do. Of frames that are at least SIM_FRAME_MIN long.
  */
 #ifndef NICSIM_FILTER_H
 #define NICSIM_FILTER_H

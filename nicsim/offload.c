@@ -86,18 +86,6 @@ static void put_sum(uint8_t *at, uint16_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
-static void put_be16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put_be32(uint8_t *at, uint32_t value)
-{
-	put_be16(at, value >> 16);
-	put_be16(at + 2, value);
-}
-
 uint16_t sim_sum(const uint8_t *data, uint32_t len)
 {
 	return __builtin_bswap16(fold(sum(data, len)));
@@ -118,7 +106,7 @@ bool sim_l4_right(const uint8_t *l4, uint32_t len, unsigned type, const uint8_t 
 		memcpy(&check, l4 + 8, sizeof(check));
 		return sctp_check(l4, len) == check;
 	}
-	put_be32(rest + 2, len);
+	sim_put_be32(rest + 2, len);
 	return fold(sum(l4, len) + sum(addresses, addresses_len) + sum(rest, sizeof(rest))) == 0;
 }
 
@@ -147,7 +135,7 @@ static void insert_l4(uint8_t *l4, uint32_t len, unsigned type, uint32_t extra)
 		memcpy(l4 + 8, &check, sizeof(check));
 		return;
 	}
-	put_be16(length, extra);
+	sim_put_be16(length, extra);
 	value = fold(sum(l4, len) + sum(length, 2));
 	if (type == SIM_L4_UDP && value == 0)
 		value = 0xffff;
@@ -209,11 +197,11 @@ uint32_t sim_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_
 	memcpy(out, data, header);
 	memcpy(out + header, data + header + sent, n);
 	if (context->ipv4) {
-		put_be16(ip + 2, context->ip_len + context->l4_len + n);
-		put_be16(ip + 4, sim_be16(ip + 4) + number);
+		sim_put_be16(ip + 2, context->ip_len + context->l4_len + n);
+		sim_put_be16(ip + 4, sim_be16(ip + 4) + number);
 		insert_ip(ip, context->ip_len);
 	} else {
-		put_be16(ip + 4, context->ip_len - 40u + context->l4_len + n);
+		sim_put_be16(ip + 4, context->ip_len - 40u + context->l4_len + n);
 	}
 	if (context->l4_type == SIM_L4_TCP) {
 		uint32_t mask = first && last ? 0xfff
@@ -222,10 +210,10 @@ uint32_t sim_segment(uint8_t *out, const uint8_t *data, uint32_t length, uint32_
 					      : flags->middle;
 		uint32_t bits = sim_be16(l4 + 12);
 
-		put_be32(l4 + 4, sim_be32(l4 + 4) + sent);
-		put_be16(l4 + 12, bits & (mask | 0xf000));
+		sim_put_be32(l4 + 4, sim_be32(l4 + 4) + sent);
+		sim_put_be16(l4 + 12, bits & (mask | 0xf000));
 	} else {
-		put_be16(l4 + 4, context->l4_len + n);
+		sim_put_be16(l4 + 4, context->l4_len + n);
 	}
 	/* The pseudo header's sum came without a length (7.2.4.5). */
 	insert_l4(l4, context->l4_len + n, context->l4_type, context->l4_len + n);

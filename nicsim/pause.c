@@ -126,11 +126,9 @@ static void on_work(struct loop_work *work)
 	}
 	memcpy(frame, rules.group, 6);
 	memcpy(frame + 6, rules.station, 6);
-	frame[12] = (uint8_t)(rules.type >> 8);
-	frame[13] = (uint8_t)rules.type;
+	sim_put_be16(frame + 12, rules.type);
 	frame[15] = OPCODE_PAUSE;
-	frame[16] = (uint8_t)(time >> 8);
-	frame[17] = (uint8_t)time;
+	sim_put_be16(frame + 16, time);
 	if (pause->ops->send(pause->card, frame, off))
 		return; /* it is owed until there is room */
 	pause->owed = PAUSE_NOTHING;

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nicsim/bytes.h"
+
 #define FRAME_MIN 60u /* on a link, without CRC */
 #define CRC_LEN   4u
 #define TAG_LEN   4u
@@ -39,10 +41,8 @@ uint8_t *request_tag(
 	uint8_t *tagged = request->tagged;
 
 	memcpy(tagged, frame, 12);
-	tagged[12] = (uint8_t)(type >> 8);
-	tagged[13] = (uint8_t)type;
-	tagged[14] = (uint8_t)(tag >> 8);
-	tagged[15] = (uint8_t)tag;
+	sim_put_be16(tagged + 12, type);
+	sim_put_be16(tagged + 14, tag);
 	memcpy(tagged + 16, frame + 12, *len - 12);
 	*len += TAG_LEN;
 	return tagged;

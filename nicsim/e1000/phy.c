@@ -7,45 +7,28 @@
 #include <string.h>
 
 #include "nicsim/e1000/card.h"
+#include "nicsim/mii.h"
 
 #define PHY_ADDRESS 1u
 
 enum {
-	BMCR = 0,
-	BMSR = 1,
-	ID1 = 2,
-	ID2 = 3,
-	ADVERTISE = 4,
-	PARTNER = 5,
-	EXPANSION = 6,
-	CONTROL_1000 = 9,
-	STATUS_1000_T = 10,
-	EXTENDED = 15,
 	SPECIFIC_CONTROL = 16,
 	SPECIFIC_STATUS = 17,
 	EXTENDED_CONTROL = 20,
 	PAGE = 22,
 };
 
-#define BMCR_RESET    0x8000u
-#define BMCR_LOOPBACK 0x4000u
-#define BMCR_POWEROFF 0x0800u
-#define BMCR_RESTART  0x0200u
-#define BMSR_STATIC   0x7949u
-#define BMSR_DONE     0x0020u
-#define BMSR_LINK     0x0004u
-
 void e1000_phy_reset(struct e1000 *card)
 {
 	struct e1000_phy *phy = &card->phy;
 
 	memset(phy, 0, sizeof(*phy));
-	phy->reg[BMCR] = 0x1140;
-	phy->reg[ID1] = 0x0141; /* the BM1000 in its second revision */
-	phy->reg[ID2] = 0x0cb1;
-	phy->reg[ADVERTISE] = 0x0de1;
-	phy->reg[CONTROL_1000] = 0x0300;
-	phy->reg[EXTENDED] = 0x3000;
+	phy->reg[MII_BMCR] = 0x1140;
+	phy->reg[MII_ID1] = 0x0141; /* the BM1000 in its second revision */
+	phy->reg[MII_ID2] = 0x0cb1;
+	phy->reg[MII_ADVERTISE] = 0x0de1;
+	phy->reg[MII_CONTROL_1000] = 0x0300;
+	phy->reg[MII_EXTENDED] = 0x3000;
 	phy->reg[SPECIFIC_CONTROL] = 0x0078;
 	phy->reg[EXTENDED_CONTROL] = 0x0c68;
 	phy->link_fell = true;
@@ -56,14 +39,14 @@ void e1000_phy_reset(struct e1000 *card)
 
 bool e1000_loops(const struct e1000 *card)
 {
-	return card->phy.reg[BMCR] & BMCR_LOOPBACK ||
+	return card->phy.reg[MII_BMCR] & BMCR_LOOPBACK ||
 	       (card->reg[E1000_RCTL / 4] & E1000_RCTL_LOOPBACK) == E1000_RCTL_LOOPBACK_MAC;
 }
 
 /* What the other end of the cable sees of us: also while the MAC is reset. */
 static bool sends(const struct e1000 *card)
 {
-	return !card->pulled && !(card->phy.reg[BMCR] & (BMCR_POWEROFF | BMCR_LOOPBACK));
+	return !card->pulled && !(card->phy.reg[MII_BMCR] & (BMCR_POWEROFF | BMCR_LOOPBACK));
 }
 
 static bool phy_link(const struct e1000 *card)
@@ -116,17 +99,17 @@ static uint16_t phy_read(struct e1000 *card, unsigned reg)
 	uint16_t value;
 
 	/* Beyond the first page only what drivers read before they write it. */
-	if (reg > EXTENDED && reg != PAGE && phy->reg[PAGE] != 0)
+	if (reg > MII_EXTENDED && reg != PAGE && phy->reg[PAGE] != 0)
 		return 0;
 	switch (reg) {
-	case BMSR:
+	case MII_BMSR:
 		value = BMSR_STATIC | (up ? BMSR_DONE : 0) |
 			(up && !phy->link_fell ? BMSR_LINK : 0);
 		phy->link_fell = !up;
 		return value;
-	case PARTNER: return up ? 0x45e1 : 0;
-	case EXPANSION: return up ? 0x0005 : 0;
-	case STATUS_1000_T: return up ? 0x3c00 : 0;
+	case MII_PARTNER: return up ? 0x45e1 : 0;
+	case MII_EXPANSION: return up ? 0x0005 : 0;
+	case MII_STATUS_1000_T: return up ? 0x3c00 : 0;
 	/* 1000 Mbit/s, full duplex, resolved, link; a cable of 50 to 80 m. */
 	case SPECIFIC_STATUS: return up ? 0xac80 : 0x8000;
 	default: return phy->reg[reg];
@@ -139,7 +122,7 @@ static void write_bmcr(struct e1000 *card, uint16_t value)
 	struct e1000_phy *phy = &card->phy;
 	bool was = card->linked;
 
-	phy->reg[BMCR] = value & (uint16_t) ~(BMCR_RESET | BMCR_RESTART);
+	phy->reg[MII_BMCR] = value & (uint16_t) ~(BMCR_RESET | BMCR_RESTART);
 	e1000_link_changed(card);
 	if (value & (BMCR_RESET | BMCR_RESTART)) {
 		phy->link_fell = true;
@@ -151,16 +134,16 @@ static void write_bmcr(struct e1000 *card, uint16_t value)
 static void phy_write(struct e1000 *card, unsigned reg, uint16_t value)
 {
 	switch (reg) {
-	case BMCR: write_bmcr(card, value); break;
-	case BMSR:
-	case ID1:
-	case ID2:
-	case PARTNER:
-	case EXPANSION:
-	case STATUS_1000_T:
-	case EXTENDED: break; /* read-only */
+	case MII_BMCR: write_bmcr(card, value); break;
+	case MII_BMSR:
+	case MII_ID1:
+	case MII_ID2:
+	case MII_PARTNER:
+	case MII_EXPANSION:
+	case MII_STATUS_1000_T:
+	case MII_EXTENDED: break; /* read-only */
 	default:
-		if (reg < EXTENDED || reg == PAGE || card->phy.reg[PAGE] == 0)
+		if (reg < MII_EXTENDED || reg == PAGE || card->phy.reg[PAGE] == 0)
 			card->phy.reg[reg] = value;
 		break;
 	}

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "nicsim/bytes.h"
+
 /* --- what it is: SFF-8472, chapters 5 to 8 --- */
 
 static const char *const names[SFP_KINDS] = {
@@ -64,12 +66,6 @@ static uint8_t sum(const uint8_t *bytes, unsigned n)
 	return (uint8_t)total;
 }
 
-static void put16(uint8_t *at, unsigned value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
 /* Texts fill their field with spaces (SFF-8472, 8.4). */
 static void put_text(uint8_t *at, unsigned size, const char *text)
 {
@@ -98,7 +94,7 @@ static void describe(uint8_t *a0, const struct nature *nature)
 	memcpy(a0 + 37, nature->oui, 3);
 	put_text(a0 + 40, 16, nature->part);
 	put_text(a0 + 56, 4, "A");
-	put16(a0 + 60, nature->wavelength);
+	sim_put_be16(a0 + 60, nature->wavelength);
 	a0[63] = sum(a0, 63);
 	put_text(a0 + 68, 16, "NICSIM0001");
 	put_text(a0 + 84, 8, "260101");
@@ -118,17 +114,17 @@ static void diagnose(uint8_t *a2)
 	static const int16_t temperature[4] = {78, -13, 73, -8}; /* degrees: alarms, warnings */
 
 	for (unsigned i = 0; i < 4; i++)
-		put16(a2 + 2 * i, (unsigned)(uint16_t)(temperature[i] * 256));
-	put16(a2 + 8, 37000); /* supply, 100 uV */
-	put16(a2 + 10, 29000);
-	put16(a2 + 12, 36000);
-	put16(a2 + 14, 30000);
+		sim_put_be16(a2 + 2 * i, (unsigned)(uint16_t)(temperature[i] * 256));
+	sim_put_be16(a2 + 8, 37000); /* supply, 100 uV */
+	sim_put_be16(a2 + 10, 29000);
+	sim_put_be16(a2 + 12, 36000);
+	sim_put_be16(a2 + 14, 30000);
 	a2[95] = sum(a2, 95);
-	put16(a2 + 96, 35 * 256);
-	put16(a2 + 98, 33000);
-	put16(a2 + 100, 4000); /* bias, 2 uA */
-	put16(a2 + 102, 5800); /* sent and received power, 0.1 uW */
-	put16(a2 + 104, 5200);
+	sim_put_be16(a2 + 96, 35 * 256);
+	sim_put_be16(a2 + 98, 33000);
+	sim_put_be16(a2 + 100, 4000); /* bias, 2 uA */
+	sim_put_be16(a2 + 102, 5800); /* sent and received power, 0.1 uW */
+	sim_put_be16(a2 + 104, 5200);
 }
 
 void sfp_plug(struct sfp *sfp, enum sfp_kind kind)

@@ -208,7 +208,6 @@ void rtl8168_count_rx(struct rtl8168 *card, const uint8_t *frame);
 void rtl8168_write_dtccr(struct rtl8168 *card, uint32_t written);
 
 /* --- filter.c --- */
-bool rtl8168_is_broadcast(const uint8_t *address);
 bool rtl8168_is_mine(const struct rtl8168 *card, const uint8_t *address);
 bool rtl8168_filter(const struct rtl8168 *card, const uint8_t *address);
 

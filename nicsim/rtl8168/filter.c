@@ -2,14 +2,8 @@
  *
  * Which frames are for this card (RTL8169 datasheet 6.12, RCR; 6.2, MAR).
  */
+#include "nicsim/filter.h"
 #include "nicsim/rtl8168/card.h"
-
-bool rtl8168_is_broadcast(const uint8_t *address)
-{
-	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-	return memcmp(address, broadcast, 6) == 0;
-}
 
 bool rtl8168_is_mine(const struct rtl8168 *card, const uint8_t *address)
 {
@@ -36,7 +30,7 @@ bool rtl8168_filter(const struct rtl8168 *card, const uint8_t *address)
 	if (!(address[0] & 1))
 		return control & RCR_ALL ||
 		       (control & RCR_PHYSICAL && rtl8168_is_mine(card, address));
-	if (rtl8168_is_broadcast(address))
+	if (sim_is_broadcast(address))
 		return control & RCR_BROADCAST;
 	return control & RCR_MULTICAST && hashed(card, address);
 }

@@ -4,40 +4,20 @@
  * them), and the link. The other end of the wire always offers 1000BASE-T in full duplex, without
  * pause frames; negotiation is over at once.
  */
+#include "nicsim/mii.h"
 #include "nicsim/rtl8168/card.h"
 
-enum {
-	BMCR = 0,
-	BMSR = 1,
-	ID1 = 2,
-	ID2 = 3,
-	ADVERTISE = 4,
-	PARTNER = 5,
-	EXPANSION = 6,
-	CONTROL_1000 = 9,
-	STATUS_1000_T = 10,
-	EXTENDED = 15,
-	PAGE = 31,
-};
-
-#define BMCR_RESET    0x8000u
-#define BMCR_LOOPBACK 0x4000u
-#define BMCR_POWEROFF 0x0800u
-#define BMCR_ISOLATE  0x0400u
-#define BMCR_RESTART  0x0200u
-#define BMSR_STATIC   0x7949u
-#define BMSR_DONE     0x0020u
-#define BMSR_LINK     0x0004u
+#define PAGE 31u
 
 static void defaults(struct rtl8168_phy *phy)
 {
 	memset(phy, 0, sizeof(*phy));
-	phy->reg[0][BMCR] = 0x1140;
-	phy->reg[0][ID1] = 0x001c; /* RTL8211B */
-	phy->reg[0][ID2] = 0xc912;
-	phy->reg[0][ADVERTISE] = 0x0de1;
-	phy->reg[0][CONTROL_1000] = 0x0300;
-	phy->reg[0][EXTENDED] = 0x3000;
+	phy->reg[0][MII_BMCR] = 0x1140;
+	phy->reg[0][MII_ID1] = 0x001c; /* RTL8211B */
+	phy->reg[0][MII_ID2] = 0xc912;
+	phy->reg[0][MII_ADVERTISE] = 0x0de1;
+	phy->reg[0][MII_CONTROL_1000] = 0x0300;
+	phy->reg[0][MII_EXTENDED] = 0x3000;
 	phy->link_fell = true;
 }
 
@@ -51,7 +31,7 @@ void rtl8168_phy_reset(struct rtl8168 *card)
 
 bool rtl8168_loops(const struct rtl8168 *card)
 {
-	return card->phy.reg[0][BMCR] & BMCR_LOOPBACK ||
+	return card->phy.reg[0][MII_BMCR] & BMCR_LOOPBACK ||
 	       (rtl8168_get(card, RTL_TCR, 4) & TCR_LOOPBACK) == TCR_LOOPBACK;
 }
 
@@ -59,7 +39,7 @@ bool rtl8168_loops(const struct rtl8168 *card)
 static bool sends(const struct rtl8168 *card)
 {
 	return !card->pulled &&
-	       !(card->phy.reg[0][BMCR] & (BMCR_POWEROFF | BMCR_ISOLATE | BMCR_LOOPBACK));
+	       !(card->phy.reg[0][MII_BMCR] & (BMCR_POWEROFF | BMCR_ISOLATE | BMCR_LOOPBACK));
 }
 
 bool rtl8168_link(const struct rtl8168 *card)
@@ -114,14 +94,14 @@ static uint16_t phy_read(struct rtl8168 *card, unsigned reg)
 	if (phy->page)
 		return phy->page < RTL8168_PHY_PAGES ? phy->reg[phy->page][reg] : 0;
 	switch (reg) {
-	case BMSR:
+	case MII_BMSR:
 		value = BMSR_STATIC | (up ? BMSR_DONE : 0) |
 			(up && !phy->link_fell ? BMSR_LINK : 0);
 		phy->link_fell = !up;
 		return value;
-	case PARTNER: return up ? 0x41e1 : 0;
-	case EXPANSION: return up ? 0x0005 : 0;
-	case STATUS_1000_T: return up ? 0x3c00 : 0;
+	case MII_PARTNER: return up ? 0x41e1 : 0;
+	case MII_EXPANSION: return up ? 0x0005 : 0;
+	case MII_STATUS_1000_T: return up ? 0x3c00 : 0;
 	default: return phy->reg[0][reg];
 	}
 }
@@ -134,7 +114,7 @@ static void write_bmcr(struct rtl8168 *card, uint16_t value)
 
 	if (value & BMCR_RESET)
 		defaults(phy);
-	phy->reg[0][BMCR] = value & (uint16_t) ~(BMCR_RESET | BMCR_RESTART);
+	phy->reg[0][MII_BMCR] = value & (uint16_t) ~(BMCR_RESET | BMCR_RESTART);
 	rtl8168_link_changed(card);
 	if (value & (BMCR_RESET | BMCR_RESTART)) {
 		phy->link_fell = true;
@@ -152,11 +132,11 @@ static void phy_write(struct rtl8168 *card, unsigned reg, uint16_t value)
 	} else if (phy->page) {
 		if (phy->page < RTL8168_PHY_PAGES)
 			phy->reg[phy->page][reg] = value;
-	} else if (reg == BMCR) {
+	} else if (reg == MII_BMCR) {
 		write_bmcr(card, value);
-	} else if (reg == ADVERTISE || reg > STATUS_1000_T ||
-		   (reg > EXPANSION && reg < STATUS_1000_T)) {
-		if (reg != EXTENDED)
+	} else if (reg == MII_ADVERTISE || reg > MII_STATUS_1000_T ||
+		   (reg > MII_EXPANSION && reg < MII_STATUS_1000_T)) {
+		if (reg != MII_EXTENDED)
 			phy->reg[0][reg] = value;
 	}
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "nicsim/bytes.h"
+#include "nicsim/filter.h"
 #include "nicsim/headers.h"
 #include "nicsim/rtl8168/card.h"
 
@@ -58,7 +59,7 @@ static bool listening(const struct rtl8168 *card)
 
 static uint32_t address_status(const struct rtl8168 *card, const uint8_t *frame)
 {
-	if (rtl8168_is_broadcast(frame))
+	if (sim_is_broadcast(frame))
 		return STATUS_BROADCAST;
 	if (frame[0] & 1)
 		return STATUS_MULTICAST;

@@ -3,6 +3,7 @@
  * The tally counters, which the card writes to memory when it is asked to (RTL8169 datasheet 6.1,
  * DTCCR). What no wire can bring stays 0: collisions, alignment errors, underruns.
  */
+#include "nicsim/filter.h"
 #include "nicsim/rtl8168/card.h"
 
 struct dump {
@@ -22,7 +23,7 @@ void rtl8168_count_rx(struct rtl8168 *card, const uint8_t *frame)
 	struct rtl8168_counters *counters = &card->counters;
 
 	counters->rx_ok++;
-	if (rtl8168_is_broadcast(frame))
+	if (sim_is_broadcast(frame))
 		counters->rx_broadcast++;
 	else if (frame[0] & 1)
 		counters->rx_multicast++;

@@ -136,12 +136,6 @@ static uint32_t words(const uint8_t *at, unsigned n)
 	return total;
 }
 
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
 /* The pseudo header's sum, into the field of the checksum. The card makes it itself: what the
  * driver has put there has no effect (so it is with an RTL8139C+ in QEMU; Linux leaves the length
  * out in some requests).
@@ -153,7 +147,7 @@ static void put_pseudo_header(
 
 	while (total >> 16)
 		total = (total & 0xffff) + (total >> 16);
-	put16(field, total);
+	sim_put_be16(field, total);
 }
 
 static bool insert_checksums(struct rtl8168_tx *tx)
@@ -165,7 +159,7 @@ static bool insert_checksums(struct rtl8168_tx *tx)
 	if (!ip)
 		return false;
 	if (ipv4) {
-		put16(data + ip + 10, 0);
+		sim_put_be16(data + ip + 10, 0);
 		if (!sim_insert_legacy_checksum(data, ip + 4u * (data[ip] & 15u), ip, ip + 10))
 			return false;
 	}
@@ -179,7 +173,7 @@ static bool insert_checksums(struct rtl8168_tx *tx)
 		data + ip, ipv4, data + field, tcp ? SIM_PROTOCOL_TCP : SIM_PROTOCOL_UDP, end - l4);
 	sim_insert_legacy_checksum(data, end, l4, field);
 	if (!tcp && sim_be16(data + field) == 0)
-		put16(data + field, 0xffff);
+		sim_put_be16(data + field, 0xffff);
 	return true;
 }
 
@@ -203,7 +197,7 @@ static bool prepare_segments(struct rtl8168 *card)
 	if (!sim_segment_possible(&tx->context, tx->request.length, rtl8168_longest(card) - tag))
 		return false;
 	if (ipv4)
-		put16(data + ip + 10, 0);
+		sim_put_be16(data + ip + 10, 0);
 	put_pseudo_header(data + ip, ipv4, data + l4 + 16, SIM_PROTOCOL_TCP, 0);
 	return true;
 }
