@@ -321,6 +321,8 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 	uint32_t size = *reg_at(fn, TDLEN(q)) / 16;
 	unsigned done = 0;
 
+	if (!(*reg_at(fn, DMATXCTL) & DMATXCTL_TE) || !(*reg_at(fn, TXDCTL(q)) & TXDCTL_ENABLE))
+		return 0;
 	while (done < n && *reg_at(fn, TDH(q)) != *reg_at(fn, TDT(q))) {
 		uint32_t head = *reg_at(fn, TDH(q));
 		uint64_t *at = descriptor(fn, TDBAL(q), TDBAH(q), head);
