@@ -8,10 +8,10 @@
 
 #include "nic/ixgbe/ixgbe.h"
 
-#define LOW_US      5u /* also before a start, and from a stop to a start */
-#define HIGH_US     4u
-#define STRETCH_MAX 125u /* looks at the clock, each after HIGH_US */
-#define TRIES       2u
+#define LOW_US     5u /* also before a start, and from a stop to a start */
+#define HIGH_US    4u
+#define STRETCH_US 500u
+#define TRIES      2u
 
 struct bus {
 	struct ixgbe *dev;
@@ -41,15 +41,21 @@ static void set_data(struct bus *bus, bool data)
 /* The clock rises; returns the data line as it is then. */
 static bool rise(struct bus *bus)
 {
-	uint32_t lines = 0;
+	const struct pci_bar *bar = &bus->dev->nic.bar;
+	uint32_t lines;
 
 	drive(bus, true, bus->data);
-	for (unsigned i = 0; i < STRETCH_MAX && !(lines & I2CCTL_CLOCK_IN) && !bus->stuck; i++) {
+	if (bus->stuck)
+		return false; /* nothing more is waited for */
+	pci_delay_us(HIGH_US);
+	lines = reg_read(bar, I2CCTL);
+	if (!(lines & I2CCTL_CLOCK_IN)) {
+		/* By time, not by looks: a sleep may take a dozen times what was asked for. */
+		bus->stuck = reg_poll(bar, I2CCTL, I2CCTL_CLOCK_IN, I2CCTL_CLOCK_IN, STRETCH_US);
 		pci_delay_us(HIGH_US);
-		lines = reg_read(&bus->dev->nic.bar, I2CCTL);
+		lines = reg_read(bar, I2CCTL);
 	}
-	if (!(lines & I2CCTL_CLOCK_IN) || pci_gone(bus->dev->nic.fn))
-		bus->stuck = true; /* and nothing more is waited for */
+	bus->stuck |= pci_gone(bus->dev->nic.fn);
 	return lines & I2CCTL_DATA_IN;
 }
 

@@ -14,6 +14,7 @@
 #define MAC_HIGH 0x6655u
 
 uint64_t fake_now_us;
+unsigned fake_slack_us;
 
 /* --- the card's registers --- */
 
@@ -128,7 +129,9 @@ static uint32_t card_read(struct pci_function *fn, uint32_t reg)
 	}
 	if (reg == I2CCTL) {
 		value &= I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT;
-		value |= value & I2CCTL_CLOCK_OUT ? I2CCTL_CLOCK_IN : 0;
+		if (value & I2CCTL_CLOCK_OUT &&
+			fake_now_us - fn->clock_let_go_us >= fn->module_holds_us)
+			value |= I2CCTL_CLOCK_IN;
 		value |= fake_module_data(&fn->module) ? I2CCTL_DATA_IN : 0;
 	}
 	if (counts(reg))
@@ -145,6 +148,8 @@ static uint32_t card_read(struct pci_function *fn, uint32_t reg)
 
 static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
 {
+	if (reg == I2CCTL && value & ~*reg_at(fn, reg) & I2CCTL_CLOCK_OUT)
+		fn->clock_let_go_us = fake_now_us;
 	*reg_at(fn, reg) = value;
 	if (reg == CTRL && value & CTRL_RST)
 		card_reset(fn);
@@ -541,7 +546,7 @@ int reg_poll(const struct pci_bar *bar, uint32_t offset, uint32_t mask, uint32_t
 
 void pci_delay_us(unsigned us)
 {
-	fake_now_us += us;
+	fake_now_us += us + fake_slack_us;
 }
 
 int pci_irq_enable(struct pci_function *fn, enum pci_irq kind, unsigned vectors, int fd[])

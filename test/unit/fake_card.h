@@ -33,12 +33,14 @@ struct pci_function {
 	uint16_t phy_control; /* MDIO device 30, register 0, of the PHY at phy_address */
 	unsigned phy_address;
 	struct fake_module module; /* an 82599's: a 10GBASE-SR one of Intel's */
+	uint64_t clock_let_go_us;  /* when the driver last let the module's clock rise */
 	uint16_t corectl[8];       /* the last that were written there */
 	unsigned corectls;
 	unsigned commands; /* that an X550's firmware was given, each with its semaphore */
 
 	/* what a test sets */
-	unsigned vanish_at; /* the access from which on all reads are all-ones; 0: never */
+	unsigned module_holds_us; /* its clock, each time */
+	unsigned vanish_at;       /* the access from which on all reads are all-ones; 0: never */
 	struct {
 		uint32_t reg, mask, value;
 	} hold[FAKE_HOLDS]; /* these bits read so, whatever is written */
@@ -70,6 +72,7 @@ struct pci_function {
 };
 
 extern uint64_t fake_now_us;
+extern unsigned fake_slack_us; /* that a sleep takes beyond what was asked for */
 
 /* A card with a valid EEPROM. */
 struct pci_function *fake_card_new(uint16_t device);

@@ -33,7 +33,7 @@ static inline struct bench bench_new(uint16_t device)
 		.frames = b.frames,
 		.mtu = 1500,
 		.interrupts = true};
-	fake_now_us = 0;
+	fake_now_us = fake_slack_us = 0;
 	return b;
 }
 

@@ -379,6 +379,19 @@ static void a_bus_that_is_stuck(void **state)
 		assert_string_equal(module_text(&b, false), "10GBASE-SR, also at 1 Gbit/s");
 		bench_free(&b);
 	}
+	/* A module may hold its clock as long as SFF-8431 lets it, whatever a sleep takes. */
+	for (unsigned late = 0; late < 2; late++) {
+		struct bench b = bench_new(0x10FB);
+
+		go_dark(&b);
+		fake_slack_us = 55;
+		b.fn->module_holds_us = late ? 1000 : 400;
+		assert_int_equal(open_it(&b), 0);
+		assert_int_equal(
+			late, strstr(module_text(&b, late), "does not say what it is") != NULL);
+		assert_true(fake_now_us < 1000000);
+		bench_free(&b);
+	}
 	/* A driver that died while it read: the module is in the middle of a byte, and pulls. */
 	for (unsigned rises = 0; rises < 8; rises++) {
 		struct bench b = bench_new(0x10FB);
