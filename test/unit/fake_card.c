@@ -45,6 +45,7 @@ static void card_reset(struct pci_function *fn)
 	*reg_at(fn, ANLP1) = ANLP1_STATE_MASK;
 	*reg_at(fn, ESDP) = (fn->lit ? 0 : ESDP_SDP3) | ESDP_SDP3_OUT;
 	*reg_at(fn, I2CCTL) = I2CCTL_CLOCK_OUT | I2CCTL_DATA_OUT;
+	memset(fn->tx, 0, sizeof fn->tx);
 	fn->resets++;
 }
 
@@ -60,6 +61,11 @@ static bool counts(uint32_t reg)
 static unsigned rx_queue_of(uint32_t reg)
 {
 	return (reg - RDBAL(0)) / 0x40;
+}
+
+static unsigned tx_queue_of(uint32_t reg)
+{
+	return (reg - TDBAL(0)) / 0x40;
 }
 
 static bool is_routed(const struct pci_function *fn, unsigned queue)
@@ -173,6 +179,9 @@ static void card_write(struct pci_function *fn, uint32_t reg, uint32_t value)
 	if (reg >= RDBAL(0) && reg < RDBAL(16) && reg == RXDCTL(rx_queue_of(reg)) &&
 		!(value & RXDCTL_ENABLE))
 		fn->routed_when_stopped = is_routed(fn, rx_queue_of(reg));
+	if (reg >= TDBAL(0) && reg < TDBAL(NIC_MAX_QUEUES) && reg == TXDCTL(tx_queue_of(reg)) &&
+		!(value & TXDCTL_ENABLE))
+		fn->tx[tx_queue_of(reg)] = (struct fake_tx){0};
 	if (reg == RDT(0) || reg == TDT(0))
 		fn->tail_writes++;
 }
@@ -311,7 +320,6 @@ static void send_legacy(struct pci_function *fn, const uint64_t *at)
 		(struct fake_sent){.first = (uint32_t)(reach(fn, at[0], len) - fn->region[0]->base),
 			.bytes = len,
 			.pieces = 1};
-	fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};
 }
 
 /* 7.2.3.2.3: IPLEN, MACLEN, L4LEN. */
@@ -324,6 +332,7 @@ static uint32_t header_of(const uint64_t context[2])
 unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 {
 	uint32_t size = *reg_at(fn, TDLEN(q)) / 16;
+	struct fake_sent *sent = &fn->tx[q].frame;
 	unsigned done = 0;
 
 	if (!(*reg_at(fn, DMATXCTL) & DMATXCTL_TE) || !(*reg_at(fn, TXDCTL(q)) & TXDCTL_ENABLE))
@@ -331,7 +340,6 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 	while (done < n && *reg_at(fn, TDH(q)) != *reg_at(fn, TDT(q))) {
 		uint32_t head = *reg_at(fn, TDH(q));
 		uint64_t *at = descriptor(fn, TDBAL(q), TDBAH(q), head);
-		struct fake_sent *sent = &fn->sent[fn->sent_frames % FAKE_SENT];
 		uint32_t len = (uint32_t)(at[1] & 0xFFFF);
 		const uint8_t *from;
 
@@ -347,7 +355,7 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 			/* Not inside a frame, and it asks for no report. */
 			if (sent->pieces || at[1] & (TX_RS | TX_EOP))
 				fn->wild++;
-			memcpy(fn->context[at[1] >> TX_IDX_SHIFT & 1], at, 16);
+			memcpy(fn->tx[q].context[at[1] >> TX_IDX_SHIFT & 1], at, 16);
 			fn->contexts++;
 			continue;
 		}
@@ -356,7 +364,7 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 			sent->first = (uint32_t)(from - fn->region[0]->base);
 		if (!sent->pieces) {
 			sent->word = at[1];
-			memcpy(sent->context, fn->context[at[1] >> TX_IDX_SHIFT & 1], 16);
+			memcpy(sent->context, fn->tx[q].context[at[1] >> TX_IDX_SHIFT & 1], 16);
 		}
 		sent->pieces++;
 		sent->bytes += len;
@@ -366,8 +374,8 @@ unsigned fake_transmit_on(struct pci_function *fn, unsigned q, unsigned n)
 
 			if ((at[1] >> TX_PAYLEN_SHIFT) + header != sent->bytes)
 				fn->wild++;
-			fn->sent_frames++;
-			fn->sent[fn->sent_frames % FAKE_SENT] = (struct fake_sent){0};
+			fn->sent[fn->sent_frames++ % FAKE_SENT] = *sent;
+			*sent = (struct fake_sent){0};
 		}
 		if (at[1] & TX_RS) {
 			at[0] = 0;

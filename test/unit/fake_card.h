@@ -66,7 +66,10 @@ struct pci_function {
 	unsigned tail_writes;
 	struct fake_sent sent[FAKE_SENT];
 	unsigned sent_frames;
-	uint64_t context[2][2];
+	struct fake_tx {                /* of a queue */
+		struct fake_sent frame; /* of which not all is sent */
+		uint64_t context[2][2];
+	} tx[NIC_MAX_QUEUES];
 	unsigned contexts; /* written */
 	unsigned wild;     /* DMA outside the regions or without bus mastering */
 };
