@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to frames: installs what is missing, builds, and lets two ixgbed drive two software cards
-# that a cable joins, while rheinfall measures. Needs no network card; leaves nothing but build/.
+# that a cable joins, while rheinfall measures; then an e1000d and an rtl8168d, one at each end of another.
+# Needs no network card; leaves nothing but build/.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
@@ -43,41 +44,52 @@ await() {
 }
 
 echo
-echo "two software X540 cards, joined by a cable"
+echo "software cards in pairs, each joined by a cable: two X540, an 82574L and an RTL8168"
 start nicsim build/nicsim/nicsim \
-	--device x540 --socket "$work/left.sock" --wire cable:quick \
-	--device x540 --socket "$work/right.sock" --wire cable:quick
-await nicsim 2 "^nicsim: x540"
+	--device x540 --socket "$work/left" --wire cable:ten \
+	--device x540 --socket "$work/right" --wire cable:ten \
+	--device 82574l --socket "$work/near" --wire cable:one --pace \
+	--device rtl8168 --socket "$work/far" --wire cable:one --pace
+await nicsim 4 "^nicsim: "
 
-echo "pcid starts an ixgbed for each"
-start pcid build/pcid/pcid --config pcid/pcid.toml --vfio-user "$work/left.sock" --vfio-user "$work/right.sock"
-await pcid 2 " ready "
+echo "pcid starts a driver for each"
+start pcid build/pcid/pcid --config pcid/pcid.toml \
+	--vfio-user "$work/left" --vfio-user "$work/right" --vfio-user "$work/near" --vfio-user "$work/far"
+await pcid 4 " ready "
 build/scheme/scheme ls
 
-echo
-echo "rheinfall mirrors on the right and generates on the left"
-start mirror build/rheinfall/rheinfall --url network:right_ixgbe --quiet
-# It takes all frames, once it is there: what came before would be nobody's.
-for _ in $(seq 200); do
-	[ "$(build/scheme/scheme cat network:right_ixgbe/promisc)" = 1 ] && break
-	sleep 0.1
-done
-for run in "as fast as it goes, 60 bytes:--size 60 --duration 4" \
-	"as fast as it goes, 1514 bytes:--size 1514 --duration 4" \
-	"1,000 frames a second, for latency:--size 60 --rate 1000 --duration 3"; do
+# The scheme at one end generates, that at the other sends everything back.
+mirror() { # MIRROR GENERATOR
 	echo
-	echo "${run%%:*}"
-	# shellcheck disable=SC2086
-	build/rheinfall/rheinfall --url network:left_ixgbe --generate --expect-lossless ${run#*:}
-done
+	echo "rheinfall mirrors on $1 and generates on $2"
+	start "mirror-$1" build/rheinfall/rheinfall --url "network:$1" --quiet
+	# It takes all frames, once it is there: what came before would be nobody's.
+	for _ in $(seq 200); do
+		[ "$(build/scheme/scheme cat "network:$1/promisc")" = 1 ] && break
+		sleep 0.1
+	done
+}
+generate() { # GENERATOR WHAT OPTION...
+	local generator=$1
+	echo
+	echo "$2"
+	shift 2
+	build/rheinfall/rheinfall --url "network:$generator" --generate --expect-lossless "$@"
+}
+mirror right_ixgbe left_ixgbe
+generate left_ixgbe "as fast as it goes, 60 bytes" --size 60 --duration 4
+generate left_ixgbe "as fast as it goes, 1514 bytes" --size 1514 --duration 4
+generate left_ixgbe "1,000 frames a second, for latency" --size 60 --rate 1000 --duration 3
+mirror far_rtl8168 near_e1000
+generate near_e1000 "cards of 1 Gbit/s, at their line's pace, 1514 bytes" --size 1514 --duration 4
 
 cat <<'T'
 
-That was a user space driver on each side of a wire. For a real card (82599, X540, X550), as root, with the
-IOMMU switched on and the card's interface down (doc/real-card.md has each step):
+That was a user space driver on each side of a wire. For a real card (README.md names those that are known), as root, with
+the IOMMU switched on and the card's interface down (doc/real-card.md has each step):
 
     pcid="build/pcid/pcid --config pcid/pcid.toml --driver-path build/daemon"
     $pcid --list                                          which cards there are, and whose
-    $pcid --bind 0000:01:00.0                             takes that one, starts ixgbed on it
+    $pcid --bind 0000:01:00.0                             takes that one, starts its driver on it
     build/rheinfall/rheinfall --generate                  frames out of it; without --generate: mirror
 T
