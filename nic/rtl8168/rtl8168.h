@@ -42,19 +42,21 @@ enum rtl8168_quirk {
 	QUIRK_ALL_GROUPS = 1 << 3, /* its hash of group addresses does not work */
 	QUIRK_DASH = 1 << 4,       /* a management processor may be at work */
 	QUIRK_TAKEN = 1 << 5,      /* its firmware has the card until a driver takes it */
-	QUIRK_REFUSED = 1 << 6,    /* known, and not driven */
+	QUIRK_OVERFLOW = 1 << 6,   /* may receive no more once its FIFO was full */
+	QUIRK_ERI_POWER = 1 << 7,  /* the PHY's power is also behind ERIAR */
+	QUIRK_REFUSED = 1 << 8,    /* known, and not driven */
 };
 
 struct rtl8168_model {
 	uint16_t mask, xid; /* bits 20 to 30 of TCR */
 	const char *name;
-	uint32_t rcr;   /* but for what is accepted */
-	uint8_t phy;    /* enum rtl8168_phy */
-	uint8_t pmch;   /* bits that have the PHY powered */
-	uint8_t stop;   /* enum rtl8168_stop */
-	uint8_t jumbo;  /* enum rtl8168_jumbo */
-	uint8_t mtps;   /* from how many units on a frame is sent while it is still read */
-	uint8_t quirks; /* enum rtl8168_quirk */
+	uint32_t rcr;    /* but for what is accepted */
+	uint8_t phy;     /* enum rtl8168_phy */
+	uint8_t pmch;    /* bits that have the PHY powered */
+	uint8_t stop;    /* enum rtl8168_stop */
+	uint8_t jumbo;   /* enum rtl8168_jumbo */
+	uint8_t mtps;    /* from how many units on a frame is sent while it is still read */
+	uint16_t quirks; /* enum rtl8168_quirk */
 };
 
 bool rtl8168_serves(const struct pci_id *id, const char **why);
@@ -78,7 +80,8 @@ struct rtl8168_queue {
 	uint32_t rs_head, rs_tail;
 	uint32_t *rs; /* ring of the indices that are looked at and were not seen done yet */
 	struct nic_seen seen;
-	uint64_t pad; /* the address of zeroes that fill a short frame up; 0: the card does */
+	unsigned overrun; /* checks since the receiver's FIFO ran over, and nothing came */
+	uint64_t pad;     /* the address of zeroes that fill a short frame up; 0: the card does */
 	struct nic_queue_stats stats; /* this thread writes, any reads */
 };
 

@@ -12,6 +12,7 @@
 #define MDIO_US 1000u
 #define OCP_US  4000u
 #define DP_US   200000u
+#define ERI_US  20000u
 #define GAP_US  20u    /* from one cycle to the next, as the datasheet has it */
 #define WAKE_US 20000u /* as Linux waits */
 
@@ -117,6 +118,25 @@ static int negotiate(struct rtl8168 *dev)
 	return phy_write(dev, BMCR, control | BMCR_AUTONEG | BMCR_RESTART);
 }
 
+/* What an earlier driver switched off (Linux does, on its way out). Where nothing answers the
+ * negotiation tells.
+ */
+static void power_up(struct rtl8168 *dev)
+{
+	const struct pci_bar *bar = &dev->nic.bar;
+
+	reg_write8(bar, PMCH, reg_read8(bar, PMCH) | dev->model->pmch);
+	if (dev->model->quirks & QUIRK_ERI_POWER) {
+		reg_write(bar, ERIAR, ERIAR_ALL | ERI_POWER);
+		if (!reg_poll(bar, ERIAR, ERIAR_FLAG, ERIAR_FLAG, ERI_US)) {
+			reg_write(bar, ERIDR, rtl8168_read_sure(dev, ERIDR) | ERI_POWER_ON);
+			reg_write(bar, ERIAR, ERIAR_FLAG | ERIAR_ALL | ERI_POWER);
+			(void)reg_poll(bar, ERIAR, ERIAR_FLAG, 0, ERI_US);
+		}
+	}
+	pci_delay_us(WAKE_US);
+}
+
 int rtl8168_link_start(struct rtl8168 *dev)
 {
 	const struct pci_bar *bar = &dev->nic.bar;
@@ -124,10 +144,8 @@ int rtl8168_link_start(struct rtl8168 *dev)
 
 	if (reg_read8(bar, PHYSTATUS) & PHYSTATUS_LINK)
 		return 0;
-	if (dev->model->pmch) {
-		reg_write8(bar, PMCH, reg_read8(bar, PMCH) | dev->model->pmch);
-		pci_delay_us(WAKE_US);
-	}
+	if (dev->model->pmch)
+		power_up(dev);
 	rc = negotiate(dev);
 	if (rc == -ETIMEDOUT)
 		return nic_fail(&dev->nic, rc, "its PHY does not answer (PHYAR, 0x60)");

@@ -97,6 +97,7 @@ static void forget(struct rtl8168_queue *q)
 	q->tx_done = 0;
 	q->rs_head = q->rs_tail = 0;
 	q->seen = (struct nic_seen){0};
+	q->overrun = 0;
 }
 
 /* --- started --- */
@@ -180,6 +181,9 @@ int rtl8168_queue_start(struct rtl8168 *dev, const struct dma_region *frames)
 	rtl8168_write_mtu(dev);
 	if (dev->model->quirks & QUIRK_TAKEN)
 		reg_clear(bar, MISC, MISC_RXDV_GATED);
+	/* From the E-VL on: the card is no more its firmware's (Linux does so after each reset). */
+	if (dev->model->stop == STOP_EMPTY)
+		reg_write8(bar, MCU, reg_read8(bar, MCU) & (uint8_t)~MCU_OOB);
 	/* Before both configurations, which do not stick otherwise. */
 	for (unsigned i = 0; i < 2; i++) {
 		reg_write8(bar, CR, CR_TE | CR_RE);

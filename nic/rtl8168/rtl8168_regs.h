@@ -33,6 +33,7 @@
 #define IRQ_TOK          0x0004u
 #define IRQ_TER          0x0008u
 #define IRQ_LINK         0x0020u
+#define IRQ_FOVW         0x0040u /* the receiver's FIFO was full */
 #define IRQ_SERR         0x8000u /* the bus refused the card an access */
 #define TCR              0x40u
 #define TCR_BURST        (7u << 8) /* of DMA: no limit */
@@ -68,8 +69,12 @@
 #define PHYSTATUS_10     0x04u
 #define PHYSTATUS_LINK   0x02u
 #define PMCH             0x6Fu /* 8, [L] */
-#define EPHY_RXER        0x7Cu /* [L] */
-#define OCPDR            0xB0u /* [L] behind it: the PHY, the management processor, the MAC's */
+#define ERIDR            0x70u /* [L] behind it: the MAC's extended registers, by 32 bits */
+#define ERIAR            0x74u
+#define ERIAR_FLAG       BIT(31) /* to be written, or read */
+#define ERIAR_ALL        0xF000u /* bytes */
+#define EPHY_RXER        0x7Cu   /* [L] */
+#define OCPDR            0xB0u   /* [L] behind it: the PHY, the management processor, the MAC's */
 #define OCPDR_WRITE      BIT(31)
 #define OCPAR            0xB4u
 #define OCPAR_FLAG       BIT(31)
@@ -94,6 +99,10 @@
 #define MTPS             0xECu /* 8 */
 #define MISC             0xF0u /* [L] */
 #define MISC_RXDV_GATED  BIT(19)
+
+/* Behind ERIAR [L]. */
+#define ERI_POWER    0x1A8u
+#define ERI_POWER_ON 0xFC000000u
 
 /* Behind OCPDR, of the MAC [L]. */
 #define MAC_LIST     0xE8DEu

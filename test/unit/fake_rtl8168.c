@@ -57,6 +57,8 @@ static uint32_t window(struct pci_function *fn, uint32_t value, unsigned reg)
 		return value;
 	if (value >> 31) {
 		fn->phy[reg] = (uint16_t)value;
+		if (reg == 0)
+			fn->then = fn->power;
 		return value & ~BIT(31);
 	}
 	return (value & UINT32_C(0xFFFF0000)) | BIT(31) | fn->phy[reg];
@@ -74,6 +76,21 @@ static uint32_t access(struct pci_function *fn, uint32_t value)
 	}
 	put(fn, OCPDR, 4, fn->dash ? BIT(15) : 0);
 	return value | OCPAR_FLAG;
+}
+
+/* ERIAR: the one register behind it that matters, whole. */
+static uint32_t extended(struct pci_function *fn, uint32_t value)
+{
+	bool write = value >> 31;
+
+	if (fn->no_eri)
+		return value;
+	assert_int_equal(value & 0x7FFFFFFF, 0xF1A8);
+	if (write)
+		fn->power = get(fn, ERIDR, 4);
+	else
+		put(fn, ERIDR, 4, fn->power);
+	return value ^ BIT(31);
 }
 
 static void act(struct pci_function *fn, uint32_t reg, unsigned size, uint32_t old, uint32_t value)
@@ -110,6 +127,7 @@ static void act(struct pci_function *fn, uint32_t reg, unsigned size, uint32_t o
 				((value >> OCP_REG_SHIFT & 0xFFFF) - GPHY_BASE) / 2 & 31));
 		break;
 	case OCPAR: put(fn, OCPAR, 4, access(fn, value)); break;
+	case ERIAR: put(fn, ERIAR, 4, extended(fn, value)); break;
 	default: break;
 	}
 	(void)size;
@@ -175,6 +193,7 @@ struct bench *make(uint16_t xid)
 
 	b->fn.id = (struct pci_id){.vendor = 0x10EC, .device = 0x8168};
 	b->fn.xid = xid;
+	b->fn.power = 0x01234567;
 	b->fn.rings = &b->rings;
 	b->fn.reg[MCU] = MCU_EMPTY | MCU_LIST_READY | MCU_OOB;
 	power_on(&b->fn);

@@ -31,7 +31,10 @@ struct pci_function {
 	bool unheard;    /* does not begin it */
 	bool no_address; /* in its EEPROM */
 	bool no_link, no_phy, no_tally, no_enable, dash;
+	bool no_eri;
 	bool locked_write; /* of a register that is locked */
+	uint32_t power;    /* behind ERIAR, at 0x1A8 */
+	uint32_t then;     /* the same, when the PHY began to negotiate */
 	unsigned irqs, bars, bar, polls;
 	enum pci_irq irq;
 	struct dma_region *rings;

@@ -7,6 +7,11 @@
 
 #include <errno.h>
 
+static bool has_firmware(uint16_t xid)
+{
+	return xid == 0x2C8 || xid >= 0x480;
+}
+
 static void it_starts(void **state)
 {
 	(void)state;
@@ -29,8 +34,8 @@ static void it_starts(void **state)
 		assert_int_equal(get(&b->fn, IMR, 2), 0);
 		assert_int_equal(b->fn.reg[CR9346], CR9346_LOCK);
 		assert_false(get(&b->fn, MISC, 4) & MISC_RXDV_GATED);
-		/* Taken from its firmware, where there is some. */
-		assert_int_equal(!(b->fn.reg[MCU] & MCU_OOB), models[m] >= 0x4C0);
+		/* Taken from its firmware, where there is some: from the E-VL on. */
+		assert_int_equal(!(b->fn.reg[MCU] & MCU_OOB), has_firmware(models[m]));
 		for (unsigned i = 0; i < RING; i++) {
 			uint64_t eor = i == RING - 1 ? DESC_EOR : 0;
 
@@ -117,14 +122,21 @@ static void a_link_that_is_down(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
-		for (unsigned down = 0; down < 2; down++) {
+		for (unsigned down = 0; down < 3; down++) {
+			uint32_t power =
+				down == 1 && (models[m] & ~1) == 0x4C0 ? 0xFD234567 : 0x01234567;
 			struct bench *b = make(models[m]);
 			struct nic_link link;
 
 			b->fn.phy[0] = 0x0D40; /* powered down, isolated, full duplex at 1000 */
-			b->fn.no_link = down;
+			b->fn.no_link = down != 0;
+			b->fn.no_eri = down == 2; /* it negotiates all the same */
 			assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, NULL), 0);
 			assert_int_equal(b->fn.phy[0], down ? 0x1340 : 0x0D40);
+			/* The 8168G's own, beside what was there (Linux). */
+			assert_int_equal(b->fn.power, power);
+			if (down)
+				assert_int_equal(b->fn.then, power);
 			assert_int_equal(nic_link(b->nic, &link), 0);
 			assert_true(link.up == !down && link.mbit == (down ? 0 : 1000));
 			b->fn.reg[PHYSTATUS] = PHYSTATUS_LINK | PHYSTATUS_100;
@@ -272,6 +284,7 @@ static void a_queue_comes_and_goes(void **state)
 		assert_int_not_equal(get(&b->fn, IMR, 2), 0); /* the link's is still wanted */
 		assert_int_equal(nic_rx_held(b->q), 0);
 		assert_int_equal(provide(b, 0, 40), 0);
+		b->fn.reg[MCU] |= MCU_OOB; /* it may be the reset that does so */
 		assert_int_equal(nic_set_promiscuous(b->nic, true), 0);
 		assert_int_equal(nic_set_mtu(b->nic, 100), 0);
 		assert_false(b->fn.reg[CR] & CR_RE);
@@ -285,6 +298,7 @@ static void a_queue_comes_and_goes(void **state)
 		other.iova[0] = 5 * IOVA;
 		assert_int_equal(nic_queue_start(b->nic, 0, &other), 0);
 		assert_int_equal(b->fn.reg[CR] & (CR_RE | CR_TE), CR_RE | CR_TE);
+		assert_int_equal(!(b->fn.reg[MCU] & MCU_OOB), has_firmware(models[m]));
 		assert_true(get(&b->fn, RCR, 4) & RCR_AAP);
 		assert_int_equal(provide(b, 7, 1), 1);
 		assert_true(descriptor(b, RDSAR, 0)[1] == 5 * IOVA + buffer(7));
@@ -396,6 +410,65 @@ static void a_check(void **state)
 	throw_away(b);
 }
 
+static int check_often(struct bench *b, unsigned n)
+{
+	struct pci_error why = {""};
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = nic_check(b->nic, &why);
+	if (rc)
+		assert_non_null(strstr(why.text, "ran over"));
+	return rc;
+}
+
+/* The first model alone is to be reset, if nothing comes after its receiver ran over. */
+static void a_receiver_that_ran_over(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL
+	{
+		const int dead = models[m] == 0x300 ? -EIO : 0;
+		struct frame frames[RING];
+
+		/* Without a buffer, or with frames that nobody fetches, nothing can come. */
+		put(&b->fn, ISR, 2, IRQ_ROK | 0x40);
+		assert_int_equal(nic_irq_ack(b->nic, 0), NIC_EVENT_QUEUES);
+		assert_int_equal(check_often(b, NIC_CHECKS + 1), 0);
+		assert_int_equal(provide(b, 0, 8), 8);
+		deliver(b, WHOLE, 64);
+		assert_int_equal(check_often(b, NIC_CHECKS + 1), 0);
+		/* Those that are fetched may be older; what comes after them is not. */
+		assert_int_equal(nic_rx_return(b->q, frames, RING), 1);
+		assert_int_equal(check_often(b, 1), 0);
+		assert_int_equal(get(&b->fn, ISR, 2), 0x40);
+		deliver(b, WHOLE, 64);
+		assert_int_equal(nic_rx_return(b->q, frames, RING), 1);
+		assert_int_equal(check_often(b, 1), 0);
+		assert_int_equal(get(&b->fn, ISR, 2), dead ? 0 : 0x40);
+		assert_int_equal(check_often(b, NIC_CHECKS + 1), 0);
+		/* A reading that failed says nothing, and a queue that stops begins anew. */
+		put(&b->fn, ISR, 2, 0x40);
+		assert_int_equal(check_often(b, NIC_CHECKS - 1), 0);
+		put(&b->fn, ISR, 2, UINT16_MAX);
+		assert_int_equal(check_often(b, NIC_CHECKS + 1), 0);
+		put(&b->fn, ISR, 2, 0x40);
+		assert_int_equal(check_often(b, NIC_CHECKS - 1), 0);
+		assert_int_equal(nic_queue_stop(b->nic, 0), 0);
+		assert_int_equal(nic_queue_start(b->nic, 0, &b->frames), 0);
+		assert_int_equal(provide(b, 0, 8), 8);
+		put(&b->fn, ISR, 2, 0x40);
+		assert_int_equal(check_often(b, NIC_CHECKS - 1), 0);
+		assert_int_equal(check_often(b, 1), dead);
+		/* Once it was reset all is well. */
+		nic_close(b->nic);
+		assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, NULL), 0);
+		b->q = nic_queue(b->nic, 0);
+		assert_int_equal(provide(b, 0, 8), 8);
+		assert_int_equal(check_often(b, NIC_CHECKS + 1), 0);
+	}
+}
+
 static void ids(void **state)
 {
 	static const struct pci_id known[] = {
@@ -426,6 +499,7 @@ int main(void)
 		cmocka_unit_test(a_queue_comes_and_goes),
 		cmocka_unit_test(interrupts),
 		cmocka_unit_test(a_check),
+		cmocka_unit_test(a_receiver_that_ran_over),
 		cmocka_unit_test(ids),
 	};
 
