@@ -104,7 +104,9 @@ void scheme_linux_leave(struct scheme_linux *t);
 int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *client);
 /* What that does with a client that cannot be opened, for its owner to do: owns its descriptors. */
 void scheme_linux_refuse(const struct scheme_client *client, int error);
-/* A held client, by its id, was answered and is served from now on. No such client: nothing. */
+/* A held client, by its id, was answered and is served from now on. No such client, or one that was
+ * dropped: nothing.
+ */
 void scheme_linux_release(struct scheme_linux *t, uint32_t id);
 /* Hangs up all that are still held: whoever was to answer them is gone. */
 void scheme_linux_drop_held(struct scheme_linux *t);

@@ -315,8 +315,9 @@ int scheme_linux_adopt(struct scheme_linux *t, const struct scheme_client *clien
 void scheme_linux_release(struct scheme_linux *t, uint32_t id)
 {
 	for (unsigned i = 0; i < t->count; i++) {
-		if (t->connections[i]->id == id) {
-			t->connections[i]->held = false;
+		struct connection *c = t->connections[i];
+		if (c->id == id && !c->dead) {
+			c->held = false;
 		}
 	}
 }
