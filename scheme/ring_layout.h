@@ -41,29 +41,29 @@
 #include "scheme/ring.h"
 #include "scheme/scheme.h"
 
-#define RING_LINE 128u /* processors fetch cache lines by two */
+#define RING_APART 128u /* bytes between writers: processors fetch cache lines by two */
 
 /* The ring memory: the client's indices, its slots from RING_SLOTS on, first rx, then tx. */
 struct ring_client {
-	alignas(RING_LINE) _Atomic uint32_t rx_provided;
-	alignas(RING_LINE) _Atomic uint32_t tx_provided;
+	alignas(RING_APART) _Atomic uint32_t rx_provided;
+	alignas(RING_APART) _Atomic uint32_t tx_provided;
 	/* SCHEME_RING_RX, _TX: the verbs that the client sleeps for. Who wakes it takes them away.
 	 */
-	alignas(RING_LINE) _Atomic uint32_t sleeping;
+	alignas(RING_APART) _Atomic uint32_t sleeping;
 };
 
 #define RING_SLOTS 4096u
 
 /* The driver's part, RING_PAGE bytes into the status page. */
 struct ring_driver {
-	alignas(RING_LINE) _Atomic uint32_t rx_taken;
+	alignas(RING_APART) _Atomic uint32_t rx_taken;
 	_Atomic uint32_t rx_returned;
-	alignas(RING_LINE) _Atomic uint32_t tx_taken;
+	alignas(RING_APART) _Atomic uint32_t tx_taken;
 	_Atomic uint32_t tx_done;
 	/* How often the driver went to sleep or woke, times four, and what it sleeps for: a frame
 	 * to send (SCHEME_RING_TX), a buffer for one (SCHEME_RING_RX); 0: it is awake. A client
 	 * wakes it once for each value. */
-	alignas(RING_LINE) _Atomic uint64_t sleeps;
+	alignas(RING_APART) _Atomic uint64_t sleeps;
 };
 
 #define RING_PAGE 1024u

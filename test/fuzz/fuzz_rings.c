@@ -156,8 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct scheme *scheme;
 	static struct card card;
 	/* Of exact sizes, for the sanitizer to guard. */
-	struct ring_client *client = aligned_alloc(RING_LINE, ring_bytes(SIZE, SIZE));
-	void *page = aligned_alloc(RING_LINE, 4096);
+	struct ring_client *client = aligned_alloc(RING_APART, ring_bytes(SIZE, SIZE));
+	void *page = aligned_alloc(RING_APART, 4096);
 	uint8_t *frames = malloc(BYTES);
 
 	if (client == NULL || page == NULL || frames == NULL) {

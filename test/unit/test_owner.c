@@ -297,7 +297,7 @@ struct bench {
 	struct ring_client *shared;
 	union {
 		struct scheme_status status;
-		_Alignas(RING_LINE) uint8_t bytes[4096];
+		_Alignas(RING_APART) uint8_t bytes[4096];
 	} page;
 };
 
@@ -320,7 +320,7 @@ static struct scheme_client client_of(const char *path, uint32_t id)
 static int set_up(void **state)
 {
 	struct bench *b =
-		aligned_alloc(RING_LINE, (sizeof(*b) + RING_LINE - 1) & ~(RING_LINE - 1ul));
+		aligned_alloc(RING_APART, (sizeof(*b) + RING_APART - 1) & ~(RING_APART - 1ul));
 	size_t bytes = (ring_bytes(SLOTS, SLOTS) + 4095) & ~(size_t)4095;
 	int ends[2];
 

@@ -32,7 +32,7 @@ struct bench {
 	uint8_t *frames;
 	union {
 		struct scheme_status status;
-		_Alignas(RING_LINE) uint8_t bytes[4096];
+		_Alignas(RING_APART) uint8_t bytes[4096];
 	} page;
 	struct ring_driver *driver;
 };
@@ -45,7 +45,7 @@ static void init_rings(struct bench *b)
 static int set_up(void **state)
 {
 	struct bench *b =
-		aligned_alloc(RING_LINE, (sizeof(*b) + RING_LINE - 1) & ~(RING_LINE - 1ul));
+		aligned_alloc(RING_APART, (sizeof(*b) + RING_APART - 1) & ~(RING_APART - 1ul));
 	size_t bytes = (ring_bytes(RX, TX) + 4095) & ~(size_t)4095;
 
 	assert_non_null(b);
