@@ -1,46 +1,60 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * A program on nic/forward.h: what one card receives another sends, both ways; or one card sends
- * what it receives. Until SIGTERM; then it says what it did. What test/test_forward.py drives.
+ * what it receives. Until SIGTERM; then it says what it did. What test/test_forward.py drives, and
+ * test/test_judge_dhcp.py.
  *
  * It looks at each frame: adds one to its last byte, and drops those whose first byte behind the
- * addresses and the type is 0xDD.
+ * addresses and the type is 0xDD; with --unchanged it does not. With --irq it sleeps until one of
+ * the cards interrupts.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "nic/forward.h"
 #include "nic/pool.h"
 
-#define BURST 32u
+#define BURST   32u
+#define NAP_US  200
+#define LINK_MS 100
 
 struct card {
 	struct pci_function *fn;
 	struct dma_region *rings, *frames;
 	struct nic *nic;
 	struct nic_queue *q;
+	int fd[NIC_MAX_QUEUES + 1];
+	size_t fds;
 };
 
 struct bridge {
 	unsigned cards;
 	struct card card[2];
 	struct nic_pool pool;
-	bool in_place;
+	bool in_place, irq, up;
 	unsigned ring;
-	uint64_t forwarded, dropped;
+	nic_look *look;
+	uint64_t forwarded, dropped, interrupts;
 };
 
 static volatile sig_atomic_t stop;
+static int stop_fd; /* what ends a sleep, too */
 
 static void on_signal(int number)
 {
+	const uint64_t one = 1;
+
 	(void)number;
 	stop = 1;
+	(void)!write(stop_fd, &one, sizeof(one));
 }
 
 static int fail(const char *what, const char *why)
@@ -68,10 +82,13 @@ static void look(void *ctx, uint8_t *base, struct frame *frames, size_t n)
 	}
 }
 
-/* The first card's memory is the second's, too, at the same addresses. */
+/* The first card's memory is the second's, too, at the same addresses. Of whole chunks: so it can
+ * be of huge pages.
+ */
 static int get_memory(struct bridge *b, struct card *card, size_t rings, struct pci_error *why)
 {
-	size_t frames = (size_t)2 * b->ring * NIC_BUFFER_STRIDE + DMA_CHUNK_SIZE;
+	size_t frames =
+		((size_t)2 * b->ring * NIC_BUFFER_STRIDE / DMA_CHUNK_SIZE + 1) * DMA_CHUNK_SIZE;
 	const struct card *first = &b->card[0];
 	int rc;
 
@@ -96,6 +113,7 @@ static int open_card(struct bridge *b, struct card *card, const char *address)
 		.tx_ring = b->ring,
 		.promiscuous = true,
 		.mtu = 1500,
+		.interrupts = b->irq,
 		.in_place = b->in_place ? place : NIC_APART};
 	struct pci_error why = {"out of memory"};
 	size_t buffers = b->in_place ? b->ring : b->ring - 4, given = 0;
@@ -110,6 +128,7 @@ static int open_card(struct bridge *b, struct card *card, const char *address)
 	if (nic_open(&card->nic, card->fn, &config, &why))
 		return fail(address, why.text);
 	card->q = nic_queue(card->nic, 0);
+	card->fds = nic_irq_fds(card->nic, card->fd);
 	while (given < buffers) {
 		uint32_t offset;
 
@@ -119,6 +138,53 @@ static int open_card(struct bridge *b, struct card *card, const char *address)
 	}
 	nic_flush(card->q);
 	return 0;
+}
+
+static size_t carry(struct bridge *b)
+{
+	struct nic_queue *left = b->card[0].q, *right = b->card[b->cards - 1].q;
+	size_t n = nic_forward(left, right, BURST, b->look, b);
+
+	return left == right ? n : n + nic_forward(right, left, BURST, b->look, b);
+}
+
+/* Sleeps until a card interrupts, unless there is something to carry. While a link is not up it
+ * looks for that, too.
+ */
+static void wait_for_it(struct bridge *b)
+{
+	struct pollfd polls[1 + 2 * (NIC_MAX_QUEUES + 1)] = {{.fd = stop_fd, .events = POLLIN}};
+	nfds_t n = 1;
+
+	for (unsigned c = 0; c < b->cards; c++) {
+		nic_irq_arm(b->card[c].nic);
+		for (size_t i = 0; i < b->card[c].fds; i++)
+			polls[n++] = (struct pollfd){.fd = b->card[c].fd[i], .events = POLLIN};
+	}
+	if (carry(b) || poll(polls, n, b->up ? -1 : LINK_MS) <= 0)
+		return;
+	for (unsigned c = b->cards; c-- > 0;) {
+		for (size_t i = b->card[c].fds; i-- > 0;) {
+			uint64_t count;
+
+			if (!polls[--n].revents ||
+				read(polls[n].fd, &count, sizeof(count)) != sizeof(count))
+				continue;
+			nic_irq_ack(b->card[c].nic, i);
+			b->interrupts++;
+		}
+	}
+}
+
+static bool up(const struct bridge *b)
+{
+	struct nic_link link;
+
+	for (unsigned i = 0; i < b->cards; i++) {
+		if (nic_link(b->card[i].nic, &link) || !link.up)
+			return false;
+	}
+	return true;
 }
 
 static int forward(struct bridge *b)
@@ -132,15 +198,21 @@ static int forward(struct bridge *b)
 	printf("ready\n");
 	fflush(stdout);
 	while (!stop) {
-		size_t n = nic_forward(left->q, right->q, BURST, look, b);
-
-		if (left != right)
-			n += nic_forward(right->q, left->q, BURST, look, b);
-		if (n)
+		if (carry(b))
 			continue;
 		if (nic_gone(left->nic) || nic_gone(right->nic))
 			return fail("no bridge", "a card is gone");
-		usleep(200);
+		if (!b->up && up(b)) {
+			b->up = true;
+			printf("up\n");
+			fflush(stdout);
+		}
+		nic_flush(left->q);
+		nic_flush(right->q);
+		if (b->irq)
+			wait_for_it(b);
+		else
+			usleep(NAP_US);
 	}
 	return 0;
 }
@@ -158,14 +230,16 @@ static void report(const struct bridge *b)
 		sum.rx_frames += s.rx_frames;
 		sum.tx_frames += s.tx_frames;
 		sum.rx_missed += s.rx_missed + s.rx_dropped;
+		sum.rx_other_errors += s.rx_crc_errors + s.rx_length_errors + s.rx_other_errors;
 		sum.bad_offsets += s.bad_offsets + s.bad_writebacks;
 		held += nic_rx_held(b->card[i].q) + nic_tx_held(b->card[i].q);
 	}
 	printf("{\"forwarded\": %" PRIu64 ", \"dropped\": %" PRIu64 ", \"rx_frames\": %" PRIu64
-	       ", \"tx_frames\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"bad\": %" PRIu64
-	       ", \"lost_buffers\": %zu}\n",
+	       ", \"tx_frames\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"errors\": %" PRIu64
+	       ", \"bad\": %" PRIu64 ", \"lost_buffers\": %zu, \"interrupts\": %" PRIu64 "}\n",
 		b->forwarded, b->dropped, sum.rx_frames, sum.tx_frames, sum.rx_missed,
-		sum.bad_offsets, b->pool.size - b->pool.top - held);
+		sum.rx_other_errors, sum.bad_offsets, b->pool.size - b->pool.top - held,
+		b->interrupts);
 }
 
 static void clean_up(struct bridge *b)
@@ -187,20 +261,26 @@ static void clean_up(struct bridge *b)
 
 int main(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"in-place", 0, NULL, 'i'}, {"ring", 1, NULL, 'r'}, {NULL, 0, NULL, 0}};
-	struct bridge b = {.ring = 64};
+	static const struct option known[] = {{"in-place", 0, NULL, 'i'}, {"irq", 0, NULL, 'q'},
+		{"unchanged", 0, NULL, 'u'}, {"ring", 1, NULL, 'r'}, {NULL, 0, NULL, 0}};
+	struct bridge b = {.ring = 64, .look = look};
 	int c, rc = 0;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (c) {
 		case 'i': b.in_place = true; break;
+		case 'q': b.irq = true; break;
+		case 'u': b.look = NULL; break;
 		case 'r': b.ring = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: return 2;
 		}
 	}
 	if (argc - optind < 1 || argc - optind > 2)
-		return fail("usage", "nic_bridge [--in-place] [--ring N] ADDRESS [ADDRESS]");
+		return fail("usage", "nic_bridge [--in-place] [--irq] [--unchanged] [--ring N] "
+				     "ADDRESS [ADDRESS]");
+	stop_fd = eventfd(0, 0);
+	if (stop_fd < 0)
+		return fail("eventfd", strerror(errno));
 	signal(SIGTERM, on_signal);
 	b.cards = (unsigned)(argc - optind);
 	for (unsigned i = 0; i < b.cards && !rc; i++)

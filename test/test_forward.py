@@ -126,7 +126,7 @@ def test_frames_go_both_ways(bridge, way):
         assert it.east.next() == looked_at(east[n])
         assert it.west.next() == looked_at(west[n])
     assert it.end() == {"forwarded": 960, "dropped": 0, "rx_frames": 960, "tx_frames": 960, "missed": 0,
-                        "bad": 0, "lost_buffers": 0}
+                        "errors": 0, "bad": 0, "lost_buffers": 0, "interrupts": 0}
 
 
 @WAYS
