@@ -34,8 +34,8 @@ struct victim {
 };
 
 struct closer {
-	int in, out;          /* a pipe of victims */
-	atomic_uint unclosed; /* given, and not closed yet */
+	int in, out; /* a pipe of victims */
+	atomic_uint *unclosed;
 	unsigned threads;
 	pthread_t thread[CLOSER_THREADS];
 };
@@ -77,7 +77,7 @@ static void *work(void *argument)
 		if (ticking) {
 			timer_settime(timer, 0, &none, NULL);
 		}
-		atomic_fetch_sub_explicit(&c->unclosed, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(c->unclosed, 1, memory_order_relaxed);
 	}
 	if (ticking) {
 		timer_delete(timer);
@@ -85,7 +85,7 @@ static void *work(void *argument)
 	return NULL;
 }
 
-int closer_create(struct closer **out)
+int closer_create(struct closer **out, atomic_uint *unclosed)
 {
 	struct closer *c = calloc(1, sizeof(*c));
 	int ends[2];
@@ -100,16 +100,10 @@ int closer_create(struct closer **out)
 	}
 	c->out = ends[0];
 	c->in = ends[1];
+	c->unclosed = unclosed;
 	(void)fcntl(c->in, F_SETFL, O_NONBLOCK);
 	*out = c;
 	return 0;
-}
-
-void closer_forget(struct closer *c)
-{
-	close(c->in);
-	close(c->out);
-	free(c);
 }
 
 void closer_destroy(struct closer *c)
@@ -134,11 +128,6 @@ void closer_destroy(struct closer *c)
 	}
 }
 
-bool closer_full(const struct closer *c)
-{
-	return atomic_load_explicit(&c->unclosed, memory_order_relaxed) >= CLOSER_ENOUGH;
-}
-
 static void start_thread(struct closer *c)
 {
 	const struct sigaction tick = {.sa_handler = on_tick};
@@ -159,13 +148,13 @@ static void start_thread(struct closer *c)
 static void give(struct closer *c, int fd, bool hang_up)
 {
 	const struct victim victim = {.fd = fd, .hang_up = hang_up};
-	unsigned before = atomic_fetch_add_explicit(&c->unclosed, 1, memory_order_relaxed);
+	unsigned before = atomic_fetch_add_explicit(c->unclosed, 1, memory_order_relaxed);
 
 	if (before >= c->threads && c->threads < CLOSER_THREADS) {
 		start_thread(c);
 	}
 	if (c->threads == 0 || write(c->in, &victim, sizeof(victim)) < 0) {
-		atomic_fetch_sub_explicit(&c->unclosed, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(c->unclosed, 1, memory_order_relaxed);
 	}
 }
 

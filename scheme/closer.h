@@ -8,34 +8,32 @@
 #ifndef SCHEME_CLOSER_H
 #define SCHEME_CLOSER_H
 
-#include <stdbool.h>
+#include <stdatomic.h>
 
 /* A thread is made when all there are have something to do. Each may be held up for ever, by a file
  * system of a stranger's own whose answer no signal cuts short.
  */
 #define CLOSER_THREADS 8
-/* Descriptors that wait for a thread, before closer_full(). There is room for 512 and more: for a
- * page, which is what the pipe of an ordinary user who has very many gets (pipe(7)).
+/* Descriptors that wait for a thread, before nothing more should be received from strangers. There
+ * is room for 512 and more: for a page, which is what the pipe of an ordinary user who has very
+ * many gets (pipe(7)).
  */
 #define CLOSER_ENOUGH 128
 
 struct closer;
 
-/* Makes no thread yet: a process may fork with it. -errno of pipe2(2), -ENOMEM. Its threads take
- * SIGURG, which the process otherwise ignores, for their own: it cuts waits short.
+/* *unclosed counts what was given and is not closed yet. Makes no thread yet. -errno of pipe2(2),
+ * -ENOMEM. Its threads take SIGURG, which the process otherwise ignores, for their own: it cuts
+ * waits short.
  */
-int closer_create(struct closer **out);
+int closer_create(struct closer **out, atomic_uint *unclosed);
 /* What was given is closed, as far as that takes no more than 200 ms. */
 void closer_destroy(struct closer *c);
-/* In a process that has forked: it is the other one's. */
-void closer_forget(struct closer *c);
 /* Closes the descriptor, soon. Where that cannot be handed over (there is no room, or no thread to
  * be had) it stays open: that costs a number, closing it might cost all time.
  */
 void closer_close(struct closer *c, int fd);
 /* scheme_hang_up(): the connection ends at once, the descriptor is closed soon. */
 void closer_hang_up(struct closer *c, int fd);
-/* Nothing more should be received from strangers now. */
-bool closer_full(const struct closer *c);
 
 #endif

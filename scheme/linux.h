@@ -56,13 +56,14 @@ struct scheme_access {
 /* Creates the scheme's directory if need be and listens on the socket of `name`. A dead socket of
  * that name is replaced, a live one is -EADDRINUSE. -EINVAL: the name (1 to 63 printable bytes
  * without a slash, and no leading dot); -EEXIST: something else has it; -ENOENT: no place for the
- * directory ($SCHEME_ROOT's parent must exist), -EACCES: not allowed to make it.
+ * directory ($SCHEME_ROOT's parent must exist), -EACCES: not allowed to make it. Starts a process
+ * (scheme/receiver.h), which ends when neither this one nor any forked since has the registrar.
  */
 int scheme_registrar_create(
 	struct scheme_registrar **out, const char *name, const struct scheme_access *access);
 /* Unlinks the socket, refuses whoever waits; nobody is let in any more. */
 void scheme_registrar_stop(struct scheme_registrar *r);
-/* The same, and frees it. Takes 200 ms where a client holds up the end of what it gave. */
+/* The same, and frees it. */
 void scheme_registrar_destroy(struct scheme_registrar *r);
 /* Frees it here and leaves socket and connections alone: they are those of a process forked since.
  */

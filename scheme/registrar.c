@@ -14,9 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "scheme/closer.h"
 #include "scheme/linux.h"
-#include "scheme/rings_linux.h"
+#include "scheme/receiver.h"
 #include "scheme/socket.h"
 
 #define WAITING    64
@@ -24,7 +23,6 @@
 #define PAUSE_MS   100
 #define BACKLOG    64
 #define GROUPS     256 /* supplementary groups of a peer that are looked at */
-#define RIGHTS_MAX 253 /* descriptors that a message can have (Linux's SCM_MAX_FD) */
 
 struct waiting {
 	int fd;
@@ -36,7 +34,7 @@ struct scheme_registrar {
 	int epoll;
 	int listener; /* -1: closed */
 	int directory;
-	struct closer *closer;
+	struct receiver *receiver;
 	char name[SCHEME_NAME_MAX];
 	dev_t dev; /* of the socket in the file system, to unlink no other */
 	ino_t ino;
@@ -171,9 +169,9 @@ int scheme_registrar_create(
 		ret = -errno;
 		goto fail_epoll;
 	}
-	ret = closer_create(&r->closer);
+	ret = receiver_create(&r->receiver);
 	if (ret < 0) {
-		goto fail_closer;
+		goto fail_receiver;
 	}
 	r->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r->listener < 0) {
@@ -197,8 +195,8 @@ fail_watch:
 fail_publish:
 	close(r->listener);
 fail_listener:
-	closer_forget(r->closer);
-fail_closer:
+	receiver_destroy(r->receiver);
+fail_receiver:
 	close(r->epoll);
 fail_epoll:
 	close(r->directory);
@@ -214,7 +212,7 @@ static void refuse(const struct scheme_registrar *r, int fd, int error)
 	struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
 
 	(void)send(fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	closer_hang_up(r->closer, fd);
+	receiver_hang_up(r->receiver, fd);
 }
 
 static bool in_group(int fd, const struct ucred *peer, gid_t group)
@@ -325,70 +323,10 @@ static void close_rings(const struct scheme_registrar *r, struct scheme_client *
 {
 	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
 		if (client->ring_fds[i] >= 0) {
-			closer_close(r->closer, client->ring_fds[i]);
+			receiver_close(r->receiver, client->ring_fds[i]);
 			client->ring_fds[i] = -1;
 		}
 	}
-}
-
-/* Takes the descriptors of a message: as many as rings take, or none. */
-static void take_rings(
-	const struct scheme_registrar *r, const struct cmsghdr *c, struct scheme_client *client)
-{
-	int fds[RIGHTS_MAX];
-	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(fds[0]);
-
-	memcpy(fds, CMSG_DATA(c), n * sizeof(fds[0]));
-	if (n == SCHEME_REQUEST_FDS) {
-		memcpy(client->ring_fds, fds, sizeof(client->ring_fds));
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		closer_close(r->closer, fds[i]);
-	}
-}
-
-/* Receives a request and the descriptors that came with it. There is room for as many as there can
- * be: what has none the kernel closes at once, here. Returns its length; -errno.
- */
-static ssize_t receive(const struct scheme_registrar *r, int fd, struct scheme_client *client)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
-	} control;
-	struct iovec iov = {.iov_base = &client->request, .iov_len = sizeof(client->request)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
-
-	for (size_t i = 0; i < SCHEME_REQUEST_FDS; i++) {
-		client->ring_fds[i] = -1;
-	}
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	if (n < 0) {
-		return -errno;
-	}
-	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		take_rings(r, c, client);
-	}
-	return n;
-}
-
-static int judge_request(const struct scheme_registrar *r, struct scheme_client *client, size_t len)
-{
-	int ret = scheme_request_check(&client->request, len);
-
-	if (ret < 0) {
-		return ret;
-	}
-	if (scheme_request_has_rings(&client->request)) {
-		return scheme_rings_judge(&client->request, client->ring_fds);
-	}
-	close_rings(r, client); /* nobody asked for them */
-	return 0;
 }
 
 /* From now on who is in the middle of sending descriptors along has sent them, and all others get
@@ -410,18 +348,13 @@ static int end_rights(int fd)
 /* Reads the request of one that waits: 1 a client, 0 nothing yet, -errno: refused. */
 static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_client *client)
 {
-	ssize_t n = receive(r, r->waiting[i].fd, client);
-	int ret = 0;
+	int ret = receiver_take(r->receiver, r->waiting[i].fd, &client->request, client->ring_fds);
 
-	if (n == -EAGAIN || n == -EINTR) {
+	if (ret == -EAGAIN) {
 		if (scheme_now() < r->waiting[i].deadline) {
 			return 0;
 		}
 		ret = -ETIMEDOUT;
-	} else if (n < 0) {
-		ret = (int)n;
-	} else {
-		ret = judge_request(r, client, (size_t)n);
 	}
 	struct waiting w = remove_waiting(r, i);
 	if (ret == 0) {
@@ -447,7 +380,7 @@ static int read_request(struct scheme_registrar *r, unsigned i, struct scheme_cl
 /* Whether there is so much to be closed that who waits is not heard now. */
 static bool is_deaf(struct scheme_registrar *r)
 {
-	bool deaf = closer_full(r->closer);
+	bool deaf = receiver_full(r->receiver);
 
 	for (unsigned i = 0; i < r->count && deaf != r->deaf; i++) {
 		(void)watch(r, deaf ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, r->waiting[i].fd);
@@ -471,7 +404,7 @@ int scheme_registrar_next(struct scheme_registrar *r, struct scheme_client *clie
 		ret = accept_all(r);
 		r->resume_at = ret < 0 ? scheme_now() + PAUSE_MS : 0;
 	}
-	for (unsigned i = 0; i < r->count && !closer_full(r->closer);) {
+	for (unsigned i = 0; i < r->count && !receiver_full(r->receiver);) {
 		unsigned before = r->count;
 		if (read_request(r, i, client) == 1) {
 			ret = 1;
@@ -506,12 +439,12 @@ int scheme_registrar_timeout(const struct scheme_registrar *r)
 
 void scheme_registrar_hang_up(const struct scheme_registrar *r, int fd)
 {
-	closer_hang_up(r->closer, fd);
+	receiver_hang_up(r->receiver, fd);
 }
 
 void scheme_registrar_close(const struct scheme_registrar *r, int fd)
 {
-	closer_close(r->closer, fd);
+	receiver_close(r->receiver, fd);
 }
 
 void scheme_registrar_forget(struct scheme_registrar *r)
@@ -519,7 +452,7 @@ void scheme_registrar_forget(struct scheme_registrar *r)
 	for (unsigned i = 0; i < r->count; i++) {
 		close(r->waiting[i].fd);
 	}
-	closer_forget(r->closer);
+	receiver_destroy(r->receiver);
 	close(r->listener);
 	close(r->epoll);
 	close(r->directory);
@@ -532,7 +465,7 @@ void scheme_registrar_stop(struct scheme_registrar *r)
 	while (r->count > 0) {
 		refuse(r, remove_waiting(r, 0).fd, -ENODEV);
 	}
-	closer_close(r->closer, r->listener); /* others may have connected, and sent */
+	receiver_close(r->receiver, r->listener); /* others may have connected, and sent */
 	r->listener = -1;
 }
 
@@ -544,7 +477,7 @@ void scheme_registrar_destroy(struct scheme_registrar *r)
 	if (r->listener >= 0) {
 		scheme_registrar_stop(r);
 	}
-	closer_destroy(r->closer);
+	receiver_destroy(r->receiver);
 	close(r->epoll);
 	close(r->directory);
 	free(r);

@@ -39,6 +39,21 @@ def wait_for(condition, what, limit=None):
         time.sleep(0.01)
 
 
+def thread(path):
+    """Name and state of a process or thread in /proc. One that is gone is dead."""
+    try:
+        name, rest = pathlib.Path(f"/proc/{path}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        return name, rest.split()[0]
+    except OSError:
+        return "", "X"
+
+
+def children(pid, name):
+    """The processes of that name that another one has started."""
+    pids = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(pid) for pid in pids if (at := thread(pid))[0] == name and at[1] not in "ZX"]
+
+
 class Process:
     def __init__(self, args, env, cwd, pass_fds=()):
         self.args = args

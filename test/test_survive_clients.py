@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import time
 
 import pytest
 
+import fuse
 import lab
 import ring_client
 import scheme_client
@@ -128,38 +130,40 @@ def test_nonsense_while_drivers_die(run):
 class Slow:
     """Descriptors whose close takes an hour: of sockets with SO_LINGER, and data that their peers do not read."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.peers = []
+    def __init__(self, _=None):
+        self.listener = socket.create_server(("127.0.0.1", 0))  # which accepts nobody
 
-    def give(self, connection, data, copies=1):
-        """Sends one along, and keeps none. False: it was refused. In a process that ends: an end waits for none."""
-        child = os.fork()
-        if child == 0:
-            with contextlib.suppress(BaseException):
-                one = socket.create_connection(self.listener.getsockname())
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
-                one.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    while True:
-                        one.send(bytes(65536))
-                try:
-                    connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", copies * [one.fileno()]))])
-                    os._exit(0)
-                except PermissionError:
-                    os._exit(1)
-            os._exit(2)
-        self.peers.append(self.listener.accept()[0])
-        result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert result in (0, 1)
-        return result == 0
+    def open(self):
+        one = socket.create_connection(self.listener.getsockname())
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+        one.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                one.send(bytes(65536))
+        return one.detach()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for one in (self.listener, *self.peers):
-            one.close()
+        self.listener.close()
+
+
+def give(slow, connection, data, copies=1):
+    """Sends one along, and keeps none. False: it was refused. In a process that ends: an end waits for none."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            fds = array.array("i", copies * [slow.open()])
+            try:
+                connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+                os._exit(0)
+            except PermissionError:
+                os._exit(1)
+        os._exit(2)
+    result = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert result in (0, 1)
+    return result == 0
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["pcid", "alone"])
@@ -173,18 +177,70 @@ def test_nobody_waits_for_what_is_slow_to_close(run, alone):
         for data, copies in ((b"nonsense", 253), (rings, 1), (rings, 2), (rings, 253), (good, 1), (b"", 1)):
             for _ in range(2):
                 with scheme_client.connect(stack.run.schemes, stack.name("a")) as asker:
-                    assert slow.give(asker, data, copies)
+                    assert give(slow, asker, data, copies)
         if lab.LINUX >= (6, 16):
-            assert not slow.give(other.socket, bytes(60))
-            assert not slow.give(steady.socket, b"")
+            assert not give(slow, other.socket, bytes(60))
+            assert not give(slow, steady.socket, b"")
         echo(steady, fill=1)
         with stack.open("a", "/mac", READ) as handle:
             assert len(handle.read()) == 6
         echo(steady, fill=2)
         assert steady.status("sent") == 2
         with scheme_client.connect(stack.run.schemes, stack.name("a")) as late:
-            slow.give(late, b"")
+            give(slow, late, b"")
         assert owner.stop(lab.PATIENCE) == 0
+
+
+def lives(pid):
+    threads = os.listdir(f"/proc/{pid}/task") if os.path.exists(f"/proc/{pid}") else []
+    return any(lab.thread(f"{pid}/task/{thread}")[1] not in "ZX" for thread in threads)
+
+
+def receiver(owner):
+    """The process that has what clients send along."""
+    pid, = lab.children(owner.pid, "scheme-receiver")
+    return pid
+
+
+@pytest.mark.parametrize("kind", [Slow, fuse.Fuse])
+def test_pcid_has_nothing_that_hangs(run, kind):
+    """Neither its end nor a driver that it forks meets a close that lasts. Here no timer cuts one short."""
+    try:
+        hung = kind(run.dir / "slow")
+    except OSError as error:
+        pytest.skip(f"no FUSE here: {error}")
+    stack = Stack(run, a="loop")
+    owner = stack.pcid(wrap=("prlimit", "--sigpending=0"))
+    rings = ring_client.REQUEST.pack(scheme_client.MAGIC, ring_client.VERSION, 0, READ, 6, 6, 0, b"")
+    with hung, stack.open("a") as steady:
+        up(steady)
+        place = receiver(owner)
+        before, there = descriptors(owner.pid, place)
+        with contextlib.ExitStack() as askers:
+            waiting = [askers.enter_context(scheme_client.connect(stack.run.schemes, stack.name("a"))) for _ in range(12)]
+            owner.signal(signal.SIGSTOP)  # until who gave has ended, and it is the receiver that closes
+            for asker in waiting:
+                assert give(hung, asker, rings, 2)
+            owner.signal(signal.SIGCONT)
+            for asker in waiting:
+                assert scheme_client.REPLY.unpack(asker.recv(8))[1] == -errno.EINVAL
+        assert descriptors(place)[0] > there + 4
+        kill(stack, "a")
+        echo(steady, fill=1)
+        lab.wait_for(lambda: descriptors(owner.pid) == [before], "no more descriptors than before")
+        assert owner.stop(lab.PATIENCE) == 0
+        assert kind is Slow or lives(place)
+    lab.wait_for(lambda: not lives(place), "the end of what hung")
+
+
+def test_who_receives_is_replaced(run):
+    stack = Stack(run, a="loop")
+    owner = stack.pcid()
+    for _ in range(3):
+        with ring_client.Ring(run.schemes, stack.name("a")):
+            place = receiver(owner)
+        os.kill(place, signal.SIGKILL)
+        lab.wait_for(lambda: not lives(place), "its end")
 
 
 def test_thirty_killed_clients():
