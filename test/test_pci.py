@@ -36,6 +36,7 @@ def test_refusals_and_life(run):
             echo $address >/sys/bus/pci/drivers_probe
         done
         vfio_life hand-over {CARD}
+        vfio_life addresses {CARD}
         vfio_life reset {OTHER}
 
         vfio_life give-back {CARD} >/out &
@@ -56,10 +57,14 @@ def test_refusals_and_life(run):
         f"-16 {CARD}: driver e1000e has it, {should}",
     ]
     assert re.fullmatch(rf"{CARD}: another program has (/dev/vfio/\d+): fuser -v \1 names it", lines[4])
+    out = f"{CARD}: memory can't be attached: its addresses are taken or out of reach"
     assert lines[5:-1] == [
         "carried on",
         "carried on",
         "closed",
+        "10000000000 0 reached",
+        f"fee00000 -22 {out}",
+        f"1000000000000 -22 {out}",
         "VET 81008100",
         "held",
         "given back",

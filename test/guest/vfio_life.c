@@ -5,10 +5,12 @@
  * chapter 10 (the 82576 has them at the same places).
  *
  *     vfio_life hand-over ADDRESS   to another process, with memory that this one mapped; an 82574L
+ *     vfio_life addresses ADDRESS   with memory far up, and none where none can be; an 82574L
  *     vfio_life reset ADDRESS       whether the function's own reset brings VET back; an 82576
  *     vfio_life give-back ADDRESS   holds it until the kernel wants it back
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +155,34 @@ static void hand_over(const char *address)
 	printf("closed\n");
 }
 
+/* What the kernel says of the IOMMU holds: it has more than the 39 bits that any has, here 48. */
+static void addresses(const char *address)
+{
+	/* In reach; where writes are interrupts; out of reach. */
+	static const uint64_t places[] = {UINT64_C(1) << 40, 0xfee00000, UINT64_C(1) << 48};
+	struct pci_function *fn = open_it(address);
+	struct dma_region *first, *region;
+	struct dma_handover at;
+	struct pci_error why;
+	struct pci_bar bar;
+
+	must(pci_dma_create(fn, 4 << 20, &first, &why) == 0, "pci_dma_create");
+	pci_dma_export(first, &at);
+	bring_up(fn, &bar);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int error;
+
+		at.iova[0] = places[i];
+		at.iova[1] = places[i] + DMA_CHUNK_SIZE;
+		error = pci_dma_attach_at(fn, first->memfd, &at, &region, &why);
+		if (!error)
+			send_a_frame(&bar, region);
+		printf("%" PRIx64 " %d %s\n", places[i], error, error ? why.text : "reached");
+	}
+	pci_bar_unmap(&bar);
+	pci_close(fn);
+}
+
 static void reset(const char *address)
 {
 	struct pci_function *fn = open_it(address);
@@ -186,6 +216,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "hand-over") == 0)
 		hand_over(argv[2]);
+	else if (argc == 3 && strcmp(argv[1], "addresses") == 0)
+		addresses(argv[2]);
 	else if (argc == 3 && strcmp(argv[1], "reset") == 0)
 		reset(argv[2]);
 	else if (argc == 3 && strcmp(argv[1], "give-back") == 0)
