@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "pcid/control.h"
@@ -218,6 +219,8 @@ static int make_regions(struct card *card)
 			complain("%s", why.text);
 			return error;
 		}
+		/* A process beside this one may outlive it (scheme/receiver.h): not with this. */
+		(void)madvise(card->region[i]->base, size[i], MADV_DONTFORK);
 		pci_dma_export(card->region[i], &card->table[i]);
 		card->region_fd[i] = fcntl(card->region[i]->memfd, F_DUPFD_CLOEXEC, 3);
 		if (card->region_fd[i] < 0) {

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -225,6 +226,7 @@ def test_pcid_has_nothing_that_hangs(run, kind):
             for asker in waiting:
                 assert scheme_client.REPLY.unpack(asker.recv(8))[1] == -errno.EINVAL
         assert descriptors(place)[0] > there + 4
+        assert "memfd:" not in pathlib.Path(f"/proc/{place}/maps").read_text()  # no card's memory: it outlives pcid
         kill(stack, "a")
         echo(steady, fill=1)
         lab.wait_for(lambda: descriptors(owner.pid) == [before], "no more descriptors than before")
