@@ -11,7 +11,7 @@ from lab import wait_for
 from stack import ask
 from vfio_user import Client, Event
 
-EECD, EXTCNF, RAH0 = 0x10, 0xf00, 0x5404
+EECD, RAH0 = 0x10, 0x5404
 DD, END, ONES = 1, 2, 0xffffffff
 
 

@@ -156,6 +156,9 @@ void e1000_irq_arm_queue(struct nic *nic, unsigned index);
 
 /* e1000_link.c */
 int e1000_link_start(struct e1000 *dev);
+/* The PHY is shared with firmware, and by the 82576's ports. -EBUSY: somebody does not let go. */
+int e1000_own_phy(struct e1000 *dev);
+void e1000_disown_phy(struct e1000 *dev);
 int e1000_link(struct nic *nic, struct nic_link *link);
 /* When pause frames are sent, by the MTU. */
 void e1000_write_thresholds(struct e1000 *dev);

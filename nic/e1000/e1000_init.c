@@ -28,6 +28,7 @@ static void disable_master(struct e1000 *dev)
 static int reset(struct e1000 *dev)
 {
 	const struct pci_bar *bar = &dev->nic.bar;
+	bool owned;
 	int rc;
 
 	e1000_irq_mask(dev);
@@ -40,6 +41,10 @@ static int reset(struct e1000 *dev)
 	if (!e1000_is(dev, E1000_82576))
 		reg_write(bar, PBA, e1000_limits(dev->model)->buffer_kib);
 	disable_master(dev);
+	/* Firmware must not be at the PHY when the MAC is reset (Linux, FreeBSD). One that does not
+	 * let go is reset all the same.
+	 */
+	owned = e1000_is(dev, E1000_82574) && e1000_own_phy(dev) == 0;
 	reg_set(bar, CTRL, CTRL_RST);
 	/* No register is touched for a while: 1 us in the manuals, 5 ms where the EEPROM is read
 	 * anew (Linux).
@@ -47,6 +52,8 @@ static int reset(struct e1000 *dev)
 	pci_delay_us(5000);
 	rc = nic_wait(&dev->nic, CTRL, CTRL_RST, 0, RESET_US, "reset did not end",
 		"CTRL.RST, 8254x manual 13.4.1");
+	if (owned)
+		e1000_disown_phy(dev);
 	if (rc)
 		return rc;
 	/* 8254x tell nobody when they have read their EEPROM: 20 ms (Linux). Whether it came to
@@ -58,6 +65,17 @@ static int reset(struct e1000 *dev)
 		(void)reg_poll(bar, EECD, EECD_AUTO_RD, EECD_AUTO_RD, EEPROM_US);
 	e1000_irq_mask(dev);
 	return 0;
+}
+
+/* The 82574, after each reset: two bits that Linux and FreeBSD set. Without the second it may stop
+ * sending, above all with ASPM, over completions that go wrong on the bus: an erratum, they say.
+ */
+static void work_round(struct e1000 *dev)
+{
+	if (!e1000_is(dev, E1000_82574))
+		return;
+	reg_set(&dev->nic.bar, GCR, GCR_22);
+	reg_set(&dev->nic.bar, GCR2, GCR2_0);
 }
 
 /* The card has put the EEPROM's address into its first filter (8254x 13.5.2). */
@@ -117,6 +135,7 @@ static int start(struct nic *nic)
 
 	if (rc)
 		return rc;
+	work_round(dev);
 	rc = read_mac(dev);
 	if (rc)
 		return rc;

@@ -74,7 +74,7 @@ static int own_phy_82576(struct e1000 *dev)
 	return -EBUSY;
 }
 
-static int own_phy(struct e1000 *dev)
+int e1000_own_phy(struct e1000 *dev)
 {
 	switch (dev->model->family) {
 	case E1000_82574: return take(dev, EXTCNF_CTRL, EXTCNF_MDIO_SW); /* 82574 4.6.4.1 */
@@ -83,7 +83,7 @@ static int own_phy(struct e1000 *dev)
 	}
 }
 
-static void disown_phy(struct e1000 *dev)
+void e1000_disown_phy(struct e1000 *dev)
 {
 	switch (dev->model->family) {
 	case E1000_82574: reg_clear(&dev->nic.bar, EXTCNF_CTRL, EXTCNF_MDIO_SW); break;
@@ -183,14 +183,14 @@ int e1000_link_start(struct e1000 *dev)
 	init_mac(dev); /* 8254x 14.3.1 */
 	if (reg_read(&dev->nic.bar, STATUS) & STATUS_LU)
 		return 0;
-	rc = own_phy(dev);
+	rc = e1000_own_phy(dev);
 	if (rc == -EBUSY)
 		return nic_fail(
 			&dev->nic, rc, "firmware does not let go of the PHY: power-cycle the card");
 	if (rc)
 		return rc;
 	rc = negotiate(dev);
-	disown_phy(dev);
+	e1000_disown_phy(dev);
 	if (rc == -ETIMEDOUT || rc == -EIO)
 		return nic_fail(
 			&dev->nic, rc, "its PHY does not answer (MDIC, 8254x manual 13.4.8)");

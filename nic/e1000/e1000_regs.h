@@ -52,6 +52,8 @@
 #define FCTTV                   0x00170u
 #define EXTCNF_CTRL             0x00F00u /* 82574 */
 #define EXTCNF_MDIO_SW          BIT(5)   /* sticks when firmware has not got it */
+#define GCR                     0x05B00u
+#define GCR_22                  BIT(22)  /* 82574: named by nobody, set by Linux and FreeBSD */
 #define SWSM                    0x05B50u /* 82576 8.16 */
 #define SWSM_SMBI               BIT(0)   /* reading 0 sets it: the reader has it */
 #define SWSM_SWESMBI            BIT(1)   /* sticks when firmware lets it */
@@ -59,6 +61,8 @@
 #define SYNC_PHY0               BIT(1)
 #define SYNC_PHY1               BIT(2)
 #define SYNC_FIRMWARE_SHIFT     16
+#define GCR2                    0x05B64u
+#define GCR2_0                  BIT(0) /* 82574: the same */
 
 /* --- interrupts: 8254x 13.4.17 to 13.4.21, 82574 10.2.4, 82576 8.8 --- */
 

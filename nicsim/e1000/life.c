@@ -68,10 +68,13 @@ void e1000_write_ctrl(struct e1000 *card, uint32_t offset, uint32_t value)
 		*e1000_reg(card, E1000_STATUS) |= E1000_STATUS_PHY_RESET;
 		e1000_phy_reset(card);
 	}
-	if (value & E1000_CTRL_RESET)
+	if (value & E1000_CTRL_RESET) {
+		if (!(*e1000_reg(card, E1000_EXTCNF_CTRL) & E1000_EXTCNF_CTRL_SW))
+			report_strict(card->report, "CTRL.RST by who does not own MDIO");
 		reset(card);
-	else
+	} else {
 		e1000_link_changed(card);
+	}
 }
 
 void e1000_write_ctrl_ext(struct e1000 *card, uint32_t offset, uint32_t value)

@@ -18,10 +18,12 @@ uint32_t *at(struct pci_function *fn, uint32_t reg)
 
 static void power_on(struct pci_function *fn)
 {
-	uint32_t divided = *at(fn, PBA); /* outlives a reset */
+	/* These outlive a reset. */
+	uint32_t divided = *at(fn, PBA), owner = *at(fn, EXTCNF_CTRL);
 
 	memset(fn->reg, 0, sizeof fn->reg);
 	*at(fn, PBA) = divided;
+	*at(fn, EXTCNF_CTRL) = owner;
 	*at(fn, STATUS) = STATUS_LU | 2u << STATUS_SPEED_SHIFT;
 	*at(fn, EECD) = EECD_AUTO_RD;
 	*at(fn, RAL(0)) = 0x33221102;
@@ -49,6 +51,7 @@ void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 	struct pci_function *fn = bar->fn;
 
 	if (offset == CTRL && (value & CTRL_RST)) {
+		fn->unowned_resets += !(*at(fn, EXTCNF_CTRL) & EXTCNF_MDIO_SW);
 		power_on(fn);
 		return;
 	}

@@ -27,9 +27,10 @@ struct pci_function {
 	bool deaf;      /* does not end its reset */
 	bool no_eeprom; /* nor has an address */
 	unsigned irqs, misuse, bars;
-	unsigned vectors;      /* of MSI-X */
-	uint32_t stuck_enable; /* RXDCTL of queue 0: the bit does not come on */
-	uint32_t stuck;        /* a register that keeps nothing; 0: none */
+	unsigned unowned_resets; /* while MDIO was not software's */
+	unsigned vectors;        /* of MSI-X */
+	uint32_t stuck_enable;   /* RXDCTL of queue 0: the bit does not come on */
+	uint32_t stuck;          /* a register that keeps nothing; 0: none */
 };
 
 struct bench {

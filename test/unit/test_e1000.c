@@ -69,6 +69,36 @@ static void what_does_not_start_says_why(void **state)
 	}
 }
 
+static void it_works_round_errata(void **state)
+{
+	(void)state;
+	FOR_EACH_DEVICE
+	{
+		bool is_82574 = devices[d] == 0x10D3;
+
+		for (unsigned life = 0; life < 3; life++) {
+			assert_int_equal(*at(&b->fn, GCR), is_82574 ? 1u << 22 : 0);
+			assert_int_equal(*at(&b->fn, GCR2), is_82574 ? 1 : 0);
+			/* Firmware has its PHY back. */
+			assert_int_equal(*at(&b->fn, EXTCNF_CTRL), 0);
+			if (is_82574)
+				assert_int_equal(b->fn.unowned_resets, 0);
+			/* By another process; after somebody's reset. */
+			nic_release(b->nic);
+			if (life > 0)
+				memset(b->fn.reg, 0, sizeof b->fn.reg);
+			assert_int_equal(life > 0 ? nic_open(&b->nic, &b->fn, &b->config, NULL)
+						  : nic_adopt(&b->nic, &b->fn, &b->config, NULL),
+				0);
+		}
+		/* Firmware that does not let go. */
+		nic_close(b->nic);
+		b->fn.stuck = EXTCNF_CTRL;
+		assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, NULL), 0);
+		assert_int_equal(*at(&b->fn, GCR2), is_82574 ? 1 : 0);
+	}
+}
+
 static void frames_come(void **state)
 {
 	(void)state;
@@ -298,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_starts),
 		cmocka_unit_test(what_does_not_start_says_why),
+		cmocka_unit_test(it_works_round_errata),
 		cmocka_unit_test(frames_come),
 		cmocka_unit_test(lies_of_the_card),
 		cmocka_unit_test(buffers_out_of_place),
