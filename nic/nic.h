@@ -222,8 +222,8 @@ int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config
  * by address and port over those that run (Toeplitz hash of IPv4 and IPv6, with TCP and UDP ports;
  * the 82574: TCP's alone); both directions of a connection come to the same queue, and stay there
  * until that one is stopped. Queue 0 gets the rest while it runs; nobody does while it stands
- * still. The 82574 receives nothing while a queue of it is stopped, and what comes for one that
- * stands still waits there, before all else.
+ * still. The 82574 neither receives nor sends while a queue of it is started or stopped, and what
+ * comes for one that stands still waits there, before all else.
  */
 
 /* Starts queue `index` with empty rings on that region, which stays until it is stopped. -EINVAL:

@@ -104,7 +104,9 @@ size_t e1000_tx_return(struct nic_queue *head, uint32_t *offsets, size_t n);
 /* e1000_queue.c: as the class has them; why is set. */
 int e1000_queue_create(struct e1000 *dev, unsigned index);
 void e1000_queue_destroy(struct e1000 *dev, unsigned index);
-/* Programs a queue with empty rings; it works with receiver and transmitter on (e1000_run()). */
+/* Programs a queue with empty rings, while receiver and transmitter are off (e1000_halt()) where
+ * queues have no enable bit; it works with both on (e1000_run()).
+ */
 int e1000_queue_start(struct e1000 *dev, unsigned index, const struct dma_region *frames);
 /* Stops a queue and empties its rings. -ETIMEDOUT, -ENODEV. */
 int e1000_queue_stop(struct e1000 *dev, unsigned index);
@@ -114,6 +116,8 @@ void e1000_queue_use(struct e1000_queue *q, const struct dma_region *frames);
 void e1000_queue_set_mtu(struct e1000_queue *q, uint16_t mtu);
 /* Whether any queue does. */
 bool e1000_any_runs(const struct e1000 *dev);
+/* Receiver and transmitter off, and nothing under way, where queues have no enable bit. */
+void e1000_halt(struct e1000 *dev);
 /* Receiver and transmitter on where a queue runs, and off where none does. */
 void e1000_run(struct e1000 *dev);
 /* The largest frame that may be sent at an MTU: header and a VLAN tag are added, the CRC not. */

@@ -242,8 +242,10 @@ static void save(struct nic *nic)
 static int queue_start(struct nic *nic, unsigned index, const struct dma_region *frames)
 {
 	struct e1000 *dev = e1000_of(nic);
-	int rc = e1000_queue_start(dev, index, frames);
+	int rc;
 
+	e1000_halt(dev);
+	rc = e1000_queue_start(dev, index, frames);
 	if (rc)
 		return rc;
 	if (nic->queues > 1)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * A queue pair: made and freed, started and stopped. The 82576's have enable bits of their own; the
- * others' start with the card's receiver and transmitter. So the 82574 holds its receiver back
- * while it stops one of its two, which may cost the other one frames.
+ * others' start with the card's receiver and transmitter. So the 82574 holds both while it starts
+ * or stops one of its two queues: what the other one has to send waits, what comes may be missed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -202,6 +202,18 @@ int e1000_queue_start(struct e1000 *dev, unsigned index, const struct dma_region
 	return 0;
 }
 
+void e1000_halt(struct e1000 *dev)
+{
+	/* Where none runs it is off already. */
+	if (e1000_is(dev, E1000_82576) || !e1000_any_runs(dev))
+		return;
+	e1000_write_rctl(dev, false);
+	/* Frames that are not sent yet stay where they are (8254x 13.4.33); what comes is missed.
+	 */
+	reg_write(&dev->nic.bar, TCTL, TCTL_PSP);
+	pci_delay_us(LEAVES_US);
+}
+
 bool e1000_any_runs(const struct e1000 *dev)
 {
 	for (unsigned i = 0; i < dev->nic.queues; i++)
@@ -248,8 +260,8 @@ static int stop_82576(struct e1000 *dev, unsigned i)
 	return rx ? rx : tx;
 }
 
-/* The indices of a ring are written only while nothing is received or sent by it (8254x 13.4.27,
- * 13.4.38).
+/* The indices of a ring are written only while nothing is received or sent (8254x 13.4.27, 13.4.38;
+ * 82574 10.2.5, 10.2.6: RDH, TDH): also where what was queued has not gone out in time.
  */
 static void stop_others(struct e1000 *dev, unsigned i)
 {
@@ -259,8 +271,7 @@ static void stop_others(struct e1000 *dev, unsigned i)
 	drain_tx(dev, i);
 	if (e1000_is(dev, E1000_82574))
 		reg_clear(bar, TARC(i), TARC_ENABLE);
-	if (!e1000_any_runs(dev))
-		reg_write(bar, TCTL, TCTL_PSP);
+	reg_write(bar, TCTL, TCTL_PSP);
 	pci_delay_us(LEAVES_US);
 	reg_write(bar, RDH(i), 0);
 	reg_write(bar, RDT(i), 0);

@@ -192,6 +192,7 @@ void e1000_rx_stop(struct e1000 *card);
 bool e1000_rx_frame(void *ctx, const uint8_t *frame, size_t len, bool may_wait);
 /* Something changed that frames may wait for. */
 void e1000_rx_look_again(struct e1000 *card);
+void e1000_write_rdh(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_rdt(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_rctl(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_rssrk(struct e1000 *card, uint32_t offset, uint32_t value);
@@ -206,6 +207,7 @@ void e1000_tx_set_done(struct e1000 *card, unsigned queue, uint32_t index);
 void e1000_tx_look_again(struct e1000 *card);
 /* After a pause. */
 void e1000_tx_go_on(struct e1000 *card);
+void e1000_write_tdh(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value);
 void e1000_write_tctl(struct e1000 *card, uint32_t offset, uint32_t value);
 

@@ -416,6 +416,14 @@ void e1000_rx_look_again(struct e1000 *card)
 		loop_defer(card->loop, &card->rx.work);
 }
 
+void e1000_write_rdh(struct e1000 *card, uint32_t offset, uint32_t value)
+{
+	(void)value;
+	if (*e1000_reg(card, E1000_RCTL) & E1000_RCTL_ENABLE)
+		report_strict(card->report, "RDH of queue %u written while the receiver is on",
+			(offset - E1000_RX_QUEUE(0u)) / 0x100);
+}
+
 void e1000_write_rdt(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	unsigned queue = (offset - E1000_RX_QUEUE(0u)) / 0x100;

@@ -78,7 +78,7 @@ static const struct row rows[] = {
 	{E1000_RX_QUEUE(0u) + E1000_RDBAL, 2, 0x100, 0, 0xfffffff0},
 	{E1000_RX_QUEUE(0u) + E1000_RDBAH, 2, 0x100, 0, 0xffffffff},
 	{E1000_RX_QUEUE(0u) + E1000_RDLEN, 2, 0x100, 0, 0x000fff80},
-	{E1000_RX_QUEUE(0u) + E1000_RDH, 2, 0x100, 0, 0x0000ffff},
+	{E1000_RX_QUEUE(0u) + E1000_RDH, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_rdh},
 	{E1000_RX_QUEUE(0u) + E1000_RDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_rdt},
 	PLAIN(0x02820, 0x0000ffff),                             /* RDTR */
 	{0x02828, 2, 0x100, 0x00010000, 0x013f3f3f},            /* RXDCTL */
@@ -108,7 +108,7 @@ static const struct row rows[] = {
 	{E1000_TX_QUEUE(0u) + E1000_TDBAL, 2, 0x100, 0, 0xfffffff0},
 	{E1000_TX_QUEUE(0u) + E1000_TDBAH, 2, 0x100, 0, 0xffffffff},
 	{E1000_TX_QUEUE(0u) + E1000_TDLEN, 2, 0x100, 0, 0x000fff80},
-	{E1000_TX_QUEUE(0u) + E1000_TDH, 2, 0x100, 0, 0x0000ffff},
+	{E1000_TX_QUEUE(0u) + E1000_TDH, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_tdh},
 	{E1000_TX_QUEUE(0u) + E1000_TDT, 2, 0x100, 0, 0x0000ffff, NULL, e1000_write_tdt},
 	PLAIN(0x03820, 0x0000ffff),                             /* TIDV */
 	{0x03828, 2, 0x100, 0, 0xff3f3f3f},                     /* TXDCTL */

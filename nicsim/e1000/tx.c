@@ -408,6 +408,14 @@ void e1000_tx_look_again(struct e1000 *card)
 		look_at(card, queue);
 }
 
+void e1000_write_tdh(struct e1000 *card, uint32_t offset, uint32_t value)
+{
+	(void)value;
+	if (*e1000_reg(card, E1000_TCTL) & E1000_TCTL_ENABLE)
+		report_strict(card->report, "TDH of queue %u written while the transmitter is on",
+			(offset - E1000_TX_QUEUE(0u)) / 0x100);
+}
+
 void e1000_write_tdt(struct e1000 *card, uint32_t offset, uint32_t value)
 {
 	(void)value;

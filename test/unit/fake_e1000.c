@@ -46,10 +46,25 @@ uint32_t reg_read(const struct pci_bar *bar, uint32_t offset)
 	return value;
 }
 
+/* Where a ring is and how far it is used may be written while nobody uses it; a tail always. */
+static bool is_in_use(struct pci_function *fn, uint32_t offset)
+{
+	bool apart = fn->id.device == 0x10C9;
+
+	for (unsigned n = 0; n < 2; n++) {
+		if (offset >= RDBAL(n) && offset <= RDH(n))
+			return apart ? *at(fn, RXDCTL(n)) & RXDCTL_ENABLE : *at(fn, RCTL) & RCTL_EN;
+		if (offset >= TDBAL(n) && offset <= TDH(n))
+			return apart ? *at(fn, TXDCTL(n)) & TXDCTL_ENABLE : *at(fn, TCTL) & TCTL_EN;
+	}
+	return false;
+}
+
 void reg_write(const struct pci_bar *bar, uint32_t offset, uint32_t value)
 {
 	struct pci_function *fn = bar->fn;
 
+	fn->misuse += is_in_use(fn, offset);
 	if (offset == CTRL && (value & CTRL_RST)) {
 		fn->unowned_resets += !(*at(fn, EXTCNF_CTRL) & EXTCNF_MDIO_SW);
 		power_on(fn);

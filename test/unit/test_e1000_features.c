@@ -142,11 +142,16 @@ static void queues_come_and_go(void **state)
 		unsigned n = several[d].queues;
 		struct frame frame = {buffer(1), 60, 0};
 
+		assert_int_equal(provide_to(b, 0, 30, 20), 20);
+		assert_int_equal(nic_tx_provide(b->q, &frame, 1), 1);
 		assert_int_equal(provide_to(b, 1, 0, 20), 20);
 		assert_int_equal(nic_tx_provide(nic_queue(b->nic, 1), &frame, 1), 1);
 		assert_int_equal(nic_queue_stop(b->nic, 1), 0);
 		assert_true(receives(b) && sends(b));
 		assert_int_equal(provide_to(b, 1, 0, 20), 0);
+		/* The other one keeps what it has, sent late or not. */
+		assert_int_equal(nic_rx_held(b->q), 20);
+		assert_int_equal(transmit(b), 1);
 		if (is_82576(b)) {
 			assert_false(*at(&b->fn, RXDCTL(1)) & RXDCTL_ENABLE);
 			assert_false(*at(&b->fn, TXDCTL(1)) & TXDCTL_ENABLE);
