@@ -262,8 +262,8 @@ size_t nic_rx_return(struct nic_queue *q, struct frame *frames, size_t n);
 /* Frames of 14 bytes to the MTU's size (and 18 for header and VLAN tag), anywhere in the region but
  * across no chunk's boundary; the card pads the short ones. A frame in several entries (FRAME_MORE,
  * at most 40) must be in the burst whole. Stops before a chain that does not fit, and at the first
- * frame that is not in order (counted in nic_stats.bad_offsets). FRAME_META may
- * take one descriptor more.
+ * frame that is not in order (counted in nic_stats.bad_offsets). FRAME_META, and
+ * with e1000 a frame of less than 17 bytes, may take one descriptor more.
  */
 size_t nic_tx_provide(struct nic_queue *q, const struct frame *frames, size_t n);
 size_t nic_tx_return(struct nic_queue *q, uint32_t *offsets, size_t n);

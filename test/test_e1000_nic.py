@@ -62,18 +62,20 @@ def test_two_threads_with_a_queue_each(run, card):
     assert code != 0 and "it has 2 queue pairs, not 3" in text
 
 
-def to(address, passes, tag=""):
+def to(address, passes, tag="", payload=60):
     """A frame, of a VLAN or of none, and whether it has to come back."""
-    frame = bytes.fromhex(address.replace(":", "") + "0200000000bb" + tag + "88b5") + bytes(range(60))
+    frame = bytes.fromhex(address.replace(":", "") + "0200000000bb" + tag + "88b5") + bytes(range(1, payload + 1))
     return meta_cases.Case(frame, [frame] if passes else [])
 
 
 def filtered(mine):
     """What is let through, frames, options of nic_meta."""
+    # From 17 bytes on the cards pad by themselves.
+    short = [to(mine, True, payload=size) for size in (0, 1, 2, 3, 0)]
     group, other_group, stranger = "01:00:5e:00:00:01", "01:00:5e:00:00:02", "02:00:00:00:00:99"
     stations = [f"02:10:00:00:00:{n:02x}" for n in range(16)]
     common = [to(mine, True), to("ff:ff:ff:ff:ff:ff", True), to(group, True), to(other_group, False)]
-    yield ("addresses", [*common, to(stranger, False), *(to(station, True) for station in stations[:15]), to(stations[15], False)],
+    yield ("addresses", [*common, to(stranger, False), *(to(station, True) for station in stations[:15]), to(stations[15], False), *short],
            ["--filtered", *(word for address in (*stations[:15], group) for word in ("--address", address))])
     # More than there are filters for: then all stations' come.
     yield ("many addresses", [*common, to(stranger, True), *(to(station, True) for station in stations)],

@@ -112,6 +112,35 @@ def test_octets_are_one_number(sim):
         assert [card.reg(GORCH), card.reg(GORCL), card.reg(GORCH)] == [0, 0, 0]
 
 
+def test_what_strict_says(run):
+    process = run.start("nicsim", "--device", "82574l", "--socket", "card", "--wire", "loop", "--mac", MAC, "--strict")
+    process.expect("^nicsim: 82574l")
+    with Card(run.dir / "card") as card:
+        # As it should be.
+        card.set(EXTCNF, 1 << 5)
+        card.set(CTRL, RST)
+        assert card.reg(EXTCNF) == 0
+        card.start()
+        card.send(FRAME[:17])
+        for control in RCTL, TCTL:
+            card.set(control, 0x8)
+        for base in RX, TX, RX + 0x100:
+            card.set(base + HEAD, 0)
+        card.sent = 0
+        card.start()
+        # And not.
+        card.set(RX + 0x100 + HEAD, 0)
+        card.set(TX + HEAD, 0)
+        card.send(FRAME[:16])
+        card.set(TCTL, 0x2)
+        card.send(FRAME[:16])
+        card.set(CTRL, RST)
+    assert process.stop() == 0
+    assert re.findall("strict: (.*)", process.text) == [
+        "RDH of queue 1 written while the receiver is on", "TDH of queue 0 written while the transmitter is on",
+        "a transmit request of 16 bytes, to be padded", "CTRL.RST by who does not own MDIO"]
+
+
 def test_two_queues_by_rss(sim):
     packet = Ether(dst=MAC, src="02:00:00:00:00:02") / IP(src="66.9.149.187", dst="161.142.100.80")
     with Card(sim.path) as card:

@@ -61,6 +61,7 @@ struct e1000_queue {
 	uint32_t rx_parts; /* buffers of what the card may take for one; the same */
 	bool rx_torn;      /* a frame began whose end has not been seen */
 
+	uint64_t tx_ring;  /* where it is for the card */
 	uint32_t tx_every; /* descriptors from one RS to the next, at most */
 	uint32_t tx_max;   /* bytes of the largest frame; written by nic_set_mtu() */
 	uint32_t tx_done;  /* slots up to here are sent */

@@ -69,6 +69,7 @@ int e1000_queue_create(struct e1000 *dev, unsigned index)
 	q->bar = &dev->nic.bar;
 	q->rdt = RDT(index);
 	q->tdt = TDT(index);
+	q->tx_ring = dma_iova(config->rings, nic_place_rings(config, index).tx);
 	q->rx = format_of(dev);
 	q->rx_batch = config->rx_ring / 4 < 32 ? config->rx_ring / 4 : 32;
 	q->tx_every = config->tx_ring / 4 < TX_RS_EVERY ? config->tx_ring / 4 : TX_RS_EVERY;

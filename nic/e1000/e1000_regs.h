@@ -235,5 +235,7 @@
 #define TX_IFCS (UINT64_C(1) << 25)
 #define TX_RS   (UINT64_C(1) << 27)
 #define TX_DD   (UINT64_C(1) << 32)
+/* From that byte on a descriptor has its checksum start and "special", which stay 0. */
+#define TX_ZERO 13u
 
 #endif

@@ -25,6 +25,7 @@ static struct nic_running running(struct e1000 *dev)
 			.rs_tail = &q->rs_tail,
 			.rs = q->rs,
 			.torn = &q->rx_torn,
+			.bare = true,
 			.stats = &q->count,
 		};
 	}

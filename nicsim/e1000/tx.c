@@ -13,9 +13,10 @@
 
 #include "nicsim/e1000/card.h"
 
-#define TAG_LEN 4u
-#define BURST   64u /* requests a turn of the loop */
-#define TURN    16u /* and of a queue, where the other waits */
+#define TAG_LEN   4u
+#define PAD_LEAST 17u /* what TCTL.PSP asks of a request (10.2.6.1) */
+#define BURST     64u /* requests a turn of the loop */
+#define TURN      16u /* and of a queue, where the other waits */
 
 /* The second quadword of descriptors: command in its low half, status in its high one (7.2.10). */
 #define CMD_TCP     0x01000000u /* context */
@@ -274,6 +275,10 @@ static void prepare(struct e1000 *card)
 
 	if (request->broken)
 		return;
+	if (request->length && request->length < PAD_LEAST &&
+		*e1000_reg(card, E1000_TCTL) & E1000_TCTL_PAD)
+		report_strict(card->report, "a transmit request of %u bytes, to be padded",
+			request->length);
 	if (extended && tx->command & CMD_TSE) {
 		request->broken = !sim_segment_possible(
 			&context->segment, request->length, SIM_FRAME_MAX - TAG_LEN);

@@ -201,6 +201,83 @@ static void frames_go(void **state)
 	}
 }
 
+/* Of less than 17 bytes: zeroes of the ring's own follow, and no byte of the caller's behind it. */
+static void frames_too_short_to_be_padded_go(void **state)
+{
+	(void)state;
+	FOR_EACH_DEVICE
+	{
+		struct frame frames[RING];
+		uint32_t offsets[RING], held[RING];
+		struct pci_error why = {""};
+		uint64_t ring = *at(&b->fn, TDBAL(0)) | (uint64_t)*at(&b->fn, TDBAH(0)) << 32;
+		unsigned slot = 0;
+
+		for (unsigned i = 0; i < 8; i++)
+			frames[i] = (struct frame){buffer(i), (uint16_t)(14 + i % 4), 0};
+		/* One of 15, in two pieces. */
+		frames[8] = (struct frame){buffer(8), 1, FRAME_MORE};
+		frames[9] = (struct frame){buffer(9), 14, 0};
+		assert_int_equal(nic_tx_provide(b->q, frames, 10), 10);
+		assert_int_equal(*at(&b->fn, TDT(0)), 10 + 7);
+		for (unsigned i = 0; i < 10; i++, slot++) {
+			uint64_t *piece = descriptor(b, TDBAL(0), slot);
+			unsigned pad = i == 9 ? 2 : i == 8 ? 0 : 17 - frames[i].len;
+			uint64_t last;
+
+			assert_true(piece[0] == 2 * IOVA + buffer(i));
+			assert_int_equal(piece[1] & 0xFFFF, frames[i].len);
+			assert_int_equal(!(piece[1] & TX_EOP), pad || i == 8);
+			if (!pad)
+				continue;
+			slot++;
+			last = piece[3];
+			assert_int_equal(last & 0xFFFF, pad);
+			assert_true(last & TX_EOP && last & TX_IFCS);
+			/* They end with the descriptor, which has nothing there, sent or not. */
+			assert_true(piece[2] == ring + 16 * slot + 13);
+			assert_int_equal(last >> 40, 0);
+		}
+		assert_int_equal(nic_tx_held(b->q), 10);
+		assert_int_equal(nic_tx_return(b->q, offsets, RING), 0);
+
+		/* Another process goes on; what has no buffer does not come back. */
+		nic_release(b->nic);
+		assert_int_equal(nic_adopt(&b->nic, &b->fn, &b->config, &why), 0);
+		b->q = nic_queue(b->nic, 0);
+		assert_int_equal(nic_tx_held(b->q), 10);
+		nic_held(b->q, held);
+		assert_int_equal(transmit(b), 9);
+		for (unsigned got = 0; got < 10; got++) {
+			assert_int_equal(nic_tx_return(b->q, offsets, 1), 1);
+			assert_int_equal(offsets[0], buffer(got));
+			assert_int_equal(held[got], buffer(got));
+		}
+		assert_int_equal(nic_tx_return(b->q, offsets, RING), 0);
+		assert_int_equal(nic_tx_held(b->q), 0);
+
+		/* As many as go in with theirs; and all come at once, behind what has none. */
+		for (unsigned i = 0; i < RING; i++)
+			frames[i] = (struct frame){buffer(i), 14, 0};
+		assert_int_equal(nic_tx_provide(b->q, frames, 29), 29);
+		assert_int_equal(nic_tx_provide(b->q, frames + 29, 2), 1);
+		assert_int_equal(nic_tx_provide(b->q, frames, 1), 0);
+		assert_int_equal(transmit(b), 30);
+		assert_int_equal(nic_tx_return(b->q, offsets, RING), 30);
+		for (unsigned i = 0; i < 30; i++)
+			assert_int_equal(offsets[i], buffer(i));
+		assert_int_equal(nic_tx_held(b->q), 0);
+		/* A slot is left for one of 17, and none for one of 16. */
+		for (unsigned i = 0; i < RING; i++)
+			frames[i].len = 60;
+		assert_int_equal(nic_tx_provide(b->q, frames, RING - 5), RING - 5);
+		frames[0].len = 16;
+		assert_int_equal(nic_tx_provide(b->q, frames, 1), 0);
+		frames[0].len = 17;
+		assert_int_equal(nic_tx_provide(b->q, frames, 1), 1);
+	}
+}
+
 static void frames_out_of_order(void **state)
 {
 	const struct frame bad[] = {{buffer(0), 13, 0}, {buffer(0), 1519, 0}, {PLACES - 59, 60, 0},
@@ -333,6 +410,7 @@ int main(void)
 		cmocka_unit_test(lies_of_the_card),
 		cmocka_unit_test(buffers_out_of_place),
 		cmocka_unit_test(frames_go),
+		cmocka_unit_test(frames_too_short_to_be_padded_go),
 		cmocka_unit_test(frames_out_of_order),
 		cmocka_unit_test(another_process_goes_on),
 		cmocka_unit_test(a_queue_comes_and_goes),
