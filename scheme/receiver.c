@@ -171,12 +171,12 @@ __attribute__((noreturn)) static void run(int channel, atomic_uint *unclosed)
 
 	sigfillset(&all); /* what stops its owner stops this by the channel alone */
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	(void)prctl(PR_SET_NAME, "scheme-receiver");
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (channel > 0) {
 		(void)close_range(0, (unsigned)channel - 1, 0);
 	}
 	(void)close_range((unsigned)channel + 1, ~0u, 0);
+	(void)prctl(PR_SET_NAME, "scheme-receiver"); /* from here on it is one */
 	if (closer_create(&closer, unclosed) == 0) {
 		while (obey(closer, channel)) {
 		}

@@ -721,8 +721,8 @@ def test_pcid_leaks_nothing_when_it_fails(run, sysfs):
 def test_ixgbed_leaks_nothing(run):
     stack = Stack(run, a="loop")
     ixgbed = stack.ixgbed("a", "--no-cage", wrap=VALGRIND)
-    receiver, = lab.children(ixgbed.pid, "scheme-receiver")  # which has copies of others' memory when it ends
     work_a_little(stack)
+    receiver, = lab.wait_for(lambda: lab.children(ixgbed.pid, "scheme-receiver"), "it")  # which has copies of others' memory when it ends
     with stack.open("a"):
         assert ixgbed.stop() == 0, ixgbed.text
     assert [line for line in ixgbed.lines if "==" in line and f"=={receiver}==" not in line] == [], ixgbed.text

@@ -199,8 +199,7 @@ def lives(pid):
 
 def receiver(owner):
     """The process that has what clients send along."""
-    pid, = lab.children(owner.pid, "scheme-receiver")
-    return pid
+    return lab.wait_for(lambda: lab.children(owner.pid, "scheme-receiver"), "it")[0]
 
 
 @pytest.mark.parametrize("kind", [Slow, fuse.Fuse])
