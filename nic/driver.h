@@ -154,6 +154,7 @@ struct nic {
 	const char *model;
 	uint16_t mtu_max; /* these by create() of the driver */
 	uint32_t offloads;
+	bool narrow; /* the card reaches the first 4 GiB alone */
 	/* Bits of the driver's own: what its filters let through beside the configuration. They are
 	 * handed over with the state.
 	 */

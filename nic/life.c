@@ -53,6 +53,29 @@ int nic_hold(struct nic *nic, uint32_t reg, uint32_t value, uint32_t mask)
 		reg, value, found);
 }
 
+/* Whether the card reaches all of it; true: there is none. */
+static bool reaches(const struct nic *nic, const struct dma_region *region)
+{
+	for (size_t at = 0; nic->narrow && region && at < region->size; at += DMA_CHUNK_SIZE) {
+		size_t left = region->size - at;
+		size_t size = left < DMA_CHUNK_SIZE ? left : DMA_CHUNK_SIZE;
+
+		if (dma_iova(region, at) + (size - 1) > UINT32_MAX)
+			return false;
+	}
+	return true;
+}
+
+static bool reaches_all(const struct nic *nic)
+{
+	const struct nic_config *config = &nic->config;
+	bool all = reaches(nic, config->rings);
+
+	for (unsigned i = 0; i < nic->queues; i++)
+		all = all && reaches(nic, nic_config_frames(config, i));
+	return all;
+}
+
 static void destroy(struct nic *nic)
 {
 	nic->driver->destroy(nic);
@@ -96,6 +119,11 @@ static int create(struct nic **out, const struct nic_driver *driver, struct pci_
 	if (!rc && config->offloads & ~nic->offloads)
 		rc = nic_fail(nic, -EINVAL, "it has not all of the offloads 0x%x, only 0x%x",
 			config->offloads, nic->offloads);
+	if (!rc && !reaches_all(nic))
+		rc = nic_fail(nic, -EINVAL,
+			"a %s reaches the first 4 GiB alone, and its memory lies beyond: give it "
+			"less, or open it first of the cards that share it",
+			nic->model);
 	if (rc == -ENOMEM)
 		(void)nic_fail(nic, rc, "out of memory");
 	if (rc) {
@@ -214,7 +242,8 @@ int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *fr
 	struct pci_error unread;
 	int rc;
 
-	if (index >= nic->queues || !frames || frames->size < NIC_BUFFER_STRIDE)
+	if (index >= nic->queues || !frames || frames->size < NIC_BUFFER_STRIDE ||
+		!reaches(nic, frames))
 		return -EINVAL;
 	if (pci_gone(nic->fn))
 		return -ENODEV;

@@ -186,8 +186,9 @@ size_t nic_ring_bytes(const struct nic_config *config);
 
 /* Resets the card and brings it up: queues with a region run, rings empty, receiving, link coming
  * up by itself. -ENOTSUP: no driver, or a refused id, or it has no queues in place; -EINVAL: the
- * configuration; -ETIMEDOUT, -EIO: the card does not do what its datasheet says (the text names the
- * step); -EBUSY: firmware or another driver holds what is needed; -ENODEV.
+ * configuration, or memory beyond the card's reach; -ETIMEDOUT, -EIO: the card does not do what its
+ * datasheet says (the text names the step); -EBUSY: firmware or another driver holds what is
+ * needed; -ENODEV.
  */
 int nic_open(struct nic **out, struct pci_function *fn, const struct nic_config *config,
 	struct pci_error *why);
@@ -227,7 +228,8 @@ int nic_adopt(struct nic **out, struct pci_function *fn, const struct nic_config
  */
 
 /* Starts queue `index` with empty rings on that region, which stays until it is stopped. -EINVAL:
- * no such queue, or a region without room for a buffer; -EBUSY: it runs; -ETIMEDOUT; -ENODEV.
+ * no such queue, or a region without room for a buffer, or beyond the card's reach (8254x,
+ * RTL8168B: the first 4 GiB); -EBUSY: it runs; -ETIMEDOUT; -ENODEV.
  */
 int nic_queue_start(struct nic *nic, unsigned index, const struct dma_region *frames);
 /* Stops it: the card uses neither rings nor frames of it any more, the rings are empty (nic_held()

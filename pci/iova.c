@@ -5,7 +5,6 @@
 #include "pci/iova.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,7 +106,7 @@ int iova_alloc(struct iova_space *space, uint64_t size, uint64_t *start)
 
 	if (!size)
 		return -EINVAL;
-	for (size_t f = 0; f < 2; f++) {
+	for (size_t f = space->low ? 1 : 0; f < 2; f++) {
 		for (size_t i = 0; i < space->ranges; i++) {
 			if (fit(space, space->allowed[i], floors[f], size, start))
 				return take(space, (struct iova_run){*start, *start + (size - 1)});

@@ -5,6 +5,7 @@
 #ifndef PCI_IOVA_H
 #define PCI_IOVA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct iova_space {
 	size_t ranges;
 	struct iova_run *used; /* sorted, disjoint; also what no memory may ever be mapped at */
 	size_t runs, room;
+	bool low; /* below 4 GiB first; its owner sets that */
 };
 
 /* Allows the addresses of `ranges` (n, in any order; overlaps do no harm), without what no memory
@@ -28,7 +30,7 @@ void iova_fini(struct iova_space *space);
 
 /* The lowest free run of `size` bytes that starts at a multiple of 2 MiB: from 4 GiB upwards, so
  * that a driver which loses the upper half of an address fails at once; below it if there is no
- * other. -ENOSPC, -ENOMEM, -EINVAL: size is 0.
+ * other. Where `low` is set: the lowest of all. -ENOSPC, -ENOMEM, -EINVAL: size is 0.
  */
 int iova_alloc(struct iova_space *space, uint64_t size, uint64_t *start);
 /* Takes that very run. -EBUSY: not all of it is free; -EINVAL: not all of it is allowed. */

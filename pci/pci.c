@@ -20,6 +20,8 @@
 #define PCI_STATUS_CAPABILITIES (1u << 4)
 #define PCI_CAPABILITIES        0x34u
 #define PCI_CAP_EXPRESS         0x10u
+#define EXPRESS_FLAGS           0x02u /* PCI Express Capabilities (7.8.2) */
+#define EXPRESS_VERSION         0x0fu
 #define EXPRESS_STATUS          0x0au /* Device Status (PCI Express Base 3.0, 7.8.5) */
 #define EXPRESS_STATUS_PENDING  (1u << 5)
 #define PENDING_TIMEOUT_MS      1000u /* above the longest completion time-out a card here sets */
@@ -34,14 +36,33 @@ void pci_function_init(
 	fn->gone_fd = -1;
 }
 
-/* What an open function needs to know of itself: the size of config space, and its identity. */
+/* Whether addresses above 4 GiB may be too much for the card, or for a bridge in front of it: on
+ * conventional PCI they take a second address cycle, which not all are good at (Linux: some 8254x
+ * hang), and some of the first on PCI Express are not trusted with them either (Linux: RTL8168B).
+ * Or -errno.
+ */
+static int is_old(struct pci_function *fn)
+{
+	int express = pci_find_capability(fn, PCI_CAP_EXPRESS);
+	uint32_t flags;
+	int error;
+
+	if (express <= 0)
+		return express ? express : true;
+	error = pci_config_read(fn, (unsigned)express + EXPRESS_FLAGS, 2, &flags);
+	return error ? error : (flags & EXPRESS_VERSION) < 2;
+}
+
+/* What an open function needs to know of itself: the size of config space, its identity, and which
+ * addresses are good for it.
+ */
 static int learn(struct pci_function *fn, struct pci_error *why)
 {
 	_Alignas(8) uint8_t info[PCI_MAX_INFO];
 	struct pci_region region;
 	struct pci_error what = {""};
 	uint32_t ids, class, subsystem;
-	int fd, size, error;
+	int fd, size, error, old = 0;
 
 	size = fn->backend->region(fn, VFIO_PCI_CONFIG_REGION_INDEX, info, &fd, why);
 	if (size < 0)
@@ -60,6 +81,10 @@ static int learn(struct pci_function *fn, struct pci_error *why)
 		error = pci_config_read(fn, 0x08, 4, &class);
 	if (!error)
 		error = pci_config_read(fn, 0x2c, 4, &subsystem);
+	if (!error)
+		old = is_old(fn);
+	if (old < 0)
+		error = old;
 	if (error)
 		return pci_fail(why, error, "%s: config space can't be read: %s", fn->address,
 			strerror(-error));
@@ -74,6 +99,7 @@ static int learn(struct pci_function *fn, struct pci_error *why)
 		.class_code = class >> 8,
 		.revision = (uint8_t) class,
 	};
+	fn->iova.low = old;
 	return 0;
 }
 

@@ -20,7 +20,7 @@ START = {
     "poll": WORKS,
     "access=20,ones": WORKS,
     "access=20,gone": GONE,
-    "message=30,hangup": GONE,
+    "message=40,hangup": GONE,
 }
 
 

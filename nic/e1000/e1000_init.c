@@ -187,6 +187,8 @@ static int create(struct nic *nic)
 
 	dev->model = e1000_find_model(pci_ident(nic->fn));
 	nic->model = dev->model->name;
+	/* Some hang when they send from above, unless on PCI-X (Linux): those can do without. */
+	nic->narrow = e1000_is(dev, E1000_8254X);
 	limits = e1000_limits(dev->model);
 	nic->mtu_max = (uint16_t)(limits->frame - (e1000_frame_max(0) + 4));
 	if (nic->mtu_max > NIC_MTU_MAX)

@@ -44,7 +44,8 @@ enum rtl8168_quirk {
 	QUIRK_TAKEN = 1 << 5,      /* its firmware has the card until a driver takes it */
 	QUIRK_OVERFLOW = 1 << 6,   /* may receive no more once its FIFO was full */
 	QUIRK_ERI_POWER = 1 << 7,  /* the PHY's power is also behind ERIAR */
-	QUIRK_REFUSED = 1 << 8,    /* known, and not driven */
+	QUIRK_NARROW = 1 << 8,     /* no address above 4 GiB: Linux never gives it one */
+	QUIRK_REFUSED = 1 << 9,    /* known, and not driven */
 };
 
 struct rtl8168_model {

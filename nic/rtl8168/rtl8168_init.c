@@ -168,6 +168,7 @@ static int create(struct nic *nic)
 			"a %s, whose management processor has a part in it, is not driven",
 			dev->model->name);
 	nic->model = dev->model->name;
+	nic->narrow = dev->model->quirks & QUIRK_NARROW;
 	/* 4 KiB with header, tag and CRC. */
 	nic->mtu_max = dev->model->quirks & QUIRK_CHAINS ? 4096 - 22 : NIC_MTU_ONE_BUFFER;
 	if (nic->queues != 1)

@@ -26,6 +26,7 @@ struct pci_function *wild_new(uint16_t vendor, uint16_t device, unsigned bar, ui
 	return fn;
 }
 
+/* Below 4 GiB, where each of the cards reaches. */
 static struct dma_region *new_region(size_t size, uint64_t iova)
 {
 	struct dma_region *region = calloc(1, sizeof(*region));
@@ -56,14 +57,14 @@ const struct dma_region *wild_frames(struct pci_function *fn)
 	static struct dma_region *frames;
 
 	if (!frames)
-		frames = new_region(2 * DMA_CHUNK_SIZE, UINT64_C(0x50) << 32);
+		frames = new_region(2 * DMA_CHUNK_SIZE, 0x50000000);
 	fn->frames = frames;
 	return frames;
 }
 
 const struct dma_region *wild_rings(struct pci_function *fn, size_t size)
 {
-	fn->rings = new_region(size, UINT64_C(0x51) << 32);
+	fn->rings = new_region(size, 0x51000000);
 	return fn->rings;
 }
 

@@ -18,7 +18,6 @@
 #define REGS    (0x20000u / 4)
 #define PLACES  (4u << 20)
 #define BUFFERS 512u
-#define IOVA    UINT64_C(0x700000000)
 
 struct pci_function {
 	struct pci_id id;
@@ -36,6 +35,7 @@ struct pci_function {
 struct bench {
 	struct pci_function fn;
 	struct dma_region rings, frames;
+	uint64_t iova; /* of the rings; the frames have twice and thrice that */
 	uint8_t state[65536];
 	struct nic_config config;
 	struct nic *nic;

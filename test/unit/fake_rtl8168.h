@@ -17,7 +17,6 @@
 
 #define RING    64u
 #define PLACES  (4u << 20)
-#define IOVA    UINT64_C(0x700000000)
 #define OPTIONS UINT64_C(0xFFFFFFFF00000000) /* a descriptor's second word */
 #define WHOLE   (DESC_FS | DESC_LS)
 
@@ -49,6 +48,7 @@ void put(struct pci_function *fn, uint32_t reg, unsigned size, uint32_t value);
 struct bench {
 	struct pci_function fn;
 	struct dma_region rings, frames;
+	uint64_t iova; /* of the rings; the frames have twice and thrice that */
 	uint8_t state[65536];
 	struct nic_config config;
 	struct nic *nic;

@@ -404,8 +404,12 @@ void fake_start(struct fake *f)
 	memcpy(f->config, ids, sizeof(ids));
 	memcpy(f->config + 0x2c, &subsystem, sizeof(subsystem));
 	f->config[0x34] = 0x40;
-	memcpy(f->config + 0x40, (uint8_t[]){0x01, 0x50}, 2); /* power management */
-	memcpy(f->config + 0x50, (uint8_t[]){0x10, 0x00}, 2); /* PCI Express */
+	memcpy(f->config + 0x40, (uint8_t[]){0x01, 0x50}, 2);       /* power management */
+	memcpy(f->config + 0x50, (uint8_t[]){0x10, 0x00, 0x02}, 3); /* PCI Express 2.0 */
+	if (f->express == 0xff)
+		f->config[0x41] = 0;
+	else if (f->express)
+		f->config[0x52] = (uint8_t)f->express;
 	for (unsigned i = 0; i < 3 * FAKE_VECTORS; i++)
 		f->irq[i / FAKE_VECTORS][i % FAKE_VECTORS] = -1;
 	need(pthread_create(&f->thread, NULL, run, f) == 0, "thread");

@@ -72,6 +72,7 @@ struct fake {
 	uint8_t *bar; /* FAKE_BAR_SIZE */
 	int bar_fd;
 	uint8_t config[4096];
+	unsigned express; /* version of its PCI Express capability; 0: 2; 0xff: there is none */
 	atomic_uint reads, writes, posted; /* messages for the BAR */
 	atomic_uint resets, unmasks, irq_messages, refusals, last_id;
 	struct fake_map map[8];

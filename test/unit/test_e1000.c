@@ -108,7 +108,7 @@ static void frames_come(void **state)
 
 		assert_int_equal(provide(b, 0, RING), RING - 4);
 		assert_int_equal(*at(&b->fn, RDT(0)), RING - 4);
-		assert_true(descriptor(b, RDBAL(0), 3)[0] == 2 * IOVA + buffer(3));
+		assert_true(descriptor(b, RDBAL(0), 3)[0] == 2 * b->iova + buffer(3));
 		assert_int_equal(nic_rx_return(b->q, frames, RING), 0);
 		for (unsigned i = 0; i < 10; i++)
 			deliver(b, (uint16_t)(60 + i), true, i == 4);
@@ -178,7 +178,7 @@ static void frames_go(void **state)
 			frames[i] = (struct frame){.offset = buffer(i), .len = (uint16_t)(60 + i)};
 		assert_int_equal(nic_tx_provide(b->q, frames, RING), RING - 4);
 		assert_int_equal(nic_tx_provide(b->q, frames, 1), 0);
-		assert_true(descriptor(b, TDBAL(0), 7)[0] == 2 * IOVA + buffer(7));
+		assert_true(descriptor(b, TDBAL(0), 7)[0] == 2 * b->iova + buffer(7));
 		assert_int_equal(descriptor(b, TDBAL(0), 7)[1] & 0xFFFF, 67);
 		/* Reports are asked for at every sixteenth of a ring of 64, and at the last. */
 		for (unsigned i = 0; i < RING - 4; i++)
@@ -225,7 +225,7 @@ static void frames_too_short_to_be_padded_go(void **state)
 			unsigned pad = i == 9 ? 2 : i == 8 ? 0 : 17 - frames[i].len;
 			uint64_t last;
 
-			assert_true(piece[0] == 2 * IOVA + buffer(i));
+			assert_true(piece[0] == 2 * b->iova + buffer(i));
 			assert_int_equal(piece[1] & 0xFFFF, frames[i].len);
 			assert_int_equal(!(piece[1] & TX_EOP), pad || i == 8);
 			if (!pad)
@@ -362,11 +362,11 @@ static void a_queue_comes_and_goes(void **state)
 		assert_int_equal(provide(b, 0, 40), 0);
 		assert_int_equal(nic_set_promiscuous(b->nic, true), 0);
 		assert_false(*at(&b->fn, RCTL) & RCTL_EN);
-		other.iova[0] = 5 * IOVA;
+		other.iova[0] = 5 * b->iova;
 		assert_int_equal(nic_queue_start(b->nic, 0, &other), 0);
 		assert_true(*at(&b->fn, RCTL) & RCTL_EN && *at(&b->fn, RCTL) & RCTL_UPE);
 		assert_int_equal(provide(b, 7, 1), 1);
-		assert_true(descriptor(b, RDBAL(0), 0)[0] == 5 * IOVA + buffer(7));
+		assert_true(descriptor(b, RDBAL(0), 0)[0] == 5 * b->iova + buffer(7));
 		assert_int_equal(nic_queue_stop(b->nic, 0), 0);
 	}
 }
@@ -400,6 +400,39 @@ static void interrupts(void **state)
 	}
 }
 
+#define FOUR_GIB UINT64_C(0x100000000)
+
+/* What a card cannot reach it is not given: an 8168B, or an 8254x, nothing above 4 GiB. */
+static void memory_beyond_its_reach(void **state)
+{
+	(void)state;
+	for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+		for (unsigned n = 0; n < 4; n++) {
+			struct bench *b = make(devices[d]);
+			bool narrow = devices[d] == 0x100E || devices[d] == 0x100F;
+			struct dma_region other = b->frames;
+			struct pci_error why = {""};
+
+			if (n == 0)
+				b->rings.iova[0] = FOUR_GIB;
+			if (n == 1) /* the last page alone */
+				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE + 4096;
+			if (n == 2) /* this is all within */
+				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE;
+			other.iova[1] = FOUR_GIB;
+			assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, &why),
+				narrow && n < 2 ? -EINVAL : 0);
+			assert_int_equal(strstr(why.text, "4 GiB") != NULL, narrow && n < 2);
+			if (n == 3) {
+				assert_int_equal(nic_queue_stop(b->nic, 0), 0);
+				assert_int_equal(
+					nic_queue_start(b->nic, 0, &other), narrow ? -EINVAL : 0);
+			}
+			throw_away(b);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +448,7 @@ int main(void)
 		cmocka_unit_test(another_process_goes_on),
 		cmocka_unit_test(a_queue_comes_and_goes),
 		cmocka_unit_test(interrupts),
+		cmocka_unit_test(memory_beyond_its_reach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

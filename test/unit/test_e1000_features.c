@@ -91,7 +91,7 @@ static void each_queue_has_its_rings(void **state)
 			assert_int_equal(provide_to(b, i, 10 * i, 8), 8);
 			nic_flush(nic_queue(b->nic, i));
 			assert_int_equal(*at(&b->fn, RDT(i)), 8);
-			assert_true(descriptor(b, RDBAL(i), 0)[0] == 2 * IOVA + buffer(10 * i));
+			assert_true(descriptor(b, RDBAL(i), 0)[0] == 2 * b->iova + buffer(10 * i));
 			if (is_82576(b))
 				assert_true(*at(&b->fn, SRRCTL(i)) & SRRCTL_DROP_EN);
 		}

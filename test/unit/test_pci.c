@@ -190,6 +190,30 @@ static void iova_narrow(void **state)
 	iova_fini(&space);
 }
 
+/* For what is at home below 4 GiB: above only if there is nothing below. */
+static void iova_low(void **state)
+{
+	const struct iova_run all = {0, UINT64_MAX};
+	struct iova_space space;
+	uint64_t a;
+
+	(void)state;
+	assert_int_equal(iova_init(&space, &all, 1), 0);
+	space.low = true;
+	assert_int_equal(iova_alloc(&space, 4096, &a), 0);
+	assert_int_equal(a, 2 * MIB);
+	assert_int_equal(iova_alloc(&space, 4 * GIB - 32 * MIB, &a), 0);
+	assert_int_equal(a, 4 * MIB);
+	/* 12 MiB are left before the interrupts' window, and 16 MiB behind it. */
+	assert_int_equal(iova_alloc(&space, 15 * MIB, &a), 0);
+	assert_int_equal(a, 4 * GIB - 16 * MIB);
+	assert_int_equal(iova_alloc(&space, 15 * MIB, &a), 0);
+	assert_int_equal(a, 4 * GIB);
+	assert_int_equal(iova_alloc(&space, 2 * MIB, &a), 0);
+	assert_true(a < 4 * GIB);
+	iova_fini(&space);
+}
+
 /* Many runs, freed and taken again in no order: none overlaps another. */
 static void iova_many(void **state)
 {
@@ -686,6 +710,7 @@ int main(void)
 		cmocka_unit_test(wrong_address_is_told),
 		cmocka_unit_test(iova_first_fit),
 		cmocka_unit_test(iova_narrow),
+		cmocka_unit_test(iova_low),
 		cmocka_unit_test(iova_many),
 		cmocka_unit_test(dma_in_pieces),
 		cmocka_unit_test(dma_at_agreed_addresses),

@@ -24,7 +24,7 @@ static void frames_come(void **state)
 				assert_int_equal(provide(b, 0, RING), 0);
 			}
 			assert_true(descriptor(b, RDSAR, b->rx + 3)[1] ==
-				    2 * IOVA + buffer((b->rx + 3) % 60));
+				    2 * b->iova + buffer((b->rx + 3) % 60));
 			assert_int_equal(nic_rx_return(b->q, frames, RING), 0);
 			for (unsigned i = 0; i < 10; i++)
 				deliver(b, WHOLE | (i == 4 ? RX_RES : 0), (uint16_t)(64 + i));
@@ -166,7 +166,7 @@ static void buffers_out_of_place(void **state)
 		assert_int_equal(nic_rx_provide(b->q, offsets, 3), 1);
 	}
 	assert_int_equal(nic_rx_provide(b->q, (uint32_t[]){PLACES - NIC_BUFFER_SIZE}, 1), 1);
-	assert_true(descriptor(b, RDSAR, 6)[1] == 3 * IOVA + DMA_CHUNK_SIZE - NIC_BUFFER_SIZE);
+	assert_true(descriptor(b, RDSAR, 6)[1] == 3 * b->iova + DMA_CHUNK_SIZE - NIC_BUFFER_SIZE);
 	assert_int_equal(stats_of(b).bad_offsets, 6);
 	throw_away(b);
 }
@@ -186,7 +186,7 @@ static void frames_go(void **state)
 		assert_int_equal(b->fn.polls, polls + 1); /* one word for all */
 		assert_int_equal(nic_tx_provide(b->q, frames, 1), 0);
 		assert_int_equal(b->fn.polls, polls + 1);
-		assert_true(descriptor(b, TNPDS, 7)[1] == 2 * IOVA + buffer(7));
+		assert_true(descriptor(b, TNPDS, 7)[1] == 2 * b->iova + buffer(7));
 		assert_int_equal(descriptor(b, TNPDS, 7)[0] & TX_LENGTH, 67);
 		assert_int_equal(nic_tx_return(b->q, offsets, RING), 0);
 		assert_int_equal(nic_tx_held(b->q), RING - 4);
@@ -239,10 +239,10 @@ static void short_frames(void **state)
 		assert_int_equal(ring_held(&b->q->tx), own ? 6 : 4);
 		if (own) {
 			uint64_t *pad = descriptor(b, TNPDS, 1);
-			const uint8_t *zeroes = b->rings.base + (pad[1] - IOVA);
+			const uint8_t *zeroes = b->rings.base + (pad[1] - b->iova);
 
 			assert_int_equal(pad[0], DESC_OWN | DESC_LS | 46);
-			assert_true(pad[1] > IOVA && pad[1] - IOVA <= b->rings.size - 46);
+			assert_true(pad[1] > b->iova && pad[1] - b->iova <= b->rings.size - 46);
 			for (unsigned i = 0; i < 46; i++)
 				assert_int_equal(zeroes[i], 0);
 			assert_int_equal(descriptor(b, TNPDS, 4)[0], DESC_OWN | DESC_LS | 1);

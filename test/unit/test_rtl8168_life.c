@@ -295,13 +295,13 @@ static void a_queue_comes_and_goes(void **state)
 		assert_int_equal(nic_adopt(&b->nic, &b->fn, &b->config, &why), 0);
 		b->q = nic_queue(b->nic, 0);
 		assert_null(nic_queue_frames(b->nic, 0));
-		other.iova[0] = 5 * IOVA;
+		other.iova[0] = 5 * b->iova;
 		assert_int_equal(nic_queue_start(b->nic, 0, &other), 0);
 		assert_int_equal(b->fn.reg[CR] & (CR_RE | CR_TE), CR_RE | CR_TE);
 		assert_int_equal(!(b->fn.reg[MCU] & MCU_OOB), has_firmware(models[m]));
 		assert_true(get(&b->fn, RCR, 4) & RCR_AAP);
 		assert_int_equal(provide(b, 7, 1), 1);
-		assert_true(descriptor(b, RDSAR, 0)[1] == 5 * IOVA + buffer(7));
+		assert_true(descriptor(b, RDSAR, 0)[1] == 5 * b->iova + buffer(7));
 		b->fn.deaf = true;
 		assert_int_equal(nic_queue_stop(b->nic, 0), -ETIMEDOUT);
 		assert_int_equal(provide(b, 7, 1), 0);
@@ -469,6 +469,39 @@ static void a_receiver_that_ran_over(void **state)
 	}
 }
 
+#define FOUR_GIB UINT64_C(0x100000000)
+
+/* What a card cannot reach it is not given: an 8168B, or an 8254x, nothing above 4 GiB. */
+static void memory_beyond_its_reach(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+		for (unsigned n = 0; n < 4; n++) {
+			struct bench *b = make(models[m]);
+			bool narrow = models[m] >= 0x300 && models[m] < 0x390;
+			struct dma_region other = b->frames;
+			struct pci_error why = {""};
+
+			if (n == 0)
+				b->rings.iova[0] = FOUR_GIB;
+			if (n == 1) /* the last page alone */
+				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE + 4096;
+			if (n == 2) /* this is all within */
+				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE;
+			other.iova[1] = FOUR_GIB;
+			assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, &why),
+				narrow && n < 2 ? -EINVAL : 0);
+			assert_int_equal(strstr(why.text, "4 GiB") != NULL, narrow && n < 2);
+			if (n == 3) {
+				assert_int_equal(nic_queue_stop(b->nic, 0), 0);
+				assert_int_equal(
+					nic_queue_start(b->nic, 0, &other), narrow ? -EINVAL : 0);
+			}
+			throw_away(b);
+		}
+	}
+}
+
 static void ids(void **state)
 {
 	static const struct pci_id known[] = {
@@ -500,6 +533,7 @@ int main(void)
 		cmocka_unit_test(interrupts),
 		cmocka_unit_test(a_check),
 		cmocka_unit_test(a_receiver_that_ran_over),
+		cmocka_unit_test(memory_beyond_its_reach),
 		cmocka_unit_test(ids),
 	};
 

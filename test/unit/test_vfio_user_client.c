@@ -382,6 +382,25 @@ static void all_ones(void **state)
 	fake_stop(&f);
 }
 
+/* Addresses above 4 GiB first, but for conventional PCI and the first PCI Express. */
+static void dma_addresses(void **state)
+{
+	static const unsigned express[] = {0xff, 0x01, 0x02, 0x12, 0x13};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(express) / sizeof(*express); i++) {
+		struct fake f = {.express = express[i]};
+		struct pci_function *fn = open_good(&f);
+		struct dma_region *region;
+		struct pci_error why;
+
+		assert_int_equal(pci_dma_create(fn, 4096, &region, &why), 0);
+		assert_int_equal(region->iova[0], i < 2 ? 2 << 20 : UINT64_C(4) << 30);
+		pci_close(fn);
+		fake_stop(&f);
+	}
+}
+
 static void dma_memory(void **state)
 {
 	struct fake f = {0};
@@ -548,7 +567,7 @@ static void hand_over(void **state)
 
 	assert_int_equal(pci_import(&fn, &handover, fd, &why), 0);
 	assert_int_equal(pci_ident(fn)->device, 0x1528);
-	assert_true((uint16_t)(f.last_id - id) > 0 && (uint16_t)(f.last_id - id) < 10);
+	assert_true((uint16_t)(f.last_id - id) > 0 && (uint16_t)(f.last_id - id) < 16);
 	assert_int_equal(pci_dma_import(fn, &memory, memfd, &taken, &why), 0);
 	assert_int_equal(taken->base[77], 7);
 	assert_int_equal(taken->iova[1], memory.iova[1]);
@@ -748,6 +767,8 @@ static const struct bad_case bad_opens[] = {
 	{{VFIO_USER_REGION_READ, 0, FAKE_PATCH, 12, 8, NULL}, -EPROTO, "config space"},
 	{{VFIO_USER_REGION_READ, 0, FAKE_PATCH, 16, UINT32_MAX, NULL}, -ENODEV, "plugged in"},
 	{{VFIO_USER_REGION_READ, 2, FAKE_REFUSE, 0, EIO, NULL}, -EIO, "config space"},
+	{{VFIO_USER_REGION_READ, 3, FAKE_REFUSE, 0, EIO, NULL}, -EIO, "config space"},
+	{{VFIO_USER_REGION_READ, 7, FAKE_REFUSE, 0, EIO, NULL}, -EIO, "config space"},
 };
 
 static void opens_that_fail(void **state)
@@ -957,7 +978,7 @@ static void later_failures(void **state)
 /* The server dies at a register access. */
 static void death(void **state)
 {
-	struct fake f = {.mischief = {VFIO_USER_REGION_READ, 9, FAKE_DIE, 0, 0, NULL}};
+	struct fake f = {.mischief = {VFIO_USER_REGION_READ, 14, FAKE_DIE, 0, 0, NULL}};
 	struct pci_function *fn = open_good(&f);
 	struct pollfd p = {.fd = pci_gone_fd(fn), .events = POLLIN};
 	struct pci_error why;
@@ -1119,7 +1140,7 @@ static void *stall_at_version(void *argument)
 
 static void *stall_at_register(void *argument)
 {
-	struct fake f = {.mischief = {VFIO_USER_REGION_READ, 5, FAKE_STALL, 0, 0, NULL}};
+	struct fake f = {.mischief = {VFIO_USER_REGION_READ, 10, FAKE_STALL, 0, 0, NULL}};
 	struct pci_function *fn;
 	struct pci_bar bar;
 
@@ -1276,6 +1297,7 @@ int main(void)
 		TEST(mapping_kinds),
 		TEST(direct_registers),
 		TEST(all_ones),
+		TEST(dma_addresses),
 		TEST(dma_memory),
 		TEST(interrupts),
 		TEST(quiesce),
