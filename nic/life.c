@@ -121,7 +121,7 @@ static int create(struct nic **out, const struct nic_driver *driver, struct pci_
 			config->offloads, nic->offloads);
 	if (!rc && !reaches_all(nic))
 		rc = nic_fail(nic, -EINVAL,
-			"a %s reaches the first 4 GiB alone, and its memory lies beyond: give it "
+			"the %s reaches the first 4 GiB alone, and its memory lies beyond: give it "
 			"less, or open it first of the cards that share it",
 			nic->model);
 	if (rc == -ENOMEM)
