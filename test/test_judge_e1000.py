@@ -121,8 +121,7 @@ pcid --config /etc/pcid.toml --list
 each_kind $KINDS poll
 
 begun() {
-	pcid --config /etc/pcid.toml --bind $CARD --watchdog 60 --post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
-	ready $pcid /tmp/pcid >/dev/null
+	another --config /etc/pcid.toml --bind $CARD --watchdog 60 --post-mortem-dir /tmp >/dev/null
 	rheinfall --generate --json --quiet --window 32 --drain $1 --size 60,1514 --link-wait 60 >/tmp/frames 2>&1 & rheinfall=$!
 	flows 200
 }

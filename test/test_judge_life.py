@@ -34,9 +34,7 @@ shown() {
 }
 
 echo "== begun"
-pcid --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 \\
-	--post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
-ready $pcid /tmp/pcid
+another --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 --post-mortem-dir /tmp
 
 echo "== upgraded"
 start 20000
@@ -164,8 +162,7 @@ def test_a_driver_is_replaced_and_dies(run):
 OTHERS = """
 for kind in msi intx poll; do
 	echo "== $kind"
-	pcid --config /etc/$kind.toml --bind $CARD --max-deaths 9/3600 --watchdog 3 --post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
-	ready $pcid /tmp/pcid >/dev/null
+	another --config /etc/$kind.toml --bind $CARD --max-deaths 9/3600 --watchdog 3 --post-mortem-dir /tmp >/dev/null
 	rheinfall --generate --json --quiet --window $WINDOW --drain 3000 --size 60,1514 >/tmp/frames 2>&1 &
 	rheinfall=$!
 	flows 100
@@ -221,9 +218,7 @@ given_back() {
 	until [ $(reached) = 0 ]; do sleep 0.1; done
 }
 
-pcid --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 \\
-	--post-mortem-dir /tmp >/tmp/pcid 2>&1 & pcid=$!
-ready $pcid /tmp/pcid >/dev/null
+another --config /etc/msix.toml --bind $CARD --max-deaths 12/3600 --watchdog 60 --post-mortem-dir /tmp >/dev/null
 at_first=0
 at_first=$(reached)
 

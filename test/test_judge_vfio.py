@@ -25,8 +25,10 @@ card=/sys/bus/pci/devices/$CARD
 export SCHEME_ROOT=/run/scheme
 mkdir -p $SCHEME_ROOT
 # Waits until a running process says that it is ready; what it said.
-ready() { until grep -q " ready " $2; do kill -0 $1 || break; sleep 0.1; done; cat $2; kill -0 $1; }
-begin() { : >/tmp/pcid; pcid --config /etc/$1.toml --bind $CARD >/tmp/pcid 2>&1 & pcid=$!; ready $pcid /tmp/pcid; }
+ready() { until grep -qs " ready " $2; do kill -0 $1 || break; sleep 0.1; done; cat $2; kill -0 $1; }
+# Another pcid, with the options; what the one before said is not taken for its own.
+another() { : >/tmp/pcid; pcid "$@" >/tmp/pcid 2>&1 & pcid=$!; ready $pcid /tmp/pcid; }
+begin() { another --config /etc/$1.toml --bind $CARD; }
 end() { kill $1; wait $1; }
 generate() {
 	"$@" rheinfall --generate --json --quiet --expect-lossless --window 32 --size 60,61,124,125,1499,1513,1514 \\
