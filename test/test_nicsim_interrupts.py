@@ -250,10 +250,9 @@ def test_the_throttle_has_a_counter(card, events):
         card.set(EITR0, LONG | 0x7f << 21)
         card.set(EICS, 1)
         card.reg(EIMS)
-        said, after = events[0].wait(0), left(card)
-        assert not (said and after)
+        said = events[0].wait(0)
         assert said or events[0].wait() == 1
-        return after
+        return not said
     wait_for(holds, "an interrupt that is held")
     card.set(EITR0, 0)
     card.set(EICS, 1)
@@ -311,15 +310,14 @@ def test_intx_is_throttled(card, events):
         assert events[0].wait() == 1
         assert card.reg(EICR) == 1
         card.client.set_irqs(INTX, DATA_NONE | UNMASK, 0, 1)
-        before = left(card)
         card.set(EICS, 1)
-        low, after = card.client.config(6, 2) & 8 == 0, left(card)
-        if before and after:
-            assert low
-        assert events[0].wait() == 1
+        card.reg(EIMS)
+        low, fired = card.client.config(6, 2) & 8 == 0, events[0].wait(0)
+        assert low or fired                                  # who was not run for long finds it over, and begun anew
+        assert fired or events[0].wait() == 1
         assert card.reg(EICR) == 1
         card.client.set_irqs(INTX, DATA_NONE | UNMASK, 0, 1)
-        return before and after
+        return low and not fired
     wait_for(held, "a line that is held")
 
 
