@@ -247,20 +247,28 @@ static void serve(struct bench *b, uint32_t how)
 		scheme_linux_arm(b->transport, b->waiting > 0, true);
 }
 
-/* Those that are held are answered by their owner, or not. */
+/* Those that are held are answered by their owner; or it is gone, and whom it kept with it. */
 static void release(struct bench *b, uint32_t how)
 {
-	for (unsigned i = 0; i < b->kept_count; i++) {
-		struct kept *k = &b->kept[i];
+	bool gone = !(how & 1);
 
-		if (!k->held)
-			continue;
-		if (how & 1)
+	if (gone)
+		scheme_linux_drop_held(b->transport);
+	for (unsigned i = 0; i < b->kept_count;) {
+		struct kept *k = &b->kept[i];
+		bool held = k->held;
+
+		if (held && !gone)
 			(void)scheme_answer(k->client.fd, 0, k->client.reader_fd);
-		else
-			scheme_linux_drop_held(b->transport);
-		scheme_linux_release(b->transport, k->client.id);
+		if (held)
+			scheme_linux_release(b->transport, k->client.id);
 		k->held = false;
+		if (held && gone) {
+			forget(&k->client);
+			*k = b->kept[--b->kept_count];
+		} else {
+			i++;
+		}
 	}
 }
 
