@@ -175,31 +175,11 @@ static int map_page(int fd, const struct scheme_status **status)
 	return 0;
 }
 
-/* -errno of sendmsg(2). */
-static int send_request(int fd, const struct scheme_request *request, const int *fds, size_t n)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(SCHEME_REQUEST_FDS * sizeof(int))];
-	} control = {.head = {.cmsg_level = SOL_SOCKET,
-			     .cmsg_type = SCM_RIGHTS,
-			     .cmsg_len = CMSG_LEN(n * sizeof(int))}};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)request, .iov_len = sizeof(*request)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (n > 0) {
-		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static int handshake(int fd, const struct scheme_request *request, const int *fds, size_t n,
 	const struct scheme_status **status, long deadline)
 {
 	int page = -1;
-	int ret = send_request(fd, request, fds, n);
+	int ret = scheme_send_with(fd, request, sizeof(*request), fds, n, 0);
 
 	/* Whoever is refused may be so before its request is read: the reply is what counts. */
 	if (ret < 0 && ret != -EPIPE && ret != -ECONNRESET) {

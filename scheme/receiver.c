@@ -18,6 +18,7 @@
 
 #include "scheme/closer.h"
 #include "scheme/rings_linux.h"
+#include "scheme/socket.h"
 
 #define RIGHTS_MAX 253 /* descriptors that a message can have (Linux's SCM_MAX_FD) */
 #define ANSWER_S   10  /* for a process that waits for nobody */
@@ -36,27 +37,14 @@ struct receiver {
 
 /* --- messages --- */
 
-static int send_with(int fd, const void *data, size_t len, const int *fds, unsigned n)
+static int send_with(int fd, const void *data, size_t len, const int *fds, size_t n)
 {
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(SCHEME_REQUEST_FDS * sizeof(int))];
-	} control = {.head = {.cmsg_level = SOL_SOCKET,
-			     .cmsg_type = SCM_RIGHTS,
-			     .cmsg_len = CMSG_LEN(n * sizeof(int))}};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t sent;
+	int ret;
 
-	if (n > 0) {
-		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	}
 	do {
-		sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
+		ret = scheme_send_with(fd, data, len, fds, n, 0);
+	} while (ret == -EINTR);
+	return ret;
 }
 
 /* Receives a message with all descriptors that came along. There is room for as many as there can

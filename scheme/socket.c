@@ -29,6 +29,25 @@ long scheme_now(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int scheme_send_with(int fd, const void *data, size_t len, const int *fds, size_t n, int flags)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(SCHEME_REQUEST_FDS * sizeof(int))];
+	} control = {.head = {.cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS,
+			     .cmsg_len = CMSG_LEN(n * sizeof(int))}};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (n > 0) {
+		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	}
+	return sendmsg(fd, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 bool scheme_name_ok(const char *name)
 {
 	size_t len = strnlen(name, SCHEME_NAME_MAX);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "scheme/scheme.h"
+#include "scheme/wire.h"
 
 /* A status page's size: memory is shared by whole pages. */
 #define SCHEME_STATUS_SIZE 4096u
@@ -29,11 +30,13 @@ int scheme_directory_open(void);
 /* Binds or connects `fd` to the socket `name` in a directory, whatever the length of its path. */
 int scheme_bind_at(int fd, int directory, const char *name);
 int scheme_connect_at(int fd, int directory, const char *name);
+/* Sends a message with n descriptors, SCHEME_REQUEST_FDS at most, by sendmsg(2) with these flags
+ * and MSG_NOSIGNAL. Its -errno.
+ */
+int scheme_send_with(int fd, const void *data, size_t len, const int *fds, size_t n, int flags);
 /* The names in the directory that may be schemes, sorted, to be freed.
  * Returns how many. */
 int scheme_names(char (**names)[SCHEME_NAME_MAX]);
-
-struct scheme_request;
 
 /* SCHEME_READ, SCHEME_WRITE of open(2)'s flags; -EINVAL. */
 int scheme_access_of(int flags);

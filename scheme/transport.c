@@ -167,21 +167,8 @@ static int set_events(struct scheme_linux *t, struct connection *c, int op, uint
 int scheme_answer(int fd, int error, int page)
 {
 	struct scheme_reply reply = {.magic = SCHEME_MAGIC, .error = error};
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {.head = {.cmsg_level = SOL_SOCKET,
-			     .cmsg_type = SCM_RIGHTS,
-			     .cmsg_len = CMSG_LEN(sizeof(int))}};
-	struct iovec iov = {.iov_base = &reply, .iov_len = sizeof(reply)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (error == 0) {
-		memcpy(CMSG_DATA(&control.head), &page, sizeof(page));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return scheme_send_with(fd, &reply, sizeof(reply), &page, error == 0 ? 1 : 0, MSG_DONTWAIT);
 }
 
 /* Gives the handle its rings, where it asked for them. */
