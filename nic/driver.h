@@ -58,6 +58,11 @@ struct nic_queue {
 void nic_tx_name(struct nic_queue *q, uint32_t at, const uint32_t *buffers, size_t n);
 /* Takes the last n buffers that left the transmit ring back into it. */
 void nic_tx_unreturn(struct nic_queue *q, size_t n);
+/* nic_tx_return() by a verb that also returns what has no buffer: that is left out, and
+ * others come instead.
+ */
+size_t nic_tx_return_by(struct nic_queue *q, uint32_t *offsets, size_t n,
+	size_t (*pop)(struct nic_queue *q, uint32_t *offsets, size_t n));
 
 static inline bool nic_queue_gone(const struct nic_queue *q)
 {

@@ -105,6 +105,27 @@ void nic_tx_unreturn(struct nic_queue *q, size_t n)
 	}
 }
 
+size_t nic_tx_return_by(struct nic_queue *q, uint32_t *offsets, size_t n,
+	size_t (*pop)(struct nic_queue *q, uint32_t *offsets, size_t n))
+{
+	size_t done = 0, got = 1;
+
+	if (!q->tx_bare)
+		return pop(q, offsets, n);
+	while (got && done < n) {
+		const uint32_t *back = offsets + done;
+
+		got = pop(q, offsets + done, n - done);
+		for (size_t i = 0; i < got; i++) {
+			if (back[i] == NO_BUFFER)
+				q->tx_bare--;
+			else
+				offsets[done++] = back[i];
+		}
+	}
+	return done;
+}
+
 void nic_queue_forget(struct nic_queue *q)
 {
 	q->verbs = &nic_still_verbs;

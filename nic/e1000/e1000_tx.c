@@ -99,9 +99,10 @@ size_t e1000_tx_provide(struct nic_queue *head, const struct frame *frames, size
 }
 
 /* What the oldest descriptors that are done have for buffers: at most n. */
-static size_t pop(struct e1000_queue *q, uint32_t *offsets, size_t n)
+static size_t pop(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
-	struct ring *ring = &q->head.tx;
+	struct e1000_queue *q = e1000_queue(head);
+	struct ring *ring = &head->tx;
 
 	/* Descriptors are done in order: one DD tells of all back to the RS before. */
 	while (q->tx_done - ring->head < n && q->rs_head != q->rs_tail) {
@@ -120,24 +121,8 @@ static size_t pop(struct e1000_queue *q, uint32_t *offsets, size_t n)
 
 size_t e1000_tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
-	struct e1000_queue *q = e1000_queue(head);
-	size_t done = 0;
+	size_t done = nic_tx_return_by(head, offsets, n, pop);
 
-	if (!head->tx_bare) {
-		done = pop(q, offsets, n);
-	} else {
-		/* What has no buffer is left out, and others come instead. */
-		for (size_t got = pop(q, offsets, n); got; got = pop(q, offsets + done, n - done)) {
-			const uint32_t *back = offsets + done;
-
-			for (size_t i = 0; i < got; i++) {
-				if (back[i] == NO_BUFFER)
-					head->tx_bare--;
-				else
-					offsets[done++] = back[i];
-			}
-		}
-	}
 	/* The reads of DD, before the caller's accesses to the buffers that they free. */
 	dma_read_barrier();
 	return done;

@@ -295,24 +295,9 @@ static size_t tx_provide(struct nic_queue *head, const struct frame *frames, siz
 	return done;
 }
 
-/* What has no buffer is left out. */
 static size_t tx_return(struct nic_queue *head, uint32_t *offsets, size_t n)
 {
-	struct ixgbe_queue *q = ixgbe_queue(head);
-	size_t done = 0, got = 1;
-
-	while (got && done < n) {
-		uint32_t *back = offsets + done;
-
-		got = q->common->tx_return(head, back, n - done);
-		for (size_t i = 0; i < got; i++) {
-			if (back[i] == NO_BUFFER)
-				head->tx_bare--;
-			else
-				offsets[done++] = back[i];
-		}
-	}
-	return done;
+	return nic_tx_return_by(head, offsets, n, ixgbe_queue(head)->common->tx_return);
 }
 
 static size_t rx_provide(struct nic_queue *head, const uint32_t *offsets, size_t n)
