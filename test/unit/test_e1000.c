@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "fake_e1000.h"
+#include "far_memory.h"
 
 /* --- for a model of each generation --- */
 
@@ -400,37 +401,11 @@ static void interrupts(void **state)
 	}
 }
 
-#define FOUR_GIB UINT64_C(0x100000000)
-
-/* What a card cannot reach it is not given: an 8168B, or an 8254x, nothing above 4 GiB. */
 static void memory_beyond_its_reach(void **state)
 {
 	(void)state;
-	for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
-		for (unsigned n = 0; n < 4; n++) {
-			struct bench *b = make(devices[d]);
-			bool narrow = devices[d] == 0x100E || devices[d] == 0x100F;
-			struct dma_region other = b->frames;
-			struct pci_error why = {""};
-
-			if (n == 0)
-				b->rings.iova[0] = FOUR_GIB;
-			if (n == 1) /* the last page alone */
-				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE + 4096;
-			if (n == 2) /* this is all within */
-				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE;
-			other.iova[1] = FOUR_GIB;
-			assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, &why),
-				narrow && n < 2 ? -EINVAL : 0);
-			assert_int_equal(strstr(why.text, "4 GiB") != NULL, narrow && n < 2);
-			if (n == 3) {
-				assert_int_equal(nic_queue_stop(b->nic, 0), 0);
-				assert_int_equal(
-					nic_queue_start(b->nic, 0, &other), narrow ? -EINVAL : 0);
-			}
-			throw_away(b);
-		}
-	}
+	for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
+		give_far_memory(devices[d], devices[d] == 0x100E || devices[d] == 0x100F);
 }
 
 int main(void)

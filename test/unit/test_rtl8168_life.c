@@ -4,6 +4,7 @@
  * checks, from one process to the next.
  */
 #include "fake_rtl8168.h"
+#include "far_memory.h"
 
 #include <errno.h>
 
@@ -469,37 +470,11 @@ static void a_receiver_that_ran_over(void **state)
 	}
 }
 
-#define FOUR_GIB UINT64_C(0x100000000)
-
-/* What a card cannot reach it is not given: an 8168B, or an 8254x, nothing above 4 GiB. */
 static void memory_beyond_its_reach(void **state)
 {
 	(void)state;
-	for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
-		for (unsigned n = 0; n < 4; n++) {
-			struct bench *b = make(models[m]);
-			bool narrow = models[m] >= 0x300 && models[m] < 0x390;
-			struct dma_region other = b->frames;
-			struct pci_error why = {""};
-
-			if (n == 0)
-				b->rings.iova[0] = FOUR_GIB;
-			if (n == 1) /* the last page alone */
-				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE + 4096;
-			if (n == 2) /* this is all within */
-				b->frames.iova[1] = FOUR_GIB - DMA_CHUNK_SIZE;
-			other.iova[1] = FOUR_GIB;
-			assert_int_equal(nic_open(&b->nic, &b->fn, &b->config, &why),
-				narrow && n < 2 ? -EINVAL : 0);
-			assert_int_equal(strstr(why.text, "4 GiB") != NULL, narrow && n < 2);
-			if (n == 3) {
-				assert_int_equal(nic_queue_stop(b->nic, 0), 0);
-				assert_int_equal(
-					nic_queue_start(b->nic, 0, &other), narrow ? -EINVAL : 0);
-			}
-			throw_away(b);
-		}
-	}
+	for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+		give_far_memory(models[m], models[m] >= 0x300 && models[m] < 0x390);
 }
 
 static void ids(void **state)
